@@ -1,0 +1,1 @@
+"""The ground floor: JSON, time, ids, files. Knows nothing of loading data."""

@@ -1,0 +1,65 @@
+"""Row ids for a whole batch at once.
+
+An id is ten bytes as base64 without padding: fourteen characters. Random ids come from a counter-based generator, so that
+normalizing a package again gives the same ids.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from headrace.base import json
+
+ID_BYTES = 10
+ID_CHARS = 14
+
+
+def random_ids(count: int, seed: Sequence[int]) -> pa.Array:
+    """Ids that differ for different seeds.
+
+    Args:
+        count: How many.
+        seed: Numbers that name the batch: the package's seed, file, frame, table.
+    """
+    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
+    raw = np.zeros((count, 12), dtype=np.uint8)
+    raw[:, :ID_BYTES] = np.frombuffer(generator.bytes(count * ID_BYTES), dtype=np.uint8).reshape(count, ID_BYTES)
+    # twelve bytes make sixteen characters; the last two only encode the padding
+    text = np.frombuffer(binascii.b2a_base64(raw, newline=False), dtype=np.uint8).reshape(count, 16)
+    return fixed_text(np.ascontiguousarray(text[:, :ID_CHARS]))
+
+
+def fixed_text(chars: Any) -> pa.Array:
+    """A string array from a matrix of characters, one row a string."""
+    count, width = chars.shape
+    offsets = np.arange(0, (count + 1) * width, width, dtype=np.int32)
+    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(chars))
+
+
+def _hash(text: bytes) -> str:
+    return base64.b64encode(hashlib.shake_128(text).digest(ID_BYTES))[:ID_CHARS].decode("ascii")
+
+
+def nested_ids(parents: pa.Array, table: str, positions: Any) -> pa.Array:
+    """Ids that follow from the parent's id, the table and the place in the list."""
+    pairs = zip(parents.to_pylist(), positions.tolist(), strict=True)
+    return pa.array([_hash(f"{parent}_{table}_{place}".encode()) for parent, place in pairs], pa.string())
+
+
+def key_ids(columns: dict[str, pa.Array], count: int) -> pa.Array:
+    """Ids that follow from the values of key columns: a hash of them as JSON with sorted keys."""
+    names = list(columns)
+    rows = zip(*(columns[n].to_pylist() for n in names), strict=True) if names else iter([()] * count)
+    return pa.array([_hash(json.dumpb(dict(zip(names, row, strict=True)), sort_keys=True)) for row in rows], pa.string())
+
+
+def item_hash(item: dict[str, Any]) -> str:
+    """The id of a version of an item: a hash of all its keys but those of the system."""
+    return _hash(json.dumpb({k: v for k, v in item.items() if not k.startswith("_dlt")}, sort_keys=True))

@@ -1,0 +1,60 @@
+"""The shape of a chain of raw tables: which kinds were seen where, and in what order.
+
+Extract keeps it while it writes frames; normalize decides the schema from it without reading the rows again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headrace.columns.frame import Frame, Path, RawColumn
+from headrace.model.shape import ChainShape, ColumnShape, TableShape
+from headrace.model.types import detect
+
+
+class ShapeBook:
+    """Gathers the shape of frames of one chain.
+
+    Args:
+        offsets: Rows of each raw table that lie in earlier files of the chain.
+    """
+
+    def __init__(self, offsets: dict[tuple[Path, Path], int] | None = None) -> None:
+        self.rows: dict[tuple[Path, Path], int] = dict(offsets or {})
+        self._tables: dict[tuple[Path, Path], TableShape] = {}
+        self._columns: dict[tuple[Path, Path], dict[Path, ColumnShape]] = {}
+
+    def observe(self, frame: Frame) -> None:
+        """Add what a frame shows."""
+        for table in frame:
+            above = frame[table.above].path if table.above >= 0 else ()
+            key = (table.path, above)
+            shape = self._tables.get(key)
+            if shape is None:
+                shape = self._tables[key] = TableShape(list(table.path), list(above) if table.above >= 0 else None)
+                self._columns[key] = {}
+            known, offset = self._columns[key], self.rows.get(key, 0)
+            for column in table.columns:
+                found = known.get(column.path)
+                if found is None:
+                    found = known[column.path] = _first_sight(column, offset)
+                    shape.columns.append(found)
+                elif column.kind not in found.kinds:
+                    found.kinds.append(column.kind)
+            for path in table.nulls:
+                if list(path) not in shape.nulls:
+                    shape.nulls.append(list(path))
+            self.rows[key] = offset + table.rows
+
+    def chain(self) -> ChainShape:
+        """What was gathered."""
+        return ChainShape(list(self._tables.values()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The shape as plain data."""
+        return self.chain().to_dict()
+
+
+def _first_sight(column: RawColumn, offset: int) -> ColumnShape:
+    sample = column.values[column.first].as_py()
+    return ColumnShape(list(column.path), [column.kind], offset + column.first, detect(column.kind, sample))

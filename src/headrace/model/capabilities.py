@@ -1,0 +1,57 @@
+"""What a destination can do, as facts that the rooms before it plan by."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from headrace.typing import TLoaderFileFormat, TMergeStrategy, TReplaceStrategy
+
+Idempotency = Literal["transaction", "object", "commit", "server", "upsert", "none"]
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts about a destination; field names are the field's own where it has one.
+
+    Attributes:
+        sqlglot_dialect: Dialect name for SQL, None when the destination speaks none.
+        preferred_loader_file_format: What normalize writes when nobody asked for anything else.
+        supported_loader_file_formats: All that can be loaded.
+        max_identifier_length: Characters in a table name.
+        max_column_identifier_length: Characters in a column name.
+        naming_convention: Short name of the convention it wants, None for the schema's.
+        has_case_sensitive_identifiers: Whether two names may differ in case alone.
+        decimal_precision: Default (precision, scale) of ``decimal``.
+        wei_precision: Default (precision, scale) of ``wei``.
+        timestamp_precision: Default digits of seconds.
+        max_timestamp_precision: The most digits of seconds it can hold.
+        max_table_nesting: How deep nested tables may go; None leaves it to the source, 0 means none.
+        idempotency: By what means a job is applied once.
+        recommended_file_size: Bytes of a loader file.
+        max_parallel_load_jobs: None leaves it to ``load.workers``.
+    """
+
+    sqlglot_dialect: str | None = None
+    preferred_loader_file_format: TLoaderFileFormat = "arrow"
+    supported_loader_file_formats: tuple[str, ...] = ("arrow", "parquet")
+    supported_table_formats: tuple[str, ...] = ()
+    max_identifier_length: int = 65536
+    max_column_identifier_length: int = 65536
+    max_query_length: int = 32 * 1024 * 1024
+    naming_convention: str | None = None
+    has_case_sensitive_identifiers: bool = False
+    decimal_precision: tuple[int, int] = (38, 9)
+    wei_precision: tuple[int, int] = (38, 0)
+    timestamp_precision: int = 6
+    max_timestamp_precision: int = 9
+    supports_ddl_transactions: bool = True
+    supports_transactions: bool = True
+    supports_naive_datetime: bool = True
+    supported_merge_strategies: tuple[TMergeStrategy, ...] = ()
+    supported_replace_strategies: tuple[TReplaceStrategy, ...] = ()
+    max_table_nesting: int | None = None
+    idempotency: Idempotency = "none"
+    recommended_file_size: int | None = 64 * 1024 * 1024
+    max_parallel_load_jobs: int | None = None
+    loader_parallelism_strategy: Literal["parallel", "table-sequential", "sequential"] = "parallel"

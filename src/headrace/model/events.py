@@ -1,0 +1,178 @@
+"""Everything that can happen in a run, as one closed union of frozen values.
+
+Durable events are the facts of a package's journal; the others are only published. Add a field with a default to change
+an event: old journals must stay readable.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+
+from headrace.base.time import now
+from headrace.model.jobs import AnyJob, LoadFile, SpoolFile
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
+    """A fact, with the run that brought it about and the instant it happened."""
+
+    run_id: str = ""
+    at: dt.datetime = msgspec.field(default_factory=now)
+
+
+# ---- durable: facts of one package's journal -------------------------------------------------------------------------
+
+
+class PackageCreated(Event, frozen=True, tag=True):
+    """A package folder exists. The first fact of a journal."""
+
+    load_id: str
+    schema_name: str
+    pipeline_name: str = ""
+
+
+class Extracted(Event, frozen=True, tag=True):
+    """Commit point 1: data, schema and state of the package are complete."""
+
+    load_id: str
+    files: list[SpoolFile]
+    schema_hash: str
+    state_hash: str | None = None
+    id_seed: int = 0
+    row_counts: dict[str, int] = {}
+
+
+class Normalized(Event, frozen=True, tag=True):
+    """Commit point 2: the loader files and the schema they follow are complete."""
+
+    load_id: str
+    files: list[LoadFile]
+    schema_hash: str
+    schema_update: dict[str, Any] = {}
+    row_counts: dict[str, int] = {}
+
+
+class Planned(Event, frozen=True, tag=True):
+    """The whole job graph of the package."""
+
+    load_id: str
+    jobs: list[AnyJob]
+
+
+class SchemaMigrated(Event, frozen=True, tag=True):
+    """The destination's tables follow the package's schema now; lists what was really changed."""
+
+    load_id: str
+    applied: dict[str, Any] = {}
+
+
+class JobDone(Event, frozen=True, tag=True):
+    """A job's effect is in the destination. Not synced: losing it costs a question to the destination."""
+
+    load_id: str
+    job_id: str
+    seconds: float = 0.0
+    rows: int = 0
+
+
+class JobRetried(Event, frozen=True, tag=True):
+    """A job ended with an error that may pass; it will run again."""
+
+    load_id: str
+    job_id: str
+    attempt: int
+    message: str
+
+
+class JobFailed(Event, frozen=True, tag=True):
+    """A job ended with an error that will not pass."""
+
+    load_id: str
+    job_id: str
+    message: str
+
+
+class Loaded(Event, frozen=True, tag=True):
+    """Commit point 3: everything is in the destination and its loads table says so."""
+
+    load_id: str
+    failed_jobs: int = 0
+
+
+class Aborted(Event, frozen=True, tag=True):
+    """The package was given up; its load id is not in the destination's loads table."""
+
+    load_id: str
+    reason: str
+
+
+# ---- passing: published only -------------------------------------------------------------------------------------------
+
+
+class RunStarted(Event, frozen=True, tag=True):
+    """`Pipeline.run`, or a single step called on its own, begins."""
+
+    pipeline_name: str
+
+
+class RunEnded(Event, frozen=True, tag=True):
+    """The run is over; ``error`` is the text of what ended it, None when it went well."""
+
+    pipeline_name: str
+    error: str | None = None
+
+
+class StepStarted(Event, frozen=True, tag=True):
+    """One of sync, extract, normalize, load (or run itself) begins."""
+
+    step: str
+
+
+class StepEnded(Event, frozen=True, tag=True):
+    """The step is over."""
+
+    step: str
+    error: str | None = None
+
+
+class Progress(Event, frozen=True, tag=True):
+    """A counter moved: ``name`` is what is counted, ``inc`` by how much, ``total`` how many are expected."""
+
+    step: str
+    name: str
+    inc: int = 1
+    total: int | None = None
+    message: str | None = None
+    label: str = ""
+
+
+class SchemaEvolved(Event, frozen=True, tag=True):
+    """Normalize added tables or columns."""
+
+    load_id: str
+    schema_name: str
+    update: dict[str, Any]
+
+
+class PackageParked(Event, frozen=True, tag=True):
+    """A package failed for good and was set aside, so that it blocks nothing."""
+
+    load_id: str
+    reason: str
+
+
+DurableEvent = (
+    PackageCreated
+    | Extracted
+    | Normalized
+    | Planned
+    | SchemaMigrated
+    | JobDone
+    | JobRetried
+    | JobFailed
+    | Loaded
+    | Aborted
+)
+AnyEvent = DurableEvent | RunStarted | RunEnded | StepStarted | StepEnded | Progress | SchemaEvolved | PackageParked

@@ -1,0 +1,212 @@
+"""From the shape of raw tables to a schema: which tables and columns there will be, and where each value goes.
+
+A pure decision: it looks at the shape, the schema and its contract, changes the schema and gives the targets that
+`columns.plan` compiles. One pass in a fixed order, so that the same data give the same schema, however many workers load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from headrace.model import contract as contracts
+from headrace.model import tables as tb
+from headrace.model.rawnames import RawNames
+from headrace.model.rowkeys import RowKeys, decide_row_keys
+from headrace.model.shape import ChainShape, ColumnShape, TableShape
+from headrace.typing import TColumnSchema, TTableSchema
+
+if TYPE_CHECKING:
+    from headrace.model.schema import Schema
+
+OnFailure = Literal["variant", "discard_value", "discard_row", "freeze"]
+
+KIND_TYPES = {"doc": "json", "list": "json"}
+
+
+class ColumnTarget(msgspec.Struct):
+    """Where the values of a raw path go.
+
+    Attributes:
+        name: The column; empty when the contract lets the values go.
+        column: The column's schema.
+        on_failure: What becomes of values that the column's type cannot take.
+        discard: ``row`` or ``value`` when the column is new and the contract refuses it; empty otherwise.
+    """
+
+    name: str
+    column: TColumnSchema
+    on_failure: OnFailure = "variant"
+    discard: str = ""
+
+
+class TableTarget(msgspec.Struct):
+    """Where the rows of a raw table go.
+
+    Attributes:
+        name: The table; its rows are dropped when ``discard`` is set.
+        columns: Target of each raw path.
+        keys: Which key columns the rows get.
+    """
+
+    path: tuple[str, ...]
+    above: tuple[str, ...] | None
+    name: str
+    parent: str | None
+    keys: RowKeys
+    columns: dict[tuple[str, ...], ColumnTarget] = {}
+    discard: bool = False
+
+
+class ChainTarget(msgspec.Struct):
+    """Targets of all raw tables of one chain."""
+
+    root: str
+    tables: dict[tuple[tuple[str, ...], tuple[str, ...] | None], TableTarget] = {}
+
+    def of(self, path: Sequence[str], above: Sequence[str] | None) -> TableTarget:
+        """The target of the raw table at a path."""
+        return self.tables[tuple(path), None if above is None else tuple(above)]
+
+
+def evolve(schema: Schema, root: str, shape: ChainShape, names: RawNames | None = None) -> ChainTarget:
+    """Bring the schema up to what was seen, and say where everything goes.
+
+    Args:
+        schema: Is changed in place.
+        root: The root table's name, normalized.
+        shape: What extract saw.
+        names: Names of the schema's convention; given when many chains share them.
+
+    Raises:
+        DataValidationError: The contract freezes what the data would change.
+    """
+    names = names or RawNames(schema)
+    chain = ChainTarget(root)
+    for table in shape.tables:
+        target = _table(schema, root, table, names, chain)
+        key = (tuple(table.path), None if table.above is None else tuple(table.above))
+        chain.tables[key] = target
+    return chain
+
+
+def _table(schema: Schema, root: str, shape: TableShape, names: RawNames, chain: ChainTarget) -> TableTarget:
+    name = names.table(root, shape.path)
+    parent = None if shape.above is None else names.table(root, shape.above)
+    path, above = tuple(shape.path), None if shape.above is None else tuple(shape.above)
+    known: TTableSchema = schema.tables.get(name) or {}
+    is_new = not any(tb.is_complete_column(c) for c in known.get("columns", {}).values())
+    contract = schema.resolve_contract_settings_for_table(parent if is_new and parent else name)
+    keys = decide_row_keys(schema, name, parent, root)
+    target = TableTarget(path, above, name, parent, keys)
+    if _parent_dropped(chain, above) or (is_new and contracts.refuses_table(schema, name, contract)):
+        target.discard = True
+        return target
+    may_grow = is_new or bool(known.get("x-normalizer", {}).get("evolve-columns-once"))
+    partial = tb.new_table(name, parent_table_name=parent if keys.nested else None)
+    update: dict[str, TColumnSchema] = {}
+    for column in sorted(shape.columns, key=lambda c: c.first):
+        if not is_new or column.first == 0:
+            continue_with = column
+            _column(schema, name, known, continue_with, names, contract, may_grow, target, update)
+    if is_new or not keys.complete(known):
+        for key_name in keys.names():
+            _key_column(schema, name, known, key_name, update)
+    for column in sorted(shape.columns, key=lambda c: c.first):
+        if is_new and column.first > 0:
+            _column(schema, name, known, column, names, contract, may_grow, target, update)
+    _commit(schema, known, partial, update)
+    return target
+
+
+def _parent_dropped(chain: ChainTarget, above: tuple[str, ...] | None) -> bool:
+    return above is not None and all(t.discard for (path, _), t in chain.tables.items() if path == above)
+
+
+def _commit(schema: Schema, known: TTableSchema, partial: TTableSchema, update: dict[str, TColumnSchema]) -> None:
+    """Write new columns into the schema and mark the table as one that has rows."""
+    if update or not known:
+        partial["columns"] = update
+        if known:
+            partial.pop("write_disposition", None)
+        schema.update_table(partial, normalize_identifiers=False)
+    table = schema.tables[partial["name"]]
+    marks = table.setdefault("x-normalizer", {})
+    marks["seen-data"] = True
+    marks.pop("evolve-columns-once", None)
+
+
+def _column(
+    schema: Schema,
+    table: str,
+    known: TTableSchema,
+    shape: ColumnShape,
+    names: RawNames,
+    contract: Any,
+    may_grow: bool,
+    target: TableTarget,
+    update: dict[str, TColumnSchema],
+) -> None:
+    name = names.column(shape.path)
+    path = tuple(shape.path)
+    found = known.get("columns", {}).get(name) or update.get(name)
+    on_failure: OnFailure = "variant" if contract["data_type"] == "evolve" else contract["data_type"]
+    if found is not None and tb.is_complete_column(found):
+        target.columns[path] = ColumnTarget(name, found, on_failure)
+        return
+    column = infer_column(schema, name, shape)
+    if found is not None:
+        column = {**column, **{k: v for k, v in found.items() if v is not None}}  # type: ignore[typeddict-item]
+    elif not may_grow:
+        verdict = contracts.decide_column(schema, table, name, contract, column)
+        if verdict != "evolve":
+            target.columns[path] = ColumnTarget("", column, on_failure, verdict.removeprefix("discard_"))
+            return
+    update[name] = column
+    target.columns[path] = ColumnTarget(name, column, on_failure)
+
+
+def _key_column(
+    schema: Schema, table: str, known: TTableSchema, name: str, update: dict[str, TColumnSchema]
+) -> None:
+    found = known.get("columns", {}).get(name)
+    if found is not None and tb.is_complete_column(found):
+        return
+    data_type = "bigint" if name == tb.C_DLT_LIST_IDX else "text"
+    column = new_column(schema, name, data_type)
+    if found is not None:
+        column = {**column, **found}
+    update.setdefault(name, column)
+
+
+def infer_column(schema: Schema, name: str, shape: ColumnShape) -> TColumnSchema:
+    """The column that a first value makes: by the schema's detections, else by its kind; preferred types win."""
+    kind = shape.kinds[0]
+    data_type: str = KIND_TYPES.get(kind, kind)
+    for detector in schema.settings.get("detections") or ():
+        if detector in shape.detected:
+            data_type = DETECTED_TYPES[detector]
+            break
+    preferred = schema.preferred_type(name)
+    return new_column(schema, name, preferred or data_type)
+
+
+def new_column(schema: Schema, name: str, data_type: str, variant: bool = False) -> TColumnSchema:
+    """A column with the schema's default hints for its name."""
+    column: dict[str, Any] = {"name": name, "data_type": data_type, "nullable": True}
+    column.update(schema.default_hints_for(name))
+    if variant:
+        column["variant"] = True
+    return column  # type: ignore[return-value]
+
+
+DETECTED_TYPES = {
+    "iso_timestamp": "timestamp",
+    "iso_date": "date",
+    "timestamp": "timestamp",
+    "large_integer": "wei",
+    "hexbytes_to_text": "text",
+    "wei_to_double": "double",
+}

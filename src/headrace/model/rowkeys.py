@@ -1,0 +1,83 @@
+"""Which key columns the rows of a table get, and how their ids are made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from headrace.model import tables as tb
+from headrace.typing import TTableSchema
+
+if TYPE_CHECKING:
+    from headrace.model.schema import Schema
+
+RowId = Literal["random", "key_hash", "row_hash"]
+
+ROOT_KEY_STRATEGIES = ("delete-insert", "upsert", "insert-only")
+
+
+class RowKeys(msgspec.Struct, frozen=True):
+    """The system columns of a table.
+
+    Attributes:
+        nested: The rows hang on rows of a parent table.
+        root_id: Nested rows also name their root row.
+        row_id: How the row's own id is made: ``random``, ``key_hash`` (from the primary key) or ``row_hash`` (found in the
+            item, where extract put it).
+        key_columns: The primary key, for ``key_hash``.
+        deterministic: Nested ids follow from the parent's id, table and place, so that a repeated row gets its old id.
+    """
+
+    nested: bool = False
+    root_id: bool = False
+    row_id: RowId = "random"
+    key_columns: tuple[str, ...] = ()
+    deterministic: bool = False
+
+    def names(self) -> list[str]:
+        """The columns' names in the order in which they stand behind the data columns."""
+        if not self.nested:
+            return [tb.C_DLT_LOAD_ID, tb.C_DLT_ID]
+        root = [tb.C_DLT_ROOT_ID] if self.root_id else []
+        return [*root, tb.C_DLT_PARENT_ID, tb.C_DLT_LIST_IDX, tb.C_DLT_ID]
+
+    def complete(self, table: TTableSchema) -> bool:
+        """Whether the table has all of them already."""
+        columns = table.get("columns", {})
+        return all(n in columns and tb.is_complete_column(columns[n]) for n in self.names())
+
+
+def decide_row_keys(schema: Schema, table: str, parent: str | None, root: str) -> RowKeys:
+    """Say which key columns the rows of a table get.
+
+    A table under a list that has a primary or merge key of its own counts as a root table.
+    """
+    known = schema.tables.get(table)
+    nested = parent is not None and (known is None or tb.is_nested_table(known))
+    strategy = schema.merge_strategy(root) if schema.write_disposition(root) == "merge" else None
+    if nested:
+        return RowKeys(
+            nested=True,
+            root_id=_wants_root_id(schema, root, strategy),
+            deterministic=strategy in ("upsert", "insert-only", "scd2"),
+        )
+    strategy = schema.merge_strategy(table) if schema.write_disposition(table) == "merge" else None
+    if strategy in ("upsert", "insert-only"):
+        return RowKeys(row_id="key_hash", key_columns=tuple(schema.hint_columns(table, "primary_key")))
+    if strategy == "scd2":
+        return RowKeys(row_id="row_hash")
+    return RowKeys()
+
+
+def _wants_root_id(schema: Schema, root: str, strategy: str | None) -> bool:
+    """Whether nested rows carry the root row's id: asked for, needed by the merge, or there already."""
+    config = schema.normalizers.get("json", {}).get("config") or {}
+    propagation = config.get("propagation") or {}
+    if tb.C_DLT_ROOT_ID in (propagation.get("root") or {}).values():
+        return True
+    if tb.C_DLT_ROOT_ID in ((propagation.get("tables") or {}).get(root) or {}).values():
+        return True
+    if strategy in ROOT_KEY_STRATEGIES:
+        return True
+    return any(schema.hint_columns(t["name"], "root_key") for t in schema.get_nested_tables(root)[1:])
