@@ -1,0 +1,239 @@
+"""Run plans on frames: names, types, variants, keys, a batch at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headrace.columns import keys as ids
+from headrace.columns.coerce import arrow_type, cast
+from headrace.columns.frame import head_bytes, read_head
+from headrace.columns.plan import ColumnOp, TablePlan, compile_plan
+from headrace.errors.schema import CannotCoerceColumnException, CannotCoerceNullException, DataValidationError
+from headrace.model import tables as tb
+from headrace.model.capabilities import Capabilities
+from headrace.model.evolve import KIND_TYPES, ChainTarget, new_column
+from headrace.model.rawnames import RawNames
+from headrace.model.schema import Schema
+from headrace.typing import TColumnSchema
+
+Columns = dict[str, pa.Array]
+
+
+class TableBatch(NamedTuple):
+    """Rows of one table, ready to be written."""
+
+    table: str
+    rows: int
+    columns: Columns
+
+
+class _Rows(NamedTuple):
+    """What children need of their parent's rows: ids, root ids, and which rows were let go."""
+
+    ids: pa.Array
+    root_ids: pa.Array
+    keep: Any
+
+
+class FrameNormalizer:
+    """Turns the frames of one spool file into batches of tables.
+
+    Args:
+        chain: Targets from `model.evolve`.
+        schema: Frozen; variants that turn up are gathered in ``variants`` instead.
+        capabilities: Of the destination.
+        load_id: Of the package.
+        seed: Numbers that make this file's random ids its own.
+
+    Attributes:
+        variants: Table to new variant columns, in the order of discovery.
+        discarded: How many rows or values the contract let go, by table, column and ``row`` or ``value``.
+    """
+
+    def __init__(
+        self, chain: ChainTarget, schema: Schema, capabilities: Capabilities, load_id: str, seed: tuple[int, ...]
+    ) -> None:
+        self.chain, self.schema, self.capabilities = chain, schema, capabilities
+        self.load_id, self.seed = load_id, seed
+        self.names = RawNames(schema)
+        self.variants: dict[str, dict[str, TColumnSchema]] = {}
+        self.discarded: Counter[tuple[str, str, str]] = Counter()
+        self._plans: dict[tuple[bytes, int], TablePlan] = {}
+        self._frame = 0
+
+    def apply(self, frame: list[pa.RecordBatch]) -> list[TableBatch]:
+        """Normalize one frame; tables of one name may come in several batches."""
+        self._frame += 1
+        plans: list[TablePlan] = []
+        rows: list[_Rows | None] = []
+        out: list[TableBatch] = []
+        parents = frozenset(read_head(head_bytes(b)).above for b in frame)
+        for index, batch in enumerate(frame):
+            plan = self._plan(batch, plans)
+            plans.append(plan)
+            above = rows[plan.above] if plan.above >= 0 else None
+            if plan.target.discard or (plan.above >= 0 and above is None):
+                rows.append(None)
+                if plan.target.discard:
+                    self.discarded[plan.target.name, "", "row"] += batch.num_rows
+                continue
+            made, own = self._table(plan, batch, above, index, index in parents)
+            rows.append(own)
+            if made.rows:
+                out.append(made)
+        return out
+
+    def _plan(self, batch: pa.RecordBatch, plans: list[TablePlan]) -> TablePlan:
+        raw = head_bytes(batch)
+        head = read_head(raw)
+        above = plans[head.above] if head.above >= 0 else None
+        key = (raw, -1 if above is None else id(above))
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = compile_plan(head, above, self.chain, self.schema, self.capabilities)
+            self._plans[key] = plan
+        return plan
+
+    def _table(
+        self, plan: TablePlan, batch: pa.RecordBatch, above: _Rows | None, index: int, has_children: bool
+    ) -> tuple[TableBatch, _Rows]:
+        count = batch.num_rows
+        drop = _Drop(count, above, batch)
+        columns: Columns = {}
+        for name, ops in plan.outputs.items():
+            self._column(plan, name, ops, batch, columns, drop)
+        for op in plan.discards:
+            self._discard(plan, op, batch.column(op.index).is_valid(), op.target.discard, drop)
+        own = self._keys(plan, batch, above, columns, index)
+        self._check_required(plan, columns, count, drop)
+        if drop.mask is not None:
+            kept = pa.array(~drop.mask)
+            columns = {n: a.filter(kept) for n, a in columns.items()}
+            count = int(np.count_nonzero(~drop.mask))
+        return TableBatch(plan.target.name, count, columns), _Rows(own[0], own[1], drop.mask)
+
+    def _column(
+        self, plan: TablePlan, name: str, ops: list[ColumnOp], batch: pa.RecordBatch, columns: Columns, drop: _Drop
+    ) -> None:
+        merged: pa.Array | None = None
+        for op in ops:
+            values = batch.column(op.index)
+            fitting, failed = cast(op.kind, values, op.data_type, op.arrow)
+            # where two keys have one name, the later one wins; kinds of one path never share a row
+            merged = fitting if merged is None else pc.coalesce(fitting, merged)
+            if failed is not None:
+                self._failed(plan, op, values, failed, columns, drop)
+        if merged is not None:
+            columns[name] = merged if name not in columns else pc.coalesce(merged, columns[name])
+
+    def _failed(
+        self, plan: TablePlan, op: ColumnOp, values: pa.Array, failed: pa.Array, columns: Columns, drop: _Drop
+    ) -> None:
+        """Values that the column cannot take: by the contract, into a variant, away, or an error."""
+        if op.target.on_failure == "variant":
+            self._variant(plan, op, pc.if_else(failed, values, None), columns)
+        elif op.target.on_failure == "freeze":
+            row = int(np.argmax(failed.to_numpy(zero_copy_only=False)))
+            raise DataValidationError(
+                self.schema.name, plan.target.name, op.target.name, "data_type", "freeze",
+                dict(self.schema.tables[plan.target.name]), None, {op.target.name: values[row].as_py()},
+            )
+        else:
+            self._discard(plan, op, failed, op.target.on_failure.removeprefix("discard_"), drop)
+
+    def _discard(self, plan: TablePlan, op: ColumnOp, mask: pa.Array, what: str, drop: _Drop) -> None:
+        hits = mask.to_numpy(zero_copy_only=False)
+        self.discarded[plan.target.name, ".".join(op.path), what] += int(np.count_nonzero(hits))
+        if what == "row":
+            drop.add(hits)
+
+    def _variant(self, plan: TablePlan, op: ColumnOp, values: pa.Array, columns: Columns) -> None:
+        table, kind_type = plan.target.name, KIND_TYPES.get(op.kind, op.kind)
+        name = self.names.variant(op.target.name, kind_type)
+        known = self.schema.tables[table]["columns"].get(name) or self.variants.get(table, {}).get(name)
+        if known is None:
+            known = new_column(self.schema, name, kind_type, variant=True)
+            self.variants.setdefault(table, {})[name] = known
+        fitting, failed = cast(op.kind, values, known["data_type"], arrow_type(known, self.capabilities))
+        if failed is not None and kind_type != "text":
+            # a decimal or integer too long for any number column: as text nothing is lost
+            self._variant(plan, op._replace(kind="text"), _as_text(pc.if_else(failed, values, None)), columns)
+        elif failed is not None:
+            row = int(np.argmax(failed.to_numpy(zero_copy_only=False)))
+            raise CannotCoerceColumnException(
+                self.schema.name, table, name, kind_type, known["data_type"], values[row].as_py()
+            )
+        columns[name] = pc.coalesce(columns[name], fitting) if name in columns else fitting
+
+    def _keys(
+        self, plan: TablePlan, batch: pa.RecordBatch, above: _Rows | None, columns: Columns, index: int
+    ) -> tuple[pa.Array, pa.Array]:
+        """Add the system columns; gives the rows' ids and their root rows' ids."""
+        target, count = plan.target, batch.num_rows
+        keys, given = target.keys, columns.pop(tb.C_DLT_ID, None)
+        parent_ids = root_ids = None
+        if above is not None:
+            parent = batch.column(0)
+            parent_ids, root_ids = above.ids.take(parent), above.root_ids.take(parent)
+        if given is not None and given.null_count == 0:
+            own = given
+        else:
+            own = self._new_ids(plan, batch, parent_ids, columns, index)
+            own = own if given is None else pc.coalesce(given, own)
+        root_ids = own if root_ids is None or not keys.nested else root_ids
+        if keys.nested:
+            if keys.root_id:
+                columns[tb.C_DLT_ROOT_ID] = root_ids
+            columns[tb.C_DLT_PARENT_ID] = parent_ids
+            columns[tb.C_DLT_LIST_IDX] = batch.column(1).cast(pa.int64())
+        else:
+            columns[tb.C_DLT_LOAD_ID] = pa.repeat(pa.scalar(self.load_id, pa.string()), count)
+        columns[tb.C_DLT_ID] = own
+        return own, root_ids
+
+    def _new_ids(
+        self, plan: TablePlan, batch: pa.RecordBatch, parent_ids: pa.Array | None, columns: Columns, index: int
+    ) -> pa.Array:
+        keys = plan.target.keys
+        if keys.row_id == "key_hash" and all(k in columns for k in keys.key_columns):
+            return ids.key_ids({k: columns[k] for k in keys.key_columns}, batch.num_rows)
+        if keys.nested and keys.deterministic and parent_ids is not None:
+            return ids.nested_ids(parent_ids, plan.target.name, batch.column(1).to_numpy())
+        return ids.random_ids(batch.num_rows, (*self.seed, self._frame, index))
+
+    def _check_required(self, plan: TablePlan, columns: Columns, count: int, drop: _Drop) -> None:
+        for name in plan.missing:
+            if name not in columns and drop.kept(count):
+                raise CannotCoerceNullException(self.schema.name, plan.target.name, name)
+        for name in plan.required:
+            array = columns.get(name)
+            if array is not None and array.null_count:
+                nulls = array.is_null().to_numpy(zero_copy_only=False)
+                if drop.mask is None or bool(np.any(nulls & ~drop.mask)):
+                    raise CannotCoerceNullException(self.schema.name, plan.target.name, name)
+
+
+def _as_text(values: pa.Array) -> pa.Array:
+    return pa.array([None if v is None else str(v) for v in values.to_pylist()], pa.string())
+
+
+class _Drop:
+    """Which rows of a batch are let go; a row goes with its parent."""
+
+    __slots__ = ("mask",)
+
+    def __init__(self, count: int, above: _Rows | None, batch: pa.RecordBatch) -> None:
+        self.mask: Any = None
+        if above is not None and above.keep is not None:
+            self.mask = above.keep[batch.column(0).to_numpy()]
+
+    def add(self, hits: Any) -> None:
+        self.mask = hits if self.mask is None else self.mask | hits
+
+    def kept(self, count: int) -> bool:
+        return count > 0 and (self.mask is None or not bool(np.all(self.mask)))

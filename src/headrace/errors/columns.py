@@ -1,0 +1,40 @@
+"""Errors of turning values into columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headrace.errors.base import HeadraceException
+
+
+class UnsupportedArrowTypeException(HeadraceException):
+    """An Arrow column has a type that no table column can hold."""
+
+    def __init__(self, arrow_type: Any, field_name: str = "", table_name: str = "") -> None:
+        self.arrow_type, self.field_name, self.table_name = str(arrow_type), field_name, table_name
+        where = f"column `{field_name}` of table `{table_name}`" if field_name else "a column"
+        super().__init__(
+            f"The Arrow type {arrow_type} of {where} has no column type.",
+            fix="cast the column to a number, text, date, time or timestamp before you yield the table.",
+        )
+
+
+class InvalidDataItem(HeadraceException):
+    """An item of a resource cannot become rows of a table.
+
+    Attributes:
+        path: Where in the item, as keys joined by dots; empty when unknown.
+        row: Which item of the batch, counted from 0; None when unknown.
+    """
+
+    def __init__(self, resource: str, table: str, path: str, row: int | None, reason: str) -> None:
+        self.resource, self.table, self.path, self.row, self.reason = resource, table, path, row, reason
+        where = f"at `{path}` " if path else ""
+        which = f" (item {row} of its batch)" if row is not None else ""
+        super().__init__(
+            f"Resource `{resource}` yielded an item for table `{table}` that cannot be stored {where}{which}.".replace(
+                "  ", " "
+            ),
+            why=reason,
+            fix=f"convert it in the resource, or with `{resource}.add_map(...)`, into a plain value.",
+        )

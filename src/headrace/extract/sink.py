@@ -1,0 +1,226 @@
+"""Where extract puts rows: documents are shredded, frames taken as they are, both end as Arrow in the package's spool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from headrace.base.ids import new_file_id
+from headrace.columns.arrow import to_tables
+from headrace.columns.frame import to_batches
+from headrace.columns.keys import item_hash
+from headrace.columns.kinds import UnknownValueType
+from headrace.columns.shape import ShapeBook
+from headrace.columns.shred import UNLIMITED, as_documents, shred
+from headrace.errors.columns import InvalidDataItem
+from headrace.extract.arrow_sink import ArrowTable
+from headrace.formats.spool import SpoolWriter
+from headrace.model import tables as tb
+from headrace.model.capabilities import Capabilities
+from headrace.model.jobs import SpoolFile
+from headrace.model.rawnames import RawNames
+from headrace.model.schema import Schema
+
+FRAME_BYTES = 8 * 1024 * 1024
+FIRST_FRAME_ROWS = 1_000
+MAX_FRAME_ROWS = 10_000
+SPOOL_BYTES = 48 * 1024 * 1024
+
+
+class Sink(Protocol):
+    """What the extract stage hands items to."""
+
+    def write_rows(self, table: str, rows: list[Any], *, resource: str, max_nesting: int | None) -> None:
+        """Take items of any kind for a root table."""
+
+    def write_arrow(self, table: str, item: Any, *, resource: str) -> None:
+        """Take a frame for a root table."""
+
+    def write_empty(self, table: str, *, resource: str) -> None:
+        """Note that a table is to be made, or emptied on replace, though no row came."""
+
+    def import_file(self, table: str, path: str, *, file_format: str, rows: int, resource: str) -> None:
+        """Take a file of rows as it is."""
+
+
+class SpoolSink:
+    """Writes a package's spool.
+
+    Args:
+        root: The package folder; files go into its ``spool`` folder.
+        schema: The schema being filled; asked for JSON columns and names, given columns of Arrow tables.
+        capabilities: Of the destination, its defaults when none is known yet.
+        compress: Compress spool files.
+    """
+
+    def __init__(self, root: Path, schema: Schema, capabilities: Capabilities, compress: bool = False) -> None:
+        self.root, self.schema, self.capabilities = root, schema, capabilities
+        self.compress = compress
+        self.names = RawNames(schema)
+        self._rows: dict[str, _RowTable] = {}
+        self._arrow: dict[str, ArrowTable] = {}
+        self._files: list[SpoolFile] = []
+        self.row_counts: dict[str, int] = {}
+
+    def write_rows(self, table: str, rows: list[Any], *, resource: str, max_nesting: int | None) -> None:
+        """Take items of any kind for a root table."""
+        known = self._rows.get(table)
+        if known is None:
+            known = self._rows[table] = _RowTable(self, table, resource, max_nesting)
+        known.write(rows)
+        self.row_counts[table] = self.row_counts.get(table, 0) + len(rows)
+
+    def write_arrow(self, table: str, item: Any, *, resource: str) -> None:
+        """Take a frame for a root table."""
+        known = self._arrow.get(table)
+        if known is None:
+            known = self._arrow[table] = ArrowTable(self.root, table, resource, self.schema, self.capabilities)
+        rows = sum(known.write(part) for part in to_tables(item))
+        self.row_counts[table] = self.row_counts.get(table, 0) + rows
+
+    def write_empty(self, table: str, *, resource: str) -> None:
+        """Note that a table is to be made, or emptied on replace, though no row came."""
+        if all(f.table != table for f in self._files):
+            self._files.append(SpoolFile(path="", table=table, resource=resource, kind="empty"))
+            self.row_counts.setdefault(table, 0)
+
+    def import_file(self, table: str, path: str, *, file_format: str, rows: int, resource: str) -> None:
+        """Take a file of rows as it is; it is not copied until load."""
+        size = Path(path).stat().st_size
+        self._files.append(
+            SpoolFile(path=path, table=table, resource=resource, kind="file", rows=rows, size=size, format=file_format)
+        )
+        self.row_counts[table] = self.row_counts.get(table, 0) + rows
+
+    def finish(self) -> list[SpoolFile]:
+        """Write what is buffered and close all files; gives them in the order of writing."""
+        for rows in self._rows.values():
+            self._files += rows.finish()
+        for frames in self._arrow.values():
+            self._files += frames.finish()
+        return self._files
+
+    def abandon(self) -> None:
+        """Close all files after an error; the package is thrown away."""
+        for rows in self._rows.values():
+            rows.close()
+        for frames in self._arrow.values():
+            frames.close()
+
+
+class _RowTable:
+    """The documents of one root table: buffer, shred, spool."""
+
+    def __init__(self, sink: SpoolSink, table: str, resource: str, max_nesting: int | None) -> None:
+        self.sink, self.table, self.resource = sink, table, resource
+        self.max_nesting = UNLIMITED if max_nesting is None else max_nesting
+        cap = sink.capabilities.max_table_nesting
+        if cap is not None:
+            self.max_nesting = cap
+        self.versioned = sink.schema.merge_strategy(table) == "scd2" if table in sink.schema.tables else False
+        self.buffer: list[Any] = []
+        self.target = FIRST_FRAME_ROWS
+        self.files: list[SpoolFile] = []
+        self.writer: SpoolWriter | None = None
+        self.book = ShapeBook()
+        self.rows_in_file = 0
+
+    def write(self, rows: list[Any]) -> None:
+        self.buffer += rows
+        if len(self.buffer) >= self.target:
+            self._drain()
+
+    def _drain(self, last: bool = False) -> None:
+        buffer, at = self.buffer, 0
+        while len(buffer) - at >= self.target or (last and at < len(buffer)):
+            part = buffer[at : at + self.target] if at or len(buffer) > self.target else buffer
+            at += len(part)
+            self._frame(part)
+        self.buffer = buffer[at:]
+
+    def _frame(self, rows: list[Any]) -> None:
+        documents = as_documents(rows)
+        if self.versioned:
+            documents = [{**d, tb.C_DLT_ID: item_hash(d)} for d in documents]
+        try:
+            frame = shred(documents, self.max_nesting, self._keep_json)
+        except UnknownValueType as error:
+            raise InvalidDataItem(self.resource, self.table, *_find(documents, error.value_type)) from error
+        except pa.ArrowException as error:
+            raise InvalidDataItem(self.resource, self.table, "", None, str(error)) from error
+        self.book.observe(frame)
+        writer = self.writer or self._open()
+        size = 0
+        for batch in to_batches(frame):
+            writer.write(batch)
+            size += batch.nbytes
+        self.rows_in_file += len(documents)
+        # wide rows come in small frames: memory is bounded by bytes, not by rows
+        self.target = max(50, min(MAX_FRAME_ROWS, FRAME_BYTES * len(documents) // max(size, 1)))
+        if writer.size >= SPOOL_BYTES:
+            self._close_file()
+
+    def _keep_json(self, table_path: tuple[str, ...], column_path: tuple[str, ...]) -> bool:
+        names, schema = self.sink.names, self.sink.schema
+        name = names.column(column_path)
+        table = schema.tables.get(names.table(self.table, table_path))
+        column = table.get("columns", {}).get(name) if table else None
+        if column is not None and "data_type" in column:
+            return column["data_type"] == "json"
+        return schema.preferred_type(name) == "json"
+
+    def _open(self) -> SpoolWriter:
+        path = self.sink.root / "spool" / f"{self.table}.{new_file_id()}.arrow"
+        self.writer = SpoolWriter(path, self.sink.compress)
+        return self.writer
+
+    def _close_file(self) -> None:
+        if self.writer is None:
+            return
+        size = self.writer.size
+        self.writer.close()
+        self.files.append(
+            SpoolFile(
+                path=str(self.writer.path.relative_to(self.sink.root)),
+                table=self.table,
+                resource=self.resource,
+                rows=self.rows_in_file,
+                size=size,
+                shape=self.book.to_dict(),
+            )
+        )
+        self.writer, self.rows_in_file = None, 0
+        self.book = ShapeBook(self.book.rows)
+
+    def finish(self) -> list[SpoolFile]:
+        self._drain(last=True)
+        self._close_file()
+        return self.files
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
+
+def _find(documents: list[dict[str, Any]], value_type: type) -> tuple[str, int | None, str]:
+    """Where a value of a type is: path and row, for the error."""
+
+    def walk(value: Any, path: str) -> str | None:
+        if type(value) is value_type:
+            return path
+        if isinstance(value, dict):
+            children = [(f"{path}.{k}" if path else str(k), v) for k, v in value.items()]
+        elif isinstance(value, (list, tuple)):
+            children = [(f"{path}[{i}]", v) for i, v in enumerate(value)]
+        else:
+            return None
+        return next((found for p, v in children if (found := walk(v, p)) is not None), None)
+
+    name = f"{value_type.__module__}.{value_type.__qualname__}"
+    for row, document in enumerate(documents):
+        found = walk(document, "")
+        if found is not None:
+            return found, row, f"a value of type {name} has no column type"
+    return "", None, f"a value of type {name} has no column type"

@@ -1,0 +1,1 @@
+"""The second room: spooled rows become loader files, and the schema is decided."""

@@ -1,0 +1,250 @@
+"""Normalize a package: schema first, from shapes alone and in one order; then the rows, file by file, in threads."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from headrace.errors.destination import DestinationIncompatibleLoaderFileFormatException
+from headrace.errors.normalize import NormalizeJobFailed
+from headrace.model import tables as tb
+from headrace.model.capabilities import Capabilities
+from headrace.model.events import AnyEvent, Extracted, Progress, SchemaEvolved
+from headrace.model.evolve import ChainTarget, evolve
+from headrace.model.jobs import LoadFile, SpoolFile
+from headrace.model.rawnames import RawNames
+from headrace.model.schema import Schema
+from headrace.model.shape import ChainShape, join_shapes
+from headrace.normalize.settings import NormalizeSettings
+from headrace.normalize.worker import FileResult, Task, normalize_file
+from headrace.normalize.writers import WRITERS
+from headrace.package.package import Package
+from headrace.typing import TTableSchema
+
+logger = logging.getLogger("headrace")
+DEFAULT_FILE_BYTES = 64 * 1024 * 1024
+
+
+class NormalizeResult(NamedTuple):
+    """What normalize made of a package.
+
+    Attributes:
+        schema_update: New tables and columns, as partial tables.
+        row_counts: Rows by table.
+        discarded: What the contract let go: (table, path, ``row`` or ``value``) to how many.
+        null_only: Table to paths that never had a value.
+    """
+
+    schema: Schema
+    schema_update: dict[str, Any]
+    row_counts: dict[str, int]
+    files: list[LoadFile]
+    discarded: Counter[tuple[str, str, str]]
+    null_only: dict[str, list[str]]
+
+
+def normalize(
+    package: Package,
+    schema: Schema,
+    capabilities: Capabilities,
+    *,
+    settings: NormalizeSettings,
+    publish: Callable[[AnyEvent], None],
+) -> NormalizeResult:
+    """Turn an extracted package into a normalized one, and seal it.
+
+    Args:
+        package: Must be in phase ``extracted``.
+        schema: Is brought up to the package's data, in place.
+        capabilities: Of the destination.
+        settings: What the user set.
+        publish: Gets progress and schema events.
+
+    Raises:
+        NormalizeJobFailed: A file could not be normalized; its cause is chained.
+        DataValidationError: The contract freezes what the data would change.
+    """
+    fact = package.fact(Extracted)
+    if fact is None:
+        raise ValueError(f"package {package.load_id} was not extracted")
+    _clear(package)
+    before = {t: _complete(v) for t, v in schema.tables.items()}
+    chains, null_only = _discover(package, schema, fact.files)
+    tasks = list(_tasks(package, fact, chains, schema, capabilities, settings))
+    results = _run(tasks, settings.workers, package.load_id, publish)
+    for result in results:
+        for table, columns in result.variants.items():
+            schema.update_table({"name": table, "columns": columns}, normalize_identifiers=False)
+    files = [f for r in results for f in r.files] + _given_files(fact.files)
+    rows, discarded = _totals(results, fact.files)
+    update = _update(before, schema)
+    schema.bump_version()
+    _warn_null_only(schema, null_only)
+    package.seal_normalized(files, schema.to_dict(), update, rows)
+    if update:
+        publish(SchemaEvolved(load_id=package.load_id, schema_name=schema.name, update=update))
+    return NormalizeResult(schema, update, rows, files, discarded, null_only)
+
+
+def _clear(package: Package) -> None:
+    """Remove what a normalize that died has left."""
+    package.files_dir.mkdir(exist_ok=True)
+    for path in package.files_dir.iterdir():
+        path.unlink()
+
+
+def _discover(
+    package: Package, schema: Schema, files: list[SpoolFile]
+) -> tuple[dict[str, ChainTarget], dict[str, list[str]]]:
+    names = RawNames(schema)
+    shapes: dict[str, list[ChainShape]] = {}
+    for file in files:
+        if file.kind == "rows":
+            shapes.setdefault(file.table, []).append(ChainShape.from_dict(file.shape))
+        elif file.table in schema.tables:
+            schema.tables[file.table].setdefault("x-normalizer", {})["seen-data"] = True
+    chains: dict[str, ChainTarget] = {}
+    null_only: dict[str, list[str]] = {}
+    for table, found in shapes.items():
+        shape = join_shapes(found)
+        chain = chains[table] = evolve(schema, table, shape, names)
+        for raw in shape.tables:
+            target = chain.of(raw.path, raw.above)
+            typed = {tuple(c.path) for c in raw.columns}
+            known = schema.tables.get(target.name, {}).get("columns", {})
+            paths = [names.column(p) for p in raw.nulls if tuple(p) not in typed]
+            lost = [p for p in paths if p not in known and not any(n.startswith(f"{p}__") for n in known)]
+            if lost:
+                null_only.setdefault(target.name, []).extend(lost)
+    return chains, null_only
+
+
+def _tasks(
+    package: Package,
+    fact: Extracted,
+    chains: dict[str, ChainTarget],
+    schema: Schema,
+    capabilities: Capabilities,
+    settings: NormalizeSettings,
+) -> Iterator[Task]:
+    max_bytes = settings.file_max_bytes or capabilities.recommended_file_size or DEFAULT_FILE_BYTES
+    for number, file in enumerate(fact.files):
+        if file.kind in ("rows", "arrow"):
+            yield Task(
+                package.path, package.load_id, fact.id_seed, number, file,
+                chains[file.table] if file.kind == "rows" else None, schema, capabilities, settings,
+                file_format(schema.tables.get(file.table, {}), capabilities, settings), max_bytes,
+            )
+
+
+def file_format(table: TTableSchema, capabilities: Capabilities, settings: NormalizeSettings) -> str:
+    """The format of a table's loader files: by the resource, else the run, else the destination.
+
+    Raises:
+        DestinationIncompatibleLoaderFileFormatException: The run asks for a format the destination cannot load.
+    """
+    supported = capabilities.supported_loader_file_formats
+    preferred = capabilities.preferred_loader_file_format
+    hinted = table.get("file_format")
+    if hinted in supported and hinted in WRITERS:
+        return str(hinted)
+    wanted = settings.loader_file_format
+    if wanted is None or hinted == "preferred":
+        return preferred
+    if wanted not in supported:
+        raise DestinationIncompatibleLoaderFileFormatException(
+            capabilities.sqlglot_dialect or "the destination", None, wanted, list(supported)
+        )
+    if wanted not in WRITERS:
+        logger.info("loader file format %s: rows travel as %s instead, which loads the same", wanted, preferred)
+        return preferred
+    return wanted
+
+
+def _run(
+    tasks: list[Task], workers: int, load_id: str, publish: Callable[[AnyEvent], None]
+) -> list[FileResult]:
+    count = min(len(tasks), workers or min(4, os.cpu_count() or 1))
+    results: list[FileResult] = []
+
+    def guarded(task: Task) -> FileResult:
+        try:
+            return normalize_file(task)
+        except Exception as error:
+            raise NormalizeJobFailed(load_id, task.file.path, str(error)) from error
+
+    if count <= 1:
+        done: Iterator[FileResult] = map(guarded, tasks)
+        pool = None
+    else:
+        pool = ThreadPoolExecutor(count, thread_name_prefix="normalize")
+        done = pool.map(guarded, tasks)
+    try:
+        for result in done:
+            results.append(result)
+            publish(Progress(step="normalize", name="Files", total=len(tasks)))
+            publish(Progress(step="normalize", name="Rows", inc=sum(result.rows.values())))
+    finally:
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
+    return results
+
+
+def _given_files(files: list[SpoolFile]) -> list[LoadFile]:
+    """Files that the user imported: loaded as they are."""
+    return [
+        LoadFile(
+            id=f"{number:010x}", table=f.table, path=f.path, format=f.format, rows=f.rows, size=f.size
+        )
+        for number, f in enumerate(files)
+        if f.kind == "file"
+    ]
+
+
+def _totals(
+    results: list[FileResult], files: list[SpoolFile]
+) -> tuple[dict[str, int], Counter[tuple[str, str, str]]]:
+    rows: dict[str, int] = {}
+    discarded: Counter[tuple[str, str, str]] = Counter()
+    for result in results:
+        discarded += result.discarded
+        for table, count in result.rows.items():
+            rows[table] = rows.get(table, 0) + count
+    for file in files:
+        if file.kind == "empty":
+            rows.setdefault(file.table, 0)
+        elif file.kind == "file":
+            rows[file.table] = rows.get(file.table, 0) + file.rows
+    return rows, discarded
+
+
+def _complete(table: TTableSchema) -> set[str]:
+    if not tb.has_seen_data(table):
+        return set()
+    return {name for name, column in table.get("columns", {}).items() if tb.is_complete_column(column)}
+
+
+def _update(before: dict[str, set[str]], schema: Schema) -> dict[str, Any]:
+    """New tables and columns since ``before``, as partial tables."""
+    update: dict[str, Any] = {}
+    for name, table in schema.tables.items():
+        if not tb.has_seen_data(table):
+            continue
+        old = before.get(name, set())
+        new = {n: dict(c) for n, c in table["columns"].items() if n not in old and tb.is_complete_column(c)}
+        if new:
+            update[name] = {**{k: v for k, v in table.items() if k != "columns"}, "columns": new}
+    return update
+
+
+def _warn_null_only(schema: Schema, null_only: dict[str, list[str]]) -> None:
+    for table, columns in null_only.items():
+        logger.warning(
+            "Table `%s` of schema `%s`: no column was made for %s, where only None was seen. "
+            "Declare a type to have it: columns={%r: {'data_type': 'text'}}",
+            table, schema.name, ", ".join(f"`{c}`" for c in columns), columns[0],
+        )

@@ -1,0 +1,136 @@
+"""The task of normalize: one spool file into loader files, the schema frozen. Tasks share nothing, so any may run anywhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from headrace.base.files import link_or_copy
+from headrace.columns.apply import FrameNormalizer
+from headrace.columns.coerce import arrow_type
+from headrace.columns.frame import group_frames
+from headrace.columns.keys import random_ids
+from headrace.formats.spool import read_spool
+from headrace.model import tables as tb
+from headrace.model.capabilities import Capabilities
+from headrace.model.evolve import ChainTarget
+from headrace.model.jobs import LoadFile, SpoolFile
+from headrace.model.schema import Schema
+from headrace.normalize.settings import NormalizeSettings
+from headrace.normalize.writers import TableWriters
+from headrace.typing import TColumnSchema
+
+
+class FileResult(NamedTuple):
+    """What became of one spool file."""
+
+    files: list[LoadFile]
+    rows: dict[str, int]
+    variants: dict[str, dict[str, TColumnSchema]]
+    discarded: Counter[tuple[str, str, str]]
+
+
+class Task(NamedTuple):
+    """One spool file to be normalized.
+
+    Attributes:
+        root: The package folder.
+        number: The file's place among the package's files: part of the seed of its ids.
+        chain: Targets of its raw tables; None for Arrow files.
+        file_format: Of the loader files.
+        max_bytes: Of a loader file.
+    """
+
+    root: Path
+    load_id: str
+    seed: int
+    number: int
+    file: SpoolFile
+    chain: ChainTarget | None
+    schema: Schema
+    capabilities: Capabilities
+    settings: NormalizeSettings
+    file_format: str
+    max_bytes: int
+
+
+def normalize_file(task: Task) -> FileResult:
+    """Run a task."""
+    if task.chain is None:
+        return _arrow_file(task)
+    return _row_file(task, task.chain)
+
+
+def _writers(task: Task) -> TableWriters:
+    return TableWriters(task.root, task.file_format, task.max_bytes, task.settings.file_max_items)
+
+
+def _row_file(task: Task, chain: ChainTarget) -> FileResult:
+    normalizer = FrameNormalizer(
+        chain, task.schema, task.capabilities, task.load_id, (task.seed & (1 << 63) - 1, task.number)
+    )
+    fields = _fields(chain, task.schema, task.capabilities)
+    writers = _writers(task)
+    rows: dict[str, int] = {}
+    for frame in group_frames(read_spool(task.root / task.file.path)):
+        for batch in normalizer.apply(frame):
+            writers.write(batch.table, fields[batch.table], batch.columns, batch.rows)
+            rows[batch.table] = rows.get(batch.table, 0) + batch.rows
+    return FileResult(writers.finish(), rows, normalizer.variants, normalizer.discarded)
+
+
+def _fields(chain: ChainTarget, schema: Schema, capabilities: Capabilities) -> dict[str, dict[str, pa.DataType]]:
+    """For each table the columns that the chain's data may fill, in the table's order."""
+    used: dict[str, set[str]] = {}
+    for target in chain.tables.values():
+        names = {c.name for c in target.columns.values() if c.name}
+        used.setdefault(target.name, set()).update(names, target.keys.names())
+    return {
+        table: {
+            name: arrow_type(column, capabilities)
+            for name, column in schema.tables[table]["columns"].items()
+            if name in names and tb.is_complete_column(column)
+        }
+        for table, names in used.items()
+        if table in schema.tables
+    }
+
+
+def _arrow_file(task: Task) -> FileResult:
+    """Arrow data is in its final form since extract: a link does, unless ids or another format are wanted."""
+    table, extra = task.file.table, _added_columns(task)
+    rows = {table: task.file.rows}
+    source = task.root / task.file.path
+    if not extra and task.file_format == "arrow":
+        target = task.root / "files" / source.name
+        link_or_copy(source, target)
+        with pa.OSFile(str(target)) as opened, pa.ipc.open_stream(opened) as stream:
+            names = stream.schema.names
+        made = LoadFile(
+            id=source.name.split(".")[-2], table=table, path=f"files/{source.name}", format="arrow",
+            rows=task.file.rows, size=task.file.size, columns=names,
+        )
+        return FileResult([made], rows, {}, Counter())
+    writers = _writers(task)
+    for number, batch in enumerate(read_spool(source)):
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        if tb.C_DLT_LOAD_ID in extra:
+            columns[tb.C_DLT_LOAD_ID] = pa.repeat(pa.scalar(task.load_id, pa.string()), batch.num_rows)
+        if tb.C_DLT_ID in extra:
+            columns[tb.C_DLT_ID] = random_ids(batch.num_rows, (task.seed & (1 << 63) - 1, task.number, number))
+        writers.write(table, {}, columns, batch.num_rows)
+    return FileResult(writers.finish(), rows, {}, Counter())
+
+
+def _added_columns(task: Task) -> list[str]:
+    columns: Any = task.schema.tables[task.file.table]["columns"]
+    wanted = []
+    if task.settings.arrow_load_id:
+        wanted.append(tb.C_DLT_LOAD_ID)
+    if task.settings.arrow_row_id:
+        wanted.append(tb.C_DLT_ID)
+    # a table that rows have reached before has these columns and wants them filled
+    return [n for n in (tb.C_DLT_LOAD_ID, tb.C_DLT_ID) if n in wanted or n in columns]

@@ -1,0 +1,102 @@
+"""Loader files of one worker: a file a table, rotated by bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from headrace.base.ids import new_file_id
+from headrace.formats.arrowfile import ArrowWriter
+from headrace.formats.parquet import ParquetWriter
+from headrace.formats.text import CsvWriter, JsonlWriter
+from headrace.model.jobs import LoadFile
+
+
+class Writer(Protocol):
+    """What a loader file format must offer."""
+
+    format: str
+    path: Path
+    schema: pa.Schema
+    rows: int
+
+    def write(self, batch: pa.RecordBatch) -> None: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def close(self) -> int: ...
+
+
+WRITERS: dict[str, type[Writer]] = {
+    "arrow": ArrowWriter,
+    "parquet": ParquetWriter,
+    "jsonl": JsonlWriter,
+    "csv": CsvWriter,
+}
+
+
+class TableWriters:
+    """The open loader files of one worker.
+
+    Args:
+        root: The package folder; files go into its ``files`` folder.
+        file_format: One of `WRITERS`.
+        max_bytes: A file is closed when it has so many bytes.
+        max_rows: A file is closed when it has so many rows; None for no limit.
+    """
+
+    def __init__(self, root: Path, file_format: str, max_bytes: int, max_rows: int | None = None) -> None:
+        self.root, self.file_format = root, file_format
+        self.max_bytes, self.max_rows = max_bytes, max_rows
+        self.files: list[LoadFile] = []
+        self._open: dict[str, Writer] = {}
+
+    def write(self, table: str, fields: dict[str, pa.DataType], columns: dict[str, pa.Array], rows: int) -> None:
+        """Append rows to the table's file.
+
+        Args:
+            table: The table's name.
+            fields: All columns the file should have; one that ``columns`` lacks is null.
+            columns: The rows, a column each; one that ``fields`` lacks opens a new file.
+            rows: How many.
+        """
+        writer = self._open.get(table)
+        if writer is not None and not columns.keys() <= set(writer.schema.names):
+            self._close(table)
+            writer = None
+        if writer is None:
+            writer = self._start(table, {**fields, **{n: a.type for n, a in columns.items()}})
+        schema = writer.schema
+        arrays = [columns[f.name] if f.name in columns else pa.nulls(rows, f.type) for f in schema]
+        writer.write(pa.RecordBatch.from_arrays(arrays, schema=schema))
+        if writer.size >= self.max_bytes or (self.max_rows is not None and writer.rows >= self.max_rows):
+            self._close(table)
+
+    def _start(self, table: str, fields: dict[str, pa.DataType]) -> Writer:
+        path = self.root / "files" / f"{table}.{new_file_id()}.{self.file_format}"
+        writer = self._open[table] = WRITERS[self.file_format](path, pa.schema(list(fields.items())))  # type: ignore[call-arg]
+        return writer
+
+    def _close(self, table: str) -> None:
+        writer = self._open.pop(table)
+        size = writer.close()
+        self.files.append(
+            LoadFile(
+                id=writer.path.name.split(".")[-2],
+                table=table,
+                path=str(writer.path.relative_to(self.root)),
+                format=self.file_format,
+                rows=writer.rows,
+                size=size,
+                columns=list(writer.schema.names),
+            )
+        )
+
+    def finish(self) -> list[LoadFile]:
+        """Close all files and give them, in the order in which they were closed."""
+        for table in list(self._open):
+            self._close(table)
+        return self.files
