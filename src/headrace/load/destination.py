@@ -1,0 +1,201 @@
+"""The port: what a destination must do for headrace.
+
+A `Destination` is a description (what it can do, how it is configured); `Destination.open` gives a `Client`, one a thread.
+The promise of `Client.apply` is: *called twice with one job key, the effect of once*. How it keeps that promise is the
+destination's affair and is declared as ``capabilities.idempotency``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from headrace.model.capabilities import Capabilities
+from headrace.model.jobs import AnyJob
+from headrace.model.migrate import AddColumns, AnyChange, Change, CreateTable, DropTable
+from headrace.model.schema import Schema
+from headrace.typing import TTableSchema, TTableSchemaColumns
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+__all__ = [
+    "AddColumns",
+    "AnyChange",
+    "Change",
+    "Client",
+    "CreateTable",
+    "Destination",
+    "DropTable",
+    "LoadContext",
+    "PipelineFacts",
+    "StoredSchema",
+    "StoredState",
+    "table_chain",
+]
+
+
+class LoadContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client must know of the package whose jobs it runs.
+
+    Attributes:
+        load_id: The package.
+        path: The package folder: files of jobs are relative to it.
+        schema: The package's schema, frozen.
+        created_at: The package's instant as unix seconds: the boundary of slowly changing dimensions.
+    """
+
+    load_id: str
+    path: Path
+    schema: Schema
+    created_at: float = 0.0
+
+    def key(self, job: AnyJob) -> str:
+        """The job's key at the destination."""
+        return f"{self.load_id}.{job.id}"
+
+
+class StoredSchema(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of ``_dlt_version``."""
+
+    version: int
+    engine_version: int
+    inserted_at: Any
+    schema_name: str
+    version_hash: str
+    schema: str
+
+
+class StoredState(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of ``_dlt_pipeline_state``."""
+
+    version: int
+    engine_version: int
+    pipeline_name: str
+    state: str
+    created_at: Any
+    version_hash: str | None = None
+    dlt_load_id: str | None = None
+
+
+class Client(ABC):
+    """A session with a destination's dataset; a context manager. One a thread."""
+
+    @abstractmethod
+    def __enter__(self) -> Self: ...
+
+    @abstractmethod
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    @abstractmethod
+    def has_dataset(self) -> bool:
+        """Whether the dataset exists at the destination."""
+
+    @abstractmethod
+    def create_dataset(self) -> None:
+        """Make the dataset if it is missing."""
+
+    @abstractmethod
+    def drop_dataset(self) -> None:
+        """Drop the dataset with all its tables."""
+
+    @abstractmethod
+    def describe(self, tables: Sequence[str]) -> dict[str, TTableSchemaColumns | None]:
+        """Say which columns each table has; None for a table that does not exist."""
+
+    @abstractmethod
+    def migrate(self, changes: Sequence[AnyChange]) -> None:
+        """Apply changes; safe to repeat, and safe against another process doing the same."""
+
+    @abstractmethod
+    def apply(self, job: AnyJob, context: LoadContext) -> int:
+        """Run a job, once by its key; returns the rows it moved (0 when the key was known already).
+
+        Raises:
+            DestinationTerminalException: Running it again cannot help.
+            DestinationTransientException: Running it again may help.
+        """
+
+    @abstractmethod
+    def complete(self, context: LoadContext) -> None:
+        """Make the load visible in ``_dlt_loads`` and forget its job keys; safe to repeat."""
+
+    @abstractmethod
+    def is_complete(self, load_id: str) -> bool:
+        """Whether ``_dlt_loads`` has the load with status 0."""
+
+    @abstractmethod
+    def store_schema(self, schema: Schema) -> None:
+        """Write the schema into ``_dlt_version`` unless its hash is there."""
+
+    @abstractmethod
+    def read_schema(self, schema_name: str | None = None, version_hash: str | None = None) -> StoredSchema | None:
+        """The newest stored schema of a name, or the one with a hash; None when there is none."""
+
+    @abstractmethod
+    def read_state(self, pipeline_name: str) -> StoredState | None:
+        """The newest pipeline state that belongs to a completed load; None when there is none."""
+
+    def drop_schema_history(self, schema_name: str) -> None:
+        """Delete stored versions of a schema (refresh with ``drop_sources`` and ``drop_resources``)."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no schema history that could be dropped")
+
+
+class Destination(ABC):
+    """A kind of place where tables live, with its settings.
+
+    Attributes:
+        destination_name: The name used in configuration (``destination.<name>``).
+        destination_type: The kind, as it is kept in pipeline state.
+    """
+
+    destination_name: str
+
+    @property
+    @abstractmethod
+    def destination_type(self) -> str:
+        """For example ``dlt.destinations.duckdb``."""
+
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+
+    @abstractmethod
+    def open(self, dataset_name: str, schema: Schema, pipeline: Any = None) -> Client:
+        """A client for a dataset; resolves the configuration, so this is where a missing credential shows.
+
+        Args:
+            dataset_name: The dataset (a schema, a database, a folder), already normalized.
+            schema: The schema whose naming and system tables apply.
+            pipeline: Facts of the pipeline that paths may depend on (`PipelineFacts`).
+        """
+
+    def describe_location(self) -> str:
+        """Where it is, for people, without secrets."""
+        return self.destination_name
+
+    def fingerprint(self) -> str:
+        """A hash of where it is, without secrets; empty when unknown."""
+        return ""
+
+
+class PipelineFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a destination may need to know of the pipeline to find its files."""
+
+    pipeline_name: str
+    working_dir: str
+    local_dir: str
+    dev_mode: bool = False
+
+
+def table_chain(schema: Schema, root: str) -> list[TTableSchema]:
+    """The root table and all tables nested in it, parents before children."""
+    return schema.get_nested_tables(root)

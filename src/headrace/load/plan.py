@@ -1,0 +1,229 @@
+"""Which jobs bring a package to a destination: a pure function of its files, its schema and the destination's facts.
+
+Nothing is found out while loading. The plan is known before the first job runs, it is recorded, and planning the same
+package again gives the same jobs under the same ids: that is what makes a job's key mean something after a crash.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Sequence
+
+import msgspec
+
+from headrace.errors.destination import DestinationCapabilitiesException, LoadClientUnsupportedFileFormats
+from headrace.model.capabilities import Capabilities
+from headrace.model.jobs import AnyJob, Copy, LoadFile, Merge, Replace, Truncate
+from headrace.model.schema import Schema
+
+_logger = logging.getLogger("headrace")
+
+# one transaction for many tiny tables, but not so large that a retry hurts
+BUNDLE_BYTES = 32 * 1024 * 1024
+BUNDLE_FILES = 64
+
+TRUNCATE = "truncate-and-insert"
+ATOMIC = "insert-from-staging"
+_STATE_TABLE = "_dlt_pipeline_state"
+
+
+def plan_jobs(
+    files: Sequence[LoadFile],
+    schema: Schema,
+    capabilities: Capabilities,
+    replaced_tables: Collection[str] = (),
+    *,
+    replace_strategy: str | None = None,
+    state_table: str = _STATE_TABLE,
+) -> list[AnyJob]:
+    """Plan a package.
+
+    Args:
+        files: All loader files, in the order in which normalize wrote them.
+        schema: The schema they follow.
+        capabilities: Of the destination.
+        replaced_tables: Root tables whose resource took part: those with disposition ``replace`` are emptied even if
+            they have no files. Other names in it do no harm.
+        replace_strategy: From ``destination.<name>.replace_strategy``; a table's own hint wins.
+        state_table: Name of the pipeline state's table, which is written after all data.
+
+    Returns:
+        The jobs; a job comes after those it waits for.
+
+    Raises:
+        DestinationCapabilitiesException: A table asks for a replace or merge strategy the destination has not.
+        LoadClientUnsupportedFileFormats: A file has a format the destination does not load.
+    """
+    for file in files:
+        if file.format not in capabilities.supported_loader_file_formats:
+            raise LoadClientUnsupportedFileFormats(file.format, capabilities.supported_loader_file_formats, file.path)
+    state = [f for f in files if f.table == state_table]
+    planner = _Planner(schema, capabilities, replace_strategy)
+    planner.add([f for f in files if f.table != state_table], replaced_tables)
+    planner.add_state(state)
+    return _in_order(planner.jobs, capabilities)
+
+
+class _Planner:
+    def __init__(self, schema: Schema, capabilities: Capabilities, replace_strategy: str | None) -> None:
+        self.schema = schema
+        self.capabilities = capabilities
+        self.replace_strategy = replace_strategy
+        self.jobs: list[AnyJob] = []
+
+    def add(self, files: Sequence[LoadFile], replaced_tables: Collection[str]) -> None:
+        """Plan the data: chains in the order of their first file, then replaced tables without one."""
+        chains: dict[str, list[LoadFile]] = {}
+        for file in files:
+            chains.setdefault(_root(self.schema, file.table), []).append(file)
+        for name in sorted(replaced_tables):
+            if name in self.schema.tables and _disposition(self.schema, name) == "replace":
+                chains.setdefault(_root(self.schema, name), [])
+        truncated: list[str] = []
+        appended: list[LoadFile] = []
+        for root, own in chains.items():
+            match self._act(root):
+                case "skip":
+                    continue
+                case "merge":
+                    self._merge(root, own)
+                case "replace":
+                    self._replace(root, own)
+                case "truncate":
+                    truncated += self._chain(root)
+                    appended += self._by_chain(root, own)
+                case _:
+                    appended += self._by_chain(root, own)
+        self._copy(appended, self._truncate(truncated))
+
+    def add_state(self, files: Sequence[LoadFile]) -> None:
+        """Plan the state: in the only job if that is a copy with room, else in one after all others."""
+        if not files:
+            return
+        if len(self.jobs) == 1 and isinstance(only := self.jobs[0], Copy):
+            together = [*only.files, *files]
+            if len(together) <= BUNDLE_FILES and sum(f.size for f in together) <= BUNDLE_BYTES:
+                self.jobs = [msgspec.structs.replace(only, tables=_tables_of(together), files=together)]
+                return
+        self.jobs.append(
+            Copy(id=self._id("copy"), tables=_tables_of(files), after=[j.id for j in self.jobs], files=list(files))
+        )
+
+    def _id(self, kind: str) -> str:
+        return f"{kind}-{len(self.jobs)}"
+
+    def _chain(self, root: str) -> list[str]:
+        """Names of the chain's tables that exist or are about to."""
+        return [t["name"] for t in self.schema.get_nested_tables(root) if exists(self.schema, t["name"])]
+
+    def _by_chain(self, root: str, files: Sequence[LoadFile]) -> list[LoadFile]:
+        """Parents before children; within a table as they were written."""
+        rank = {t["name"]: at for at, t in enumerate(self.schema.get_nested_tables(root))}
+        return sorted(files, key=lambda f: rank.get(f.table, len(rank)))
+
+    def _act(self, root: str) -> str:
+        """What is done with a chain: skip, append, merge, replace or truncate."""
+        disposition = _disposition(self.schema, root)
+        if disposition == "replace":
+            return "truncate" if self._replace_strategy(root) == TRUNCATE else "replace"
+        if disposition == "merge" and not self.capabilities.supported_merge_strategies:
+            _logger.warning("table `%s` is appended to: the destination has no way to merge", root)
+            return "append"
+        return disposition
+
+    def _replace_strategy(self, root: str) -> str:
+        supported = self.capabilities.supported_replace_strategies
+        asked = self.schema.tables[root].get("x-replace-strategy") or self.replace_strategy
+        if asked is None:
+            return ATOMIC if ATOMIC in supported else (supported[0] if supported else TRUNCATE)
+        # without a list nothing can be said, and all destinations can empty a table
+        if asked not in (supported or (TRUNCATE,)):
+            raise _unsupported(root, "replace", asked, supported)
+        return asked
+
+    def _merge(self, root: str, files: list[LoadFile]) -> None:
+        if not files:
+            return
+        supported = self.capabilities.supported_merge_strategies
+        strategy = self.schema.merge_strategy(root) or supported[0]
+        if strategy not in supported:
+            raise _unsupported(root, "merge", strategy, supported)
+        chain = self._chain(root) or _tables_of(files)
+        self.jobs.append(
+            Merge(id=self._id("merge"), tables=chain, files=self._by_chain(root, files), strategy=strategy)
+        )
+
+    def _replace(self, root: str, files: list[LoadFile]) -> None:
+        chain = self._chain(root) or _tables_of(files)
+        if not chain:
+            return  # never had rows and has none now: there is no table to empty
+        strategy = self._replace_strategy(root)
+        self.jobs.append(
+            Replace(id=self._id("replace"), tables=chain, files=self._by_chain(root, files), strategy=strategy)
+        )
+
+    def _truncate(self, tables: list[str]) -> list[str]:
+        if not tables:
+            return []
+        job = Truncate(id=self._id("truncate"), tables=tables)
+        self.jobs.append(job)
+        return [job.id]
+
+    def _copy(self, files: Iterable[LoadFile], after: list[str]) -> None:
+        bundle: list[LoadFile] = []
+        size = 0
+        for file in files:
+            if bundle and (size + file.size > BUNDLE_BYTES or len(bundle) == BUNDLE_FILES):
+                self._add_copy(bundle, after)
+                bundle, size = [], 0
+            bundle.append(file)
+            size += file.size
+        if bundle:
+            self._add_copy(bundle, after)
+
+    def _add_copy(self, files: list[LoadFile], after: list[str]) -> None:
+        self.jobs.append(Copy(id=self._id("copy"), tables=_tables_of(files), after=list(after), files=files))
+
+
+def _root(schema: Schema, table: str) -> str:
+    name = schema.get_root_table(table).get("name")
+    return name or table
+
+
+def _disposition(schema: Schema, table: str) -> str:
+    return schema.write_disposition(table) or "append"
+
+
+def exists(schema: Schema, table: str) -> bool:
+    """Whether a table is at the destination once the package's migration is done: it saw data, now or before."""
+    return bool(schema.tables[table].get("x-normalizer", {}).get("seen-data"))
+
+
+def _tables_of(files: Iterable[LoadFile]) -> list[str]:
+    return list(dict.fromkeys(f.table for f in files))
+
+
+def _unsupported(
+    table: str, disposition: str, strategy: str, supported: Sequence[str]
+) -> DestinationCapabilitiesException:
+    return DestinationCapabilitiesException(
+        f"Table `{table}` asks for the {disposition} strategy `{strategy}`, which the destination does not have.",
+        fix=f"use one of: {', '.join(supported)}" if supported else f"use another write disposition than {disposition}",
+    )
+
+
+def _in_order(jobs: list[AnyJob], capabilities: Capabilities) -> list[AnyJob]:
+    """Let jobs wait for one another where the destination wants that."""
+    how = capabilities.loader_parallelism_strategy
+    if how == "parallel":
+        return jobs
+    ordered: list[AnyJob] = []
+    last: dict[str, str] = {}
+    for job in jobs:
+        before = [ordered[-1].id] if how == "sequential" and ordered else []
+        before += [last[t] for t in job.tables if how == "table-sequential" and t in last]
+        after = list(dict.fromkeys([*job.after, *before]))
+        job = msgspec.structs.replace(job, after=after)
+        ordered.append(job)
+        last.update(dict.fromkeys(job.tables, job.id))
+    return ordered

@@ -1,0 +1,216 @@
+"""Runs a plan: what is ready at once, what waits after it; retries; facts in groups.
+
+One ready job, or one worker, and no thread is made: most loads are small. The scheduler writes the journal, jobs never do.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
+
+from headrace.base import signals
+from headrace.base.retry import RetryPolicy
+from headrace.errors.destination import LoadClientJobFailed, LoadClientJobRetry
+from headrace.load.destination import LoadContext
+from headrace.load.worker import Clients, Outcome, run_job
+from headrace.model.events import DurableEvent, JobDone, JobFailed, JobRetried
+from headrace.model.jobs import AnyJob, Truncate
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+# how soon a signal or a due retry is noticed while jobs run in threads
+_LOOK_UP = 0.2
+
+
+class Scheduler:
+    """One run over a plan.
+
+    Args:
+        jobs: The plan, whole.
+        context: The package.
+        clients: Where threads get their clients.
+        record: Writes facts.
+        workers: Threads at most.
+        raise_on_failed: Stop at the first job that fails for good, after those that run have ended.
+        max_attempts: Give up for this run when a job was tried this often without an answer.
+        policy: How long to wait between attempts.
+        done: Ids of jobs that were done by earlier runs.
+        attempts: Failed attempts of earlier runs by job id.
+
+    Attributes:
+        outcomes: The last outcome of each job that ended in this run, by id.
+        retries: Failed attempts by job id, earlier runs included.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[AnyJob],
+        context: LoadContext,
+        clients: Clients,
+        record: Callable[..., None],
+        *,
+        workers: int = 20,
+        raise_on_failed: bool = True,
+        max_attempts: int = 5,
+        policy: RetryPolicy | None = None,
+        done: frozenset[str] = frozenset(),
+        attempts: Mapping[str, int] | None = None,
+    ) -> None:
+        self._jobs = {job.id: job for job in jobs}
+        self._context = context
+        self._clients = clients
+        self._record = record
+        self._workers = max(1, workers)
+        self._raise_on_failed = raise_on_failed
+        self._max_attempts = max(1, max_attempts)
+        self._policy = policy or RetryPolicy()
+        self._done = done
+        self._waiting: dict[str, float] = {}  # job id to the instant of its next attempt
+        self._ready: list[str] = []
+        self._spoiled: set[str] = set()
+        self._fatal: Outcome | None = None
+        self._graph: TopologicalSorter[str] = TopologicalSorter({j.id: j.after for j in jobs})
+        self.outcomes: dict[str, Outcome] = {}
+        self.retries: dict[str, int] = dict(attempts or {})
+
+    def run(self) -> None:
+        """Run all jobs that are not done.
+
+        Raises:
+            LoadClientJobFailed: A job failed for good and ``raise_on_failed`` is set.
+            LoadClientJobRetry: A job was tried ``max_attempts`` times in vain. The others have ended.
+            SignalReceivedException: A signal came. Jobs that ran have ended and are recorded.
+        """
+        self._graph.prepare()
+        self._advance()
+        width = min(self._workers, len(self._jobs) - len(self._done))
+        if width <= 1 or self._is_chain():
+            self._run_here()
+        else:
+            self._run_in_threads(width)
+        if self._fatal is not None:
+            raise self._error(self._fatal)
+
+    def _is_chain(self) -> bool:
+        """Whether never two jobs can run at once: each waits for the one before it."""
+        left = [job for job in self._jobs.values() if job.id not in self._done]
+        return all(before.id in job.after for before, job in itertools.pairwise(left))
+
+    def _advance(self) -> None:
+        """Collect what has become ready; what is done already lets its followers through at once."""
+        while fresh := self._graph.get_ready():
+            for job_id in fresh:
+                if job_id in self._done:
+                    self._graph.done(job_id)
+                else:
+                    self._ready.append(job_id)
+
+    # ---- on this thread -------------------------------------------------------------------------------------------------
+
+    def _run_here(self) -> None:
+        while (self._ready or self._waiting) and self._fatal is None:
+            signals.raise_if_received()
+            if not self._ready:
+                signals.sleep(max(0.0, min(self._waiting.values()) - time.monotonic()))
+                self._wake()
+                continue
+            job = self._jobs[self._ready.pop(0)]
+            self._settle([run_job(job, self._context, self._clients)])
+
+    # ---- in threads -----------------------------------------------------------------------------------------------------
+
+    def _run_in_threads(self, width: int) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        pool = ThreadPoolExecutor(width, thread_name_prefix="headrace-load")
+        try:
+            self._pump(pool, width)
+        finally:
+            # a second signal must not wait here for a job that hangs
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _pump(self, pool: ThreadPoolExecutor, width: int) -> None:
+        from concurrent.futures import FIRST_COMPLETED, wait
+
+        running: set[Future[Outcome]] = set()
+        while running or self._ready or self._waiting:
+            stopping = self._fatal is not None or signals.received() is not None
+            if stopping and not running:
+                break
+            if not stopping:
+                self._wake()
+                # no more than can run: what is not begun must not begin after a failure
+                while self._ready and len(running) < width:
+                    job = self._jobs[self._ready.pop(0)]
+                    running.add(pool.submit(run_job, job, self._context, self._clients))
+            if not running:
+                signals.sleep(max(0.0, min(self._waiting.values()) - time.monotonic()))
+                continue
+            ended, running = wait(running, timeout=_LOOK_UP, return_when=FIRST_COMPLETED)
+            if ended:
+                self._settle([future.result() for future in ended])
+        if self._fatal is None and self._graph.is_active():
+            signals.raise_if_received()
+
+    # ---- what came of it --------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        instant = time.monotonic()
+        for job_id in [j for j, due in self._waiting.items() if due <= instant]:
+            del self._waiting[job_id]
+            self._ready.append(job_id)
+
+    def _settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Record outcomes in one write, and let the followers of finished jobs through."""
+        self._record(*[self._judge(outcome) for outcome in outcomes])
+        self._advance()
+        while lost := [j for j in self._ready if not self._spoiled.isdisjoint(self._jobs[j].after)]:
+            self._ready = [j for j in self._ready if j not in lost]
+            self._record(*map(self._give_up, lost))
+            self._advance()
+
+    def _give_up(self, job_id: str) -> DurableEvent:
+        """Fail a job whose tables could not be emptied: its rows would stand beside those they replace."""
+        self._graph.done(job_id)
+        return JobFailed(load_id=self._context.load_id, job_id=job_id, message="its tables could not be emptied before")
+
+    def _judge(self, outcome: Outcome) -> DurableEvent:
+        job, load_id = outcome.job, self._context.load_id
+        self.outcomes[job.id] = outcome
+        if outcome.result == "done":
+            self._graph.done(job.id)
+            return JobDone(load_id=load_id, job_id=job.id, seconds=outcome.seconds, rows=outcome.rows)
+        if outcome.result == "failed":
+            if self._raise_on_failed:
+                self._fatal = self._worse(outcome)
+            else:
+                self._graph.done(job.id)
+                self._spoiled.update([job.id] if isinstance(job, Truncate) else [])
+            return JobFailed(load_id=load_id, job_id=job.id, message=outcome.message)
+        attempt = self.retries[job.id] = self.retries.get(job.id, 0) + 1
+        if attempt % self._max_attempts == 0:
+            self._fatal = self._worse(outcome)
+        else:
+            self._waiting[job.id] = time.monotonic() + self._policy.wait(attempt)
+        return JobRetried(load_id=load_id, job_id=job.id, attempt=attempt, message=outcome.message)
+
+    def _worse(self, outcome: Outcome) -> Outcome:
+        """A failure for good decides over one that may pass; else the first one stays."""
+        first = self._fatal
+        return outcome if first is None or (first.result == "again" and outcome.result == "failed") else first
+
+    def _error(self, outcome: Outcome) -> LoadClientJobFailed | LoadClientJobRetry:
+        load_id, job = self._context.load_id, outcome.job
+        cause = outcome.error or RuntimeError("unknown")
+        error: LoadClientJobFailed | LoadClientJobRetry
+        if outcome.result == "failed":
+            error = LoadClientJobFailed(load_id, job.id, outcome.message, cause)
+        else:
+            attempts = self.retries[job.id]
+            error = LoadClientJobRetry(load_id, job.id, attempts, self._max_attempts, outcome.message, cause)
+        error.__cause__ = cause
+        return error

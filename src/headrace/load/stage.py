@@ -1,0 +1,335 @@
+"""The third room: a normalized package becomes rows of tables, once.
+
+The order is fixed: ask whether it is done already; plan, and record the plan; bring the destination's tables up to the
+schema; run the jobs; complete; commit; tidy. Killed anywhere, the next call goes on: what is done is known by the
+journal, and where the journal was too late, by the destination.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any, TypeVar
+
+import msgspec
+
+from headrace.base import failpoints, signals
+from headrace.base.retry import RetryPolicy
+from headrace.base.time import now
+from headrace.errors.destination import DestinationUndefinedEntity, LoadClientJobFailed, LoadPackageAborted
+from headrace.errors.package import LoadPackageNotCompleted
+from headrace.load.destination import Client, Destination, LoadContext, PipelineFacts
+from headrace.load.plan import exists, plan_jobs
+from headrace.load.scheduler import Scheduler
+from headrace.load.worker import Clients, Outcome, is_terminal
+from headrace.model.events import (
+    Aborted,
+    DurableEvent,
+    Extracted,
+    JobDone,
+    JobFailed,
+    JobRetried,
+    Normalized,
+    Planned,
+    Progress,
+    SchemaMigrated,
+)
+from headrace.model.jobs import AnyJob
+from headrace.model.metrics import LoadJobMetrics
+from headrace.model.migrate import AddColumns, AnyChange, CreateTable, plan_changes
+from headrace.model.schema import Schema
+from headrace.package.package import Package, Publish, ignore
+from headrace.typing import TTableSchema, TTableSchemaColumns
+
+T = TypeVar("T")
+
+
+class LoadSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the load step (section ``load``) and of the destination.
+
+    Attributes:
+        workers: Threads at most; the destination may allow fewer.
+        raise_on_failed_jobs: A job that fails for good ends the load and sets the package aside; else the rest goes on.
+        raise_on_max_retries: After how many attempts at one job the load gives up for now.
+        delete_completed_jobs: Delete the loader files of a loaded package.
+        replace_strategy: ``destination.<name>.replace_strategy``.
+        retry: Waits between attempts.
+    """
+
+    workers: int = 20
+    raise_on_failed_jobs: bool = True
+    raise_on_max_retries: int = 5
+    delete_completed_jobs: bool = False
+    replace_strategy: str | None = None
+    retry: RetryPolicy = RetryPolicy()
+
+
+class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What loading a package came to.
+
+    Attributes:
+        load_id: The package.
+        dataset_name: Where it went.
+        started_at: When the step began.
+        finished_at: When the package was committed.
+        job_metrics: The fate of each loader file, by its job id as the field writes it: table, file id, format.
+        schema_update: Partial tables that were made or changed at the destination.
+        failed_jobs: Ids of jobs that failed for good and were passed over.
+        rows: Rows moved in this call.
+        already_complete: The destination had it all; only the commit was missing.
+    """
+
+    load_id: str
+    dataset_name: str
+    started_at: dt.datetime
+    finished_at: dt.datetime
+    job_metrics: dict[str, LoadJobMetrics] = {}
+    schema_update: dict[str, Any] = {}
+    failed_jobs: list[str] = []
+    rows: int = 0
+    already_complete: bool = False
+
+
+def load(
+    package: Package,
+    destination: Destination,
+    dataset_name: str,
+    *,
+    pipeline: PipelineFacts | None = None,
+    settings: LoadSettings | None = None,
+    publish: Publish = ignore,
+    client: Client | None = None,
+    schema: Schema | None = None,
+) -> LoadResult:
+    """Load a normalized package, once, however often it is called.
+
+    Args:
+        package: In the phase ``normalized``.
+        destination: Where to.
+        dataset_name: The dataset, normalized.
+        pipeline: What the destination may need to know to find its files.
+        settings: Of the step.
+        publish: Takes progress; facts go the package's own way.
+        client: An entered client of this dataset to work with on this thread; it is not closed here.
+        schema: The package's schema if the caller has it, to save reading it.
+
+    Returns:
+        What was done.
+
+    Raises:
+        LoadClientJobFailed: A job failed for good; the package is aborted.
+        LoadClientJobRetry: A job was tried too often; the package stays as it is, for the next run.
+        LoadPackageAborted: It was aborted before.
+        LoadPackageNotCompleted: It is not normalized.
+        SignalReceivedException: SIGINT or SIGTERM; the package stays as it is, for the next run.
+    """
+    if (aborted := package.fact(Aborted)) is not None:
+        raise LoadPackageAborted(package.load_id, aborted.reason)
+    if package.phase not in ("normalized", "loaded"):
+        raise LoadPackageNotCompleted(package.load_id, f"it is {package.phase}; normalize it first")
+    frozen = schema or Schema.from_stored_schema(package.load_schema())
+    with ExitStack() as stack:
+        clients = Clients(lambda: destination.open(dataset_name, frozen, pipeline), client)
+        stack.callback(clients.close)
+        loading = _Loading(package, destination, frozen, clients, settings or LoadSettings(), publish)
+        return loading.run(dataset_name)
+
+
+class _Loading:
+    def __init__(
+        self,
+        package: Package,
+        destination: Destination,
+        schema: Schema,
+        clients: Clients,
+        settings: LoadSettings,
+        publish: Publish,
+    ) -> None:
+        self.package = package
+        self.capabilities = destination.capabilities()
+        self.schema = schema
+        self.clients = clients
+        self.settings = settings
+        self.publish = publish
+        self.started_at = now()
+        self.context = LoadContext(
+            load_id=package.load_id, path=package.path, schema=schema, created_at=package.created_at.timestamp()
+        )
+
+    def run(self, dataset_name: str) -> LoadResult:
+        complete = self.package.phase == "loaded" or self._is_complete()
+        update: dict[str, Any] = {}
+        outcomes: dict[str, Outcome] = {}
+        jobs: list[AnyJob] = []
+        if not complete:
+            jobs = self._plan()
+            update = self._migrate(jobs)
+            outcomes = self._run_jobs(jobs)
+            failpoints.hit("complete.before")
+            self._trying(lambda client: client.complete(self.context))
+            failpoints.hit("complete.after")
+        failed = self._failed()
+        if self.package.phase != "loaded":
+            self.package.seal_loaded(len(failed))
+        self.package.clean(self.settings.delete_completed_jobs)
+        return LoadResult(
+            load_id=self.package.load_id,
+            dataset_name=dataset_name,
+            started_at=self.started_at,
+            finished_at=now(),
+            job_metrics=_metrics(self.package, jobs, outcomes),
+            schema_update=update,
+            failed_jobs=failed,
+            rows=sum(outcome.rows for outcome in outcomes.values()),
+            already_complete=complete,
+        )
+
+    # ---- asking and preparing --------------------------------------------------------------------------------------------
+
+    def _trying(self, act: Callable[[Client], T]) -> T:
+        """Talk to the destination; what may pass is tried again, on a new session."""
+
+        def once() -> T:
+            try:
+                return act(self.clients.get())
+            except Exception:
+                self.clients.discard()
+                raise
+
+        return self.settings.retry.call(once, lambda error: not is_terminal(error), signals.sleep)
+
+    def _is_complete(self) -> bool:
+        if self.package.sealed_here and self.package.fact(Planned) is None:
+            return False  # no process but this one has ever seen it normalized
+
+        def ask(client: Client) -> bool:
+            try:
+                return client.is_complete(self.package.load_id)
+            except DestinationUndefinedEntity:
+                return False
+
+        return self._trying(ask)
+
+    def _plan(self) -> list[AnyJob]:
+        planned = self.package.fact(Planned)
+        if planned is not None:
+            return planned.jobs
+        normalized = self.package.fact(Normalized)
+        extracted = self.package.fact(Extracted)
+        jobs = plan_jobs(
+            normalized.files if normalized else (),
+            self.schema,
+            self.capabilities,
+            {file.table for file in extracted.files} if extracted else (),
+            replace_strategy=self.settings.replace_strategy,
+            state_table=self.schema.state_table_name,
+        )
+        self.package.record(Planned(load_id=self.package.load_id, jobs=jobs))
+        return jobs
+
+    def _wanted(self, jobs: list[AnyJob]) -> dict[str, TTableSchema]:
+        """Tables that must be there: those that saw data, those of jobs, and the system's."""
+        touched = {table for job in jobs for table in job.tables}
+        system = set(self.schema.dlt_table_names())
+        return {
+            name: table
+            for name, table in self.schema.tables.items()
+            if name in system or name in touched or exists(self.schema, name)
+        }
+
+    def _migrate(self, jobs: list[AnyJob]) -> dict[str, Any]:
+        wanted = self._wanted(jobs)
+        failpoints.hit("migrate.before")
+
+        def change(client: Client) -> list[AnyChange]:
+            present: Mapping[str, TTableSchemaColumns | None]
+            try:
+                present = client.describe(list(wanted))
+            except DestinationUndefinedEntity:
+                present = dict.fromkeys(wanted)
+            changes = list(plan_changes(wanted, dict(present)))
+            if changes:
+                client.create_dataset()
+                client.migrate(changes)
+            client.store_schema(self.schema)
+            return changes
+
+        changes = self._trying(change)
+        failpoints.hit("migrate.after")
+        update = _update_of(changes)
+        if update:
+            self.package.record(SchemaMigrated(load_id=self.package.load_id, applied=update))
+        return update
+
+    # ---- the jobs ---------------------------------------------------------------------------------------------------------
+
+    def _run_jobs(self, jobs: list[AnyJob]) -> dict[str, Outcome]:
+        journal = self.package.journal
+        done = frozenset(fact.job_id for fact in journal.all(JobDone))
+        scheduler = Scheduler(
+            jobs,
+            self.context,
+            self.clients,
+            self._record,
+            workers=min(self.settings.workers, self.capabilities.max_parallel_load_jobs or self.settings.workers),
+            raise_on_failed=self.settings.raise_on_failed_jobs,
+            max_attempts=self.settings.raise_on_max_retries,
+            policy=self.settings.retry,
+            done=done,
+            attempts={fact.job_id: fact.attempt for fact in journal.all(JobRetried)},
+        )
+        self.publish(Progress(run_id=self.package.run_id, step="load", name="Jobs", inc=len(done), total=len(jobs)))
+        try:
+            scheduler.run()
+        except LoadClientJobFailed as error:
+            self.package.abort(f"job {error.job_id}: {error.failed_message}")
+            raise
+        return scheduler.outcomes
+
+    def _record(self, *facts: DurableEvent) -> None:
+        self.package.record(*facts)
+        ended = sum(isinstance(fact, JobDone | JobFailed) for fact in facts)
+        if ended:
+            self.publish(Progress(run_id=self.package.run_id, step="load", name="Jobs", inc=ended))
+
+    def _failed(self) -> list[str]:
+        """Jobs that failed for good and were not done by a later attempt."""
+        done = {fact.job_id for fact in self.package.journal.all(JobDone)}
+        failed = dict.fromkeys(fact.job_id for fact in self.package.journal.all(JobFailed))
+        return [job_id for job_id in failed if job_id not in done]
+
+
+def _update_of(changes: list[AnyChange]) -> dict[str, Any]:
+    """Changes as partial tables: the form in which the field reports them."""
+    update: dict[str, Any] = {}
+    for change in changes:
+        if isinstance(change, CreateTable):
+            update[change.table] = change.schema
+        elif isinstance(change, AddColumns):
+            update[change.table] = {"name": change.table, "columns": change.columns}
+    return update
+
+
+def _metrics(package: Package, jobs: list[AnyJob], outcomes: Mapping[str, Outcome]) -> dict[str, LoadJobMetrics]:
+    """One entry for each loader file: files that shared a job share its fate."""
+    states = {"done": "completed", "failed": "failed", "again": "retry"}
+    retries: dict[str, int] = {}
+    for fact in package.journal.all(JobRetried):
+        retries[fact.job_id] = fact.attempt
+    metrics: dict[str, LoadJobMetrics] = {}
+    for job in jobs:
+        outcome = outcomes.get(job.id)
+        for file in job.files:
+            job_id = f"{file.table}.{file.id}.{file.format}"
+            metrics[job_id] = LoadJobMetrics(
+                job_id,
+                str(package.path / file.path),
+                file.table,
+                outcome.started_at if outcome else None,
+                outcome.started_at + dt.timedelta(seconds=outcome.seconds) if outcome else None,
+                states[outcome.result] if outcome else "completed",
+                None,
+                retries.get(job.id, 0),
+            )
+    return metrics

@@ -1,0 +1,1 @@
+"""Load packages: immutable files, one journal, three commit points."""
