@@ -1,6 +1,6 @@
 """A checked, append-only log of records: the only kind of file that headrace ever changes.
 
-A record is one line: eight hexadecimal digits of the body's CRC-32, a space, the body, a newline. A process may die in the
+A record is one line: eight hexadecimal digits of the body's CRC-32, a space, the body (never empty), a newline. A process may die in the
 middle of a line; such a torn tail is recognised by its checksum, left out when reading and cut before the next record
 is written. Reading alone changes nothing, so that anyone may look while the owner writes.
 """
@@ -24,7 +24,7 @@ def frame(body: bytes) -> bytes:
 
 def parse(line: bytes) -> bytes | None:
     """The body of a line, newline included in the argument; None when it is torn or altered."""
-    if len(line) <= _PREFIX or line[-1:] != b"\n" or line[8:9] != b" ":
+    if len(line) <= _PREFIX + 1 or line[-1:] != b"\n" or line[8:9] != b" ":
         return None
     body = line[_PREFIX:-1]
     return body if line[:8] == b"%08x" % zlib.crc32(body) else None
