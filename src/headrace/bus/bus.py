@@ -1,0 +1,170 @@
+"""The bus: whoever wants to know of a run is told of its events, in order, and can do it no harm."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from headrace.bus.observer import (
+    Gate,
+    Observer,
+    OnEvent,
+    Publish,
+    Queued,
+    Run,
+    ignore,
+    observer_name,
+)
+from headrace.model.events import AnyEvent, Event
+
+__all__ = ["Bus", "Publish", "ignore", "installed_observers"]
+
+logger = logging.getLogger("headrace.bus")
+ENTRY_POINTS = "headrace.observers"
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Bus:
+    """Tells observers of events.
+
+    Events reach every observer in the order in which they were published, one at a time, on the thread that published
+    them (an event published by an observer waits until the current one has been told to all). An observer that raises is
+    logged once by name; it goes on being told.
+
+    Args:
+        run: The live view that observers get.
+    """
+
+    def __init__(self, run: Run | None = None) -> None:
+        self.run = run or Run()
+        self._observers: list[Observer] = []
+        self._gates: list[Gate] = []
+        self._waiting: deque[AnyEvent] = deque()
+        self._lock = threading.RLock()
+        self._telling = False
+        self._complained: set[int] = set()
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """The observers, in the order in which they are told."""
+        return tuple(self._observers)
+
+    def observe(self, observer: Observer | Callable[..., Any]) -> Observer:
+        """Add an observer (or a function that takes an event, or an event and the run); the same one only once.
+
+        Returns:
+            What was added: to be given to `forget`.
+
+        Raises:
+            TypeError: It is neither.
+        """
+        if isinstance(observer, Observer):
+            found: Observer = observer
+        elif callable(observer):
+            found = OnEvent(observer)
+        else:
+            raise TypeError(f"an observer has a method `notify(event, run)` or is a function; this is {observer!r}")
+        with self._lock:
+            if found not in self._observers:
+                self._observers.append(found)
+        return found
+
+    def forget(self, observer: Observer) -> None:
+        """Tell an observer no more; nothing happens if it was not there."""
+        with self._lock:
+            self._observers = [one for one in self._observers if one is not observer]
+
+    def on(self, *kinds: type[Event]) -> Callable[[_Function], _Function]:
+        """Decorate a function to be told of some kinds of event: ``@bus.on(JobFailed)``."""
+
+        def add(function: _Function) -> _Function:
+            self.observe(OnEvent(function, kinds))
+            return function
+
+        return add
+
+    def guard(self, gate: Gate) -> None:
+        """Add a gate."""
+        self._gates.append(gate)
+
+    def check(self, package: Any) -> None:
+        """Ask all gates whether a package may be loaded.
+
+        Raises:
+            Veto: One of them refused. Any other error of a gate stops the load too: a check that cannot be made is not
+                passed.
+        """
+        for gate in self._gates:
+            gate.check(package, self.run)
+
+    def publish(self, event: AnyEvent) -> None:
+        """Tell all observers of an event. Never raises what an observer raised."""
+        with self._lock:
+            self._waiting.append(event)
+            if self._telling:
+                return
+            self._telling = True
+            try:
+                while self._waiting:
+                    self._tell(self._waiting.popleft())
+            finally:
+                self._telling = False
+
+    def _tell(self, event: AnyEvent) -> None:
+        for observer in tuple(self._observers):
+            try:
+                observer.notify(event, self.run)
+            except Exception as error:  # noqa: BLE001 - it is somebody else's code
+                self._complain(observer, event, error)
+
+    def _complain(self, observer: Observer, event: AnyEvent, error: Exception) -> None:
+        # once: a broken observer would otherwise write a line for every event
+        if id(observer) in self._complained:
+            return
+        self._complained.add(id(observer))
+        logger.warning(
+            "Observer `%s` raised %s at %s: %s. The run goes on; what this observer records may have gaps. Further "
+            "errors of it are not logged.",
+            observer_name(observer),
+            type(error).__name__,
+            type(event).__name__,
+            error,
+            exc_info=error if logger.isEnabledFor(logging.DEBUG) else None,
+        )
+
+    def close(self) -> None:
+        """Let queued observers finish what they have."""
+        for observer in self._observers:
+            if isinstance(observer, Queued):
+                observer.close()
+
+    @contextmanager
+    def observing(self, *observers: Observer) -> Iterator[Bus]:
+        """Add observers for the length of a ``with`` block."""
+        added = [self.observe(observer) for observer in observers if observer not in self._observers]
+        try:
+            yield self
+        finally:
+            for observer in added:
+                self.forget(observer)
+
+
+def installed_observers() -> list[Observer]:
+    """Observers that installed packages offer under the entry point ``headrace.observers``.
+
+    An entry point names a class or function that is called without arguments and gives an observer. One that cannot be
+    loaded is logged and left out.
+    """
+    from importlib.metadata import entry_points
+
+    found = []
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            found.append(point.load()())
+        except Exception as error:  # noqa: BLE001 - it is somebody else's code
+            logger.warning("Observer `%s` (%s) could not be loaded: %s", point.name, point.value, error)
+    return found
