@@ -70,7 +70,9 @@ class PipelineStepTrace(NamedTuple):
         if self.step_exception:
             lines += indented(self.step_exception)
         if self.step_info is not None and not self.step_info.is_empty:
-            lines += indented(self.step_info.asstr(verbosity))
+            # the trace has said the pipeline's name above
+            text = self.step_info.asstr(verbosity)
+            lines += indented(text.removeprefix(f"Pipeline {self.step_info.pipeline.pipeline_name}: "))
             lines += self._changes(verbosity)
         if verbosity > 0:
             lines.append(f"  span {self.span_id}")
