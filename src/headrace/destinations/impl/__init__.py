@@ -1,0 +1,1 @@
+"""Destinations, one package each; `headrace.destinations` has their factories."""

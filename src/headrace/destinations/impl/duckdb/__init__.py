@@ -1,0 +1,1 @@
+"""DuckDB: tables in a file."""

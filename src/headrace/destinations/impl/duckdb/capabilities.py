@@ -1,0 +1,21 @@
+"""What DuckDB can do."""
+
+from __future__ import annotations
+
+from headrace.model.capabilities import Capabilities
+
+CAPABILITIES = Capabilities(
+    sqlglot_dialect="duckdb",
+    preferred_loader_file_format="arrow",
+    supported_loader_file_formats=("arrow", "parquet", "jsonl", "csv"),
+    max_identifier_length=65536,
+    max_column_identifier_length=65536,
+    has_case_sensitive_identifiers=False,
+    decimal_precision=(38, 9),
+    wei_precision=(38, 0),
+    timestamp_precision=6,
+    max_timestamp_precision=9,
+    supported_merge_strategies=("delete-insert", "upsert", "scd2", "insert-only"),
+    supported_replace_strategies=("insert-from-staging", "truncate-and-insert"),
+    idempotency="transaction",
+)

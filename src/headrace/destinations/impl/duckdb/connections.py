@@ -1,0 +1,114 @@
+"""Open databases of this process, one connection for each file, shared by all clients.
+
+DuckDB locks a file for one process, and opening it costs some ten milliseconds. So a file is opened by the first client and
+closed by the last: in between other threads work through cursors of the same connection, afterwards other processes get
+their turn.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEMORY = ":memory:"
+
+_lock = threading.RLock()
+_open: dict[tuple[int, str], Database] = {}
+
+
+class Database:
+    """An open database and those who use it.
+
+    Attributes:
+        ddl_lock: Held while tables are changed: DuckDB refuses two transactions that change the catalog at once.
+        name: What SQL calls the database (its catalog).
+    """
+
+    def __init__(self, key: tuple[int, str] | None, connection: duckdb.DuckDBPyConnection, owned: bool) -> None:
+        self.ddl_lock = threading.RLock()
+        self._key, self._connection, self._owned = key, connection, owned
+        self._users = 0
+        row = connection.cursor().execute("SELECT current_database()").fetchone()
+        self.name = str(row[0]) if row else ""
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own to the database, for one thread; to be given back with `release`."""
+        with _lock:
+            cursor = self._connection.cursor()
+            self._users += 1
+            return cursor
+
+    def release(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Close a cursor; the last one closes the database."""
+        with _lock:
+            cursor.close()
+            self._users -= 1
+            if self._users == 0 and self._owned:
+                self._connection.close()
+                if self._key is not None:
+                    _open.pop(self._key, None)
+
+    def discard(self) -> None:
+        """Forget a database that broke: whoever comes next opens the file anew."""
+        with _lock:
+            if self._key is not None and _open.get(self._key) is self:
+                del _open[self._key]
+
+
+def open_database(
+    path: str, *, read_only: bool = False, config: Mapping[str, Any] | None = None, setup: Sequence[str] = ()
+) -> tuple[Database, duckdb.DuckDBPyConnection]:
+    """Open a database file, or join those who have it open in this process.
+
+    Args:
+        path: The file; made if it is missing.
+        read_only: Open it for reading; ignored when it is open already.
+        config: DuckDB's settings of the whole database.
+        setup: Statements to run once, when it is opened.
+
+    Returns:
+        The database and a cursor to it.
+    """
+    import duckdb
+
+    # after a fork the parent's connections must not be touched
+    key = (os.getpid(), os.path.realpath(path))
+    with _lock:
+        database = _open.get(key)
+        if database is None:
+            connection = duckdb.connect(path, read_only=read_only, config=dict(config or {}))
+            try:
+                for statement in setup:
+                    connection.execute(statement)
+                database = Database(key, connection, owned=True)
+            except BaseException:
+                connection.close()
+                raise
+            _open[key] = database
+        return database, database.cursor()
+
+
+def open_memory(config: Mapping[str, Any] | None = None, setup: Sequence[str] = ()) -> Database:
+    """Open a database in memory. It lives as long as the returned object."""
+    import duckdb
+
+    connection = duckdb.connect(MEMORY, config=dict(config or {}))
+    for statement in setup:
+        connection.execute(statement)
+    return Database(None, connection, owned=False)
+
+
+def adopt(connection: duckdb.DuckDBPyConnection) -> Database:
+    """Use a connection that someone else opened and will close."""
+    return Database(None, connection, owned=False)
+
+
+def open_files() -> list[str]:
+    """Paths of the database files this process has open."""
+    with _lock:
+        return [path for pid, path in _open if pid == os.getpid()]

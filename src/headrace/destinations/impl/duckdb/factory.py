@@ -1,0 +1,125 @@
+"""The factory of DuckDB destinations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from headrace.base.strings import digest128
+from headrace.destinations.base import ConfiguredDestination
+from headrace.destinations.configuration import DestinationClientConfiguration
+from headrace.destinations.impl.duckdb.capabilities import CAPABILITIES
+from headrace.destinations.impl.duckdb.configuration import (
+    EXTERNAL,
+    MEMORY,
+    DuckDbClientConfiguration,
+    DuckDbCredentials,
+    database_path,
+)
+from headrace.load.destination import PipelineFacts
+from headrace.model.capabilities import Capabilities
+
+if TYPE_CHECKING:
+    from headrace.destinations.impl.duckdb.client import DuckDbClient
+    from headrace.destinations.impl.duckdb.connections import Database
+    from headrace.destinations.impl.duckdb.session import Opener
+    from headrace.model.schema import Schema
+
+
+class duckdb(ConfiguredDestination):
+    """Tables in a DuckDB database: a file, or memory.
+
+    Args:
+        credentials: A path; ``":memory:"`` (lives as long as this object); ``":pipeline:"`` (a file in the pipeline's
+            working folder); an open DuckDB connection; a ``duckdb:///path`` url; a mapping or `DuckDbCredentials`. None
+            looks under ``destination.<name>.credentials`` and else takes ``<name>.duckdb`` in the local folder, named
+            after the destination if it has a name of its own, else after the pipeline.
+        create_indexes: Enforce ``unique`` hints by constraints. Loading gets slower.
+        destination_name: The name it is configured under.
+        environment: A word to tell installations apart.
+        **settings: Other fields of `DuckDbClientConfiguration` or `Capabilities`.
+    """
+
+    short_name: ClassVar[str] = "duckdb"
+    spec: ClassVar[type[DestinationClientConfiguration]] = DuckDbClientConfiguration
+
+    def __init__(
+        self,
+        credentials: Any = None,
+        create_indexes: bool | None = None,
+        destination_name: str | None = None,
+        environment: str | None = None,
+        **settings: Any,
+    ) -> None:
+        self._held: Database | None = None
+        self._location = ""
+        super().__init__(
+            destination_name=destination_name,
+            environment=environment,
+            credentials=credentials,
+            create_indexes=create_indexes or None,
+            **settings,
+        )
+
+    def raw_capabilities(self) -> Capabilities:
+        """What DuckDB can do."""
+        return CAPABILITIES
+
+    def open(self, dataset_name: str, schema: Schema, pipeline: Any = None) -> DuckDbClient:
+        """A client for a dataset."""
+        from headrace.destinations.impl.duckdb.client import DuckDbClient
+        from headrace.destinations.impl.duckdb.dialect import DuckDbDialect
+        from headrace.destinations.impl.duckdb.session import DuckDbSqlClient
+
+        settings: DuckDbClientConfiguration = self.configuration()
+        capabilities = self.capabilities()
+        credentials = settings.credentials
+        session = DuckDbSqlClient(
+            dataset_name,
+            self._opener(credentials, pipeline),
+            DuckDbDialect(capabilities.decimal_precision, capabilities.wei_precision),
+            capabilities,
+            location=self._location,
+            session_settings=_session_settings(credentials),
+            staging_dataset_name=settings.staging_dataset_name_layout % dataset_name,
+        )
+        return DuckDbClient(session, schema, create_indexes=settings.create_indexes)
+
+    def _opener(self, credentials: DuckDbCredentials, pipeline: PipelineFacts | None) -> Opener:
+        from headrace.destinations.impl.duckdb import connections
+
+        if credentials.connection is not None:
+            self._location = EXTERNAL
+            held = self._held = self._held or connections.adopt(credentials.connection)
+            return lambda: (held, held.cursor())
+        path = database_path(credentials.database, self.destination_name if self.is_named else None, pipeline)
+        self._location = path
+        config, setup = credentials.global_config, _setup(credentials)
+        if path == MEMORY:
+            memory = self._held = self._held or connections.open_memory(config, setup)
+            return lambda: (memory, memory.cursor())
+        return lambda: connections.open_database(path, read_only=credentials.read_only, config=config, setup=setup)
+
+    def describe_location(self) -> str:
+        """The database as a url, once a client was opened."""
+        return f"duckdb:///{self._location}" if self._location else self.destination_name
+
+    def fingerprint(self) -> str:
+        """A hash of the file's path, once a client was opened."""
+        return digest128(self._location) if self._location not in ("", MEMORY, EXTERNAL) else ""
+
+
+def _setup(credentials: DuckDbCredentials) -> list[str]:
+    """Statements to run when the database is opened."""
+    loads = [f"LOAD {name}" for name in credentials.extensions or ()]
+    return [*loads, *(credentials.statements or ())]
+
+
+def _session_settings(credentials: DuckDbCredentials) -> list[str]:
+    """Statements to run in each session."""
+    settings = {"TimeZone": credentials.session_timezone, **(credentials.local_config or {})}
+    statements = [f"SET {name} = {_text(value)}" for name, value in settings.items()]
+    return [*statements, *(f"PRAGMA {pragma}" for pragma in credentials.pragmas or ())]
+
+
+def _text(value: Any) -> str:
+    return "'" + str(value).replace("'", "''") + "'"

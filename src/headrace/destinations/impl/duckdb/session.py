@@ -1,0 +1,244 @@
+"""A session with a DuckDB database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from headrace.destinations.impl.duckdb.connections import Database
+from headrace.destinations.impl.duckdb.dialect import DuckDbDialect
+from headrace.destinations.impl.duckdb.errors import translate
+from headrace.destinations.sql.cursor import SqlCursor
+from headrace.destinations.sql.session import SqlClient
+from headrace.errors.destination import DestinationConnectionError
+from headrace.model.capabilities import Capabilities
+from headrace.typing import TTableSchemaColumns
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import pyarrow as pa
+
+VECTOR = 2048
+"""DuckDB hands out rows in vectors of this many; chunks come in multiples of it."""
+
+Opener = Callable[[], "tuple[Database, duckdb.DuckDBPyConnection]"]
+
+# a quoted text, a quoted name, or a parameter mark
+_MARKS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|%s|%%")
+
+
+def to_question_marks(sql: str) -> str:
+    """Write the parameter marks ``%s`` as ``?``, outside of quotes; ``%%`` becomes ``%``."""
+    if "%" not in sql:
+        return sql
+    return _MARKS.sub(lambda match: {"%s": "?", "%%": "%"}.get(match[0], match[0]), sql)
+
+
+class DuckDbCursor(SqlCursor):
+    """Rows of a query in DuckDB, which speaks Arrow and pandas itself."""
+
+    native_cursor: duckdb.DuckDBPyConnection
+
+    @property
+    def columns_schema(self) -> TTableSchemaColumns:
+        """The columns as a schema would describe them."""
+        dialect = DuckDbDialect()
+        return {column[0]: dialect.column_facts(column[0], str(column[1]), True) for column in self.description or ()}
+
+    def arrow(self, chunk_size: int | None = None) -> pa.Table | None:
+        """All remaining rows as an Arrow table; with ``chunk_size`` the next that many, None after the last."""
+        if chunk_size is None:
+            return self.native_cursor.to_arrow_table()
+        return super().arrow(chunk_size)
+
+    def iter_arrow(self, chunk_size: int = 100_000) -> Iterator[pa.Table]:
+        """All remaining rows as Arrow tables of ``chunk_size`` rows."""
+        import pyarrow as pa
+
+        for batch in self.native_cursor.to_arrow_reader(chunk_size):
+            yield pa.Table.from_batches([batch])
+
+    def df(self, chunk_size: int | None = None) -> pd.DataFrame | None:
+        """All remaining rows as a data frame; with ``chunk_size`` the next that many, None after the last."""
+        if chunk_size is None:
+            return self.native_cursor.df()
+        frame = self.native_cursor.fetch_df_chunk(max(1, -(-chunk_size // VECTOR)))
+        return frame if len(frame) else None
+
+    def close(self) -> None:
+        """Nothing to do: the result goes with the next statement of the session."""
+
+
+class DuckDbSqlClient(SqlClient):
+    """A session with one dataset of a DuckDB database.
+
+    Args:
+        dataset_name: The dataset, a schema of the database.
+        opener: Opens the database.
+        dialect: Its SQL.
+        capabilities: What the destination can do.
+        location: Where the database is, for errors.
+        session_settings: Statements that every session starts with.
+        staging_dataset_name: Name of the staging dataset.
+    """
+
+    def __init__(
+        self,
+        dataset_name: str,
+        opener: Opener,
+        dialect: DuckDbDialect,
+        capabilities: Capabilities,
+        *,
+        location: str = "",
+        session_settings: Sequence[str] = ("SET TimeZone = 'UTC'",),
+        staging_dataset_name: str | None = None,
+    ) -> None:
+        super().__init__(dataset_name, dialect, capabilities, staging_dataset_name)
+        self._opener, self._location = opener, location
+        self._session_settings = tuple(session_settings)
+        self._database: Database | None = None
+        self._cursor: duckdb.DuckDBPyConnection | None = None
+        self._in_use: str | None = None
+
+    # ---- connection ----------------------------------------------------------------------------------------------
+
+    def open_connection(self) -> duckdb.DuckDBPyConnection:
+        """Connect, unless connected."""
+        if self._cursor is None:
+            import duckdb
+
+            try:
+                self._database, self._cursor = self._opener()
+                for statement in self._session_settings:
+                    self._cursor.execute(statement)
+            except duckdb.Error as error:
+                self.close_connection()
+                raise self._no_connection(error) from error
+        return self._cursor
+
+    def _no_connection(self, error: Exception) -> DestinationConnectionError:
+        made = DestinationConnectionError("DuckDB", self.dataset_name, str(error), error)
+        made.what = f"The DuckDB database {self._location} could not be opened for dataset `{self.dataset_name}`."
+        if "lock" in str(error).lower():
+            made.fix = "another process has the file open: end it, or wait for it; DuckDB lets one process write at a time"
+        else:
+            made.fix = "check the path under `destination.duckdb.credentials`, that its folder exists and may be written"
+        return made
+
+    def close_connection(self) -> None:
+        """Disconnect; safe to repeat."""
+        database, cursor = self._database, self._cursor
+        self._database = self._cursor = self._in_use = None
+        if database is not None and cursor is not None:
+            database.release(cursor)
+
+    @property
+    def _native(self) -> duckdb.DuckDBPyConnection | None:
+        return self._cursor
+
+    @property
+    def database(self) -> Database:
+        """The open database."""
+        assert self.native_connection is not None and self._database is not None
+        return self._database
+
+    # ---- statements ----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def translated(self, doing: str = "") -> Iterator[duckdb.DuckDBPyConnection]:
+        """Give the connection; turn DuckDB's errors inside ``with`` into headrace's."""
+        import duckdb
+
+        connection: duckdb.DuckDBPyConnection = self.native_connection
+        try:
+            yield connection
+        except duckdb.Error as error:
+            if isinstance(error, duckdb.FatalException) and self._database is not None:
+                self._database.discard()
+            raise translate(error, doing) from error
+
+    def run(self, sql: str, *params: Any) -> int:
+        """Run a statement of ours and return the rows it touched, -1 when DuckDB does not tell."""
+        with self.translated(self.doing) as connection:
+            connection.execute(sql, params) if params else connection.execute(sql)
+            described = connection.description
+            if not described or described[0][0] != "Count":
+                return -1
+            row = connection.fetchone()
+            return int(row[0]) if row else 0
+
+    @contextmanager
+    def execute_query(self, sql: str, *params: Any) -> Iterator[DuckDbCursor]:
+        """Run a statement and read its rows inside ``with``; parameters are marked ``?`` or ``%s``."""
+        self.use_dataset()
+        with self.translated() as connection:
+            connection.execute(to_question_marks(sql), params) if params else connection.execute(sql)
+            yield DuckDbCursor(connection)
+
+    def use_dataset(self) -> None:
+        """Let statements name the dataset's tables without it, if it exists."""
+        if self._in_use != self.dataset_name and self.has_dataset():
+            self.run(f"USE {self.dialect.path(self.database.name, self.dataset_name)}")
+            self._in_use = self.dataset_name
+
+    def rollback_transaction(self) -> None:
+        """Roll back; quiet when there is nothing to roll back."""
+        import duckdb
+
+        if self._cursor is not None:
+            try:
+                self._cursor.execute("ROLLBACK")
+            except duckdb.Error:
+                pass  # a failed commit has rolled back already
+
+    # ---- names, datasets and tables ------------------------------------------------------------------------------
+
+    def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:
+        """The database's name where a dataset has the same, which DuckDB could not tell apart; else None."""
+        if self._database is None or self._database.name.casefold() != self.dataset_name.casefold():
+            return None
+        return self.dialect.quote(self._database.name) if quote else self._database.name
+
+    def has_dataset(self) -> bool:
+        """Whether the dataset exists."""
+        with self.translated(self.doing) as connection:
+            found = connection.execute(
+                "SELECT 1 FROM duckdb_schemas() WHERE database_name = ? AND lower(schema_name) = lower(?)",
+                (self.database.name, self.dataset_name),
+            ).fetchone()
+            return found is not None
+
+    def drop_dataset(self) -> None:
+        """Drop the dataset with all its tables; quiet when there is none."""
+        if self._in_use == self.dataset_name:
+            self.run(f"USE {self.dialect.path(self.database.name, 'main')}")
+            self._in_use = None
+        super().drop_dataset()
+
+    def describe_tables(self, tables: Sequence[str] | None = None) -> dict[str, list[tuple[str, str, bool]]]:
+        """Columns of the dataset's tables that exist: name, database type, nullable; asked in one query."""
+        sql = (
+            "SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns() "
+            "WHERE database_name = ? AND lower(schema_name) = lower(?)"
+        )
+        params: list[Any] = [self.database.name, self.dataset_name]
+        if tables is not None:
+            sql += " AND list_contains(?, lower(table_name))"
+            params.append([table.lower() for table in tables])
+        with self.translated(self.doing) as connection:
+            rows = connection.execute(f"{sql} ORDER BY table_name, column_index", params).fetchall()
+        asked = {table.lower(): table for table in tables or ()}
+        found: dict[str, list[tuple[str, str, bool]]] = {}
+        for table, column, kind, nullable in rows:
+            found.setdefault(asked.get(table.lower(), table), []).append((column, kind, bool(nullable)))
+        return found
+
+    @staticmethod
+    def is_dbapi_exception(error: BaseException) -> bool:
+        """Whether the error comes from DuckDB."""
+        import duckdb
+
+        return isinstance(error, duckdb.Error)

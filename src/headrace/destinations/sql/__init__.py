@@ -1,0 +1,1 @@
+"""What all SQL destinations share: sessions, tables, the ledger, merge strategies, system tables."""

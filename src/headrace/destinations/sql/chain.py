@@ -1,0 +1,120 @@
+"""What a merge or replace has to know of a table chain: its tables, their columns and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from headrace.typing import TTableSchema
+
+
+@dataclass(frozen=True)
+class ChainTable:
+    """One table of a chain.
+
+    Attributes:
+        name: As in the schema.
+        target: Qualified name of the table.
+        stage: Name of the temporary table with the load's rows, quoted.
+        columns: The columns that are loaded: in the schema and in the target.
+        row_key: Names a row, None when the data has none.
+        root_key: In nested tables, names the root row.
+        parent_key: In nested tables, names the parent row.
+        depth: 0 for the root, 1 for tables nested in it, and so on.
+    """
+
+    name: str
+    target: str
+    stage: str
+    columns: list[str]
+    row_key: str | None = None
+    root_key: str | None = None
+    parent_key: str | None = None
+    depth: int = 0
+
+    @property
+    def key_of_root(self) -> str | None:
+        """The column that leads to the root row: the root key, or the parent key right below the root."""
+        return self.root_key or (self.parent_key if self.depth == 1 else None)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A root table and its nested tables, parents before children, with the root's merge hints.
+
+    Attributes:
+        primary_key: Columns that together name a record.
+        merge_key: Columns whose values name a batch of records that is replaced as a whole.
+        nullable: Key columns that may hold NULL; two NULLs count as equal there.
+        hard_delete: Column that marks a row as a deletion.
+        hard_delete_is_flag: The mark is a boolean that must be true; else any value but NULL is a mark.
+        dedup_sort: Column and order (``asc`` or ``desc``) that say which of several rows of one primary key stays.
+        deduplicated: The user vouches that no primary key comes twice in a load.
+        facts: The root table's own schema, for hints of single strategies.
+    """
+
+    root: ChainTable
+    nested: list[ChainTable]
+    primary_key: list[str] = field(default_factory=list)
+    merge_key: list[str] = field(default_factory=list)
+    nullable: frozenset[str] = frozenset()
+    hard_delete: str | None = None
+    hard_delete_is_flag: bool = True
+    dedup_sort: tuple[str, str] | None = None
+    deduplicated: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tables(self) -> list[ChainTable]:
+        """The root and then the nested tables."""
+        return [self.root, *self.nested]
+
+
+def hinted(table: TTableSchema, hint: str) -> list[str]:
+    """Names of the columns that carry a hint, in order."""
+    return [name for name, column in table.get("columns", {}).items() if column.get(hint)]
+
+
+def _first(table: TTableSchema, hint: str) -> str | None:
+    return next(iter(hinted(table, hint)), None)
+
+
+def depth_of(table: TTableSchema, by_name: dict[str, TTableSchema]) -> int:
+    """How many tables lie above."""
+    parent = table.get("parent")
+    return 0 if not parent or parent not in by_name else 1 + depth_of(by_name[parent], by_name)
+
+
+def chain_table(table: TTableSchema, *, target: str, stage: str, present: Sequence[str], depth: int) -> ChainTable:
+    """Facts of one table; ``present`` are the columns its target has."""
+    there = {name.casefold() for name in present}
+    return ChainTable(
+        name=table["name"],
+        target=target,
+        stage=stage,
+        columns=[name for name in table.get("columns", {}) if name.casefold() in there],
+        row_key=_first(table, "row_key"),
+        root_key=_first(table, "root_key"),
+        parent_key=_first(table, "parent_key"),
+        depth=depth,
+    )
+
+
+def build_chain(root: TTableSchema, tables: list[ChainTable]) -> Chain:
+    """Put the tables and the root's hints together."""
+    columns = root.get("columns", {})
+    mark, sort = _first(root, "hard_delete"), _first(root, "dedup_sort")
+    primary, merge = hinted(root, "primary_key"), hinted(root, "merge_key")
+    return Chain(
+        root=tables[0],
+        nested=tables[1:],
+        primary_key=primary,
+        merge_key=merge,
+        nullable=frozenset(name for name in (*primary, *merge) if columns[name].get("nullable") is not False),
+        hard_delete=mark,
+        hard_delete_is_flag=mark is not None and columns[mark].get("data_type") == "bool",
+        dedup_sort=(sort, str(columns[sort]["dedup_sort"])) if sort else None,
+        deduplicated=bool(root.get("x-stage-data-deduplicated")),
+        facts=dict(root),
+    )

@@ -1,0 +1,127 @@
+"""What a dataset remembers of itself: its loads, its schemas, the state of its pipelines.
+
+Tables and columns are those of dlt, so that a dataset begun with either continues with the other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from headrace.base import json
+from headrace.base.time import now
+from headrace.destinations.sql.session import SqlClient
+from headrace.errors.destination import DatabaseUndefinedRelation
+from headrace.load.destination import StoredSchema, StoredState
+
+if TYPE_CHECKING:
+    from headrace.model.schema import Schema
+
+_SCHEMA_COLUMNS = ("version", "engine_version", "inserted_at", "schema_name", "version_hash", "schema")
+_STATE_COLUMNS = ("version", "engine_version", "pipeline_name", "state", "created_at", "version_hash", "_dlt_load_id")
+
+
+class Records:
+    """Reads and writes the system tables of a session's dataset.
+
+    Args:
+        session: An open session.
+        schema: Its naming convention names the tables and columns.
+    """
+
+    def __init__(self, session: SqlClient, schema: Schema) -> None:
+        self._session, self._schema = session, schema
+
+    def _name(self, column: str) -> str:
+        return self._session.dialect.quote(self._schema.naming.normalize_identifier(column))
+
+    def _names(self, columns: tuple[str, ...], prefix: str = "") -> str:
+        return ", ".join(prefix + self._name(column) for column in columns)
+
+    def _table(self, name: str) -> str:
+        return self._session.make_qualified_table_name(name)
+
+    def _rows(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        """Rows of a query; none when a table it reads does not exist."""
+        try:
+            return self._session.execute_sql(sql, *params) or []
+        except DatabaseUndefinedRelation:
+            return []
+
+    # ---- loads ---------------------------------------------------------------------------------------------------
+
+    def has_load(self, load_id: str) -> bool:
+        """Whether the load is there with status 0."""
+        loads = self._table(self._schema.loads_table_name)
+        return bool(
+            self._rows(f"SELECT 1 FROM {loads} WHERE {self._name('load_id')} = ? AND {self._name('status')} = 0", load_id)
+        )
+
+    def add_load(self, load_id: str, schema: Schema) -> None:
+        """Write a load with status 0, unless it is there."""
+        loads = self._table(self._schema.loads_table_name)
+        columns = ("load_id", "schema_name", "status", "inserted_at", "schema_version_hash")
+        self._session.run(
+            f"INSERT INTO {loads} ({self._names(columns)}) SELECT ?, ?, 0, ?, ? "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {loads} WHERE {self._name('load_id')} = ? AND {self._name('status')} = 0)",
+            *(load_id, schema.name, now(), schema.version_hash, load_id),
+        )
+
+    # ---- schemas -------------------------------------------------------------------------------------------------
+
+    def add_schema(self, schema: Schema) -> None:
+        """Write a schema, unless its content hash is there."""
+        versions = self._table(self._schema.version_table_name)
+        document = schema.to_dict()
+        values = (
+            document["version"],
+            document["engine_version"],
+            now(),
+            schema.name,
+            document["version_hash"],
+            json.dumps(document),
+        )
+        self._session.run(
+            f"INSERT INTO {versions} ({self._names(_SCHEMA_COLUMNS)}) SELECT ?, ?, ?, ?, ?, ? "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {versions} WHERE {self._name('version_hash')} = ?)",
+            *(*values, document["version_hash"]),
+        )
+
+    def newest_schema(self, schema_name: str | None, version_hash: str | None) -> StoredSchema | None:
+        """The newest stored schema of a name, or the one with a hash, or the newest of all."""
+        sql = f"SELECT {self._names(_SCHEMA_COLUMNS)} FROM {self._table(self._schema.version_table_name)}"
+        tests, params = [], []
+        for column, value in (("schema_name", schema_name), ("version_hash", version_hash)):
+            if value is not None:
+                tests.append(f"{self._name(column)} = ?")
+                params.append(value)
+        if tests:
+            sql += f" WHERE {' AND '.join(tests)}"
+        rows = self._rows(f"{sql} ORDER BY {self._name('inserted_at')} DESC LIMIT 1", *params)
+        return StoredSchema(**dict(zip(_SCHEMA_COLUMNS, rows[0], strict=True))) if rows else None
+
+    def drop_schemas(self, schema_name: str) -> None:
+        """Delete all stored versions of a schema."""
+        versions = self._table(self._schema.version_table_name)
+        try:
+            self._session.run(f"DELETE FROM {versions} WHERE {self._name('schema_name')} = ?", schema_name)
+        except DatabaseUndefinedRelation:
+            return
+
+    # ---- state ---------------------------------------------------------------------------------------------------
+
+    def newest_state(self, pipeline_name: str) -> StoredState | None:
+        """The newest state of a pipeline whose load was completed."""
+        states, loads = self._table(self._schema.state_table_name), self._table(self._schema.loads_table_name)
+        load_of_state = f"s.{self._name('_dlt_load_id')}"
+        rows = self._rows(
+            f"SELECT {self._names(_STATE_COLUMNS, 's.')} FROM {states} AS s JOIN {loads} AS l "
+            f"ON l.{self._name('load_id')} = {load_of_state} "
+            f"WHERE s.{self._name('pipeline_name')} = ? AND l.{self._name('status')} = 0 "
+            f"ORDER BY {load_of_state} DESC LIMIT 1",
+            pipeline_name,
+        )
+        if not rows:
+            return None
+        facts = dict(zip(_STATE_COLUMNS, rows[0], strict=True))
+        facts["dlt_load_id"] = facts.pop("_dlt_load_id")
+        return StoredState(**facts)
