@@ -43,6 +43,7 @@ class HexBytes(bytes):
     """
 
     def __new__(cls, value: bytes | bytearray | str | int) -> Self:
+        """Make the bytes; text without an even number of digits gets a zero in front."""
         if isinstance(value, str):
             digits = value[2:] if value[:2] in ("0x", "0X") else value
             value = bytes.fromhex("0" + digits if len(digits) % 2 else digits)

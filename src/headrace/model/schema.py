@@ -17,12 +17,12 @@ from headrace.model import naming as conventions
 from headrace.model import schema_document as documents
 from headrace.model.schema_naming import SchemaNames
 from headrace.model.schema_renaming import rename
-from headrace.model.schema_rules import SchemaRules
 from headrace.model.schema_settings import (
     STANDARD_DETECTIONS,
     STANDARD_HINTS,
     merge_hints,
 )
+from headrace.model.schema_text import SchemaText
 from headrace.model.schema_upgrade import upgrade
 from headrace.model.tables import (
     ensure_compatible_tables,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Schema(SchemaRules):
+class Schema(SchemaText):
     """What the data of one source looks like, and by which rules it may change.
 
     Args:

@@ -101,6 +101,6 @@ class SchemaNames:
                     "table %s: column %s gets the name %s, which another column has; the two are merged",
                     *(table_name, given, name),
                 )
-                column = merge_column(spelled[name], column)
+                column = merge_column(spelled[name], column, merge_defaults=False)
             spelled[name] = column
         return spelled

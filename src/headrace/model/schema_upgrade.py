@@ -95,7 +95,7 @@ def _move_filter(tables: Document, kind: str, pattern: str) -> None:
 
 
 def _to_4(document: Document) -> None:
-    document["version_hash"] = None
+    document.setdefault("version_hash", None)
 
 
 def _to_5(document: Document) -> None:
@@ -119,8 +119,9 @@ def _to_8(document: Document) -> None:
 
 
 def _to_9(document: Document) -> None:
-    for name, table in document["tables"].items():
-        if not name.startswith("_dlt") and any(map(is_complete_column, table.get("columns", {}).values())):
+    for table in document["tables"].values():
+        # only normalize adds row keys, so these tables had rows
+        if is_complete_column(table.get("columns", {}).get(C_DLT_ID) or {}):
             table.setdefault(X_NORMALIZER, {})["seen-data"] = True
 
 

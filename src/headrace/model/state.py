@@ -14,24 +14,23 @@ from headrace.errors.schema import PipelineStateEngineNoUpgradePathException
 ENGINE_VERSION = 4
 _UNHASHED = frozenset({"_local", "_state_version", "_state_engine_version", "_version_hash"})
 
-TPipelineState = TypedDict(
-    "TPipelineState",
-    {
-        "_state_version": int,
-        "_state_engine_version": int,
-        "_version_hash": NotRequired[str],
-        "pipeline_name": NotRequired[str],
-        "dataset_name": NotRequired["str | None"],
-        "default_schema_name": NotRequired["str | None"],
-        "schema_names": NotRequired[list[str]],
-        "destination_type": NotRequired["str | None"],
-        "destination_name": NotRequired["str | None"],
-        "staging_type": NotRequired["str | None"],
-        "staging_name": NotRequired["str | None"],
-        "sources": NotRequired[dict[str, dict[str, Any]]],
-        "_local": NotRequired[dict[str, Any]],
-    },
-)
+
+class TPipelineState(TypedDict):
+    """The document; ``_local`` stays on this machine."""
+
+    _state_version: int
+    _state_engine_version: int
+    _version_hash: NotRequired[str]
+    pipeline_name: NotRequired[str]
+    dataset_name: NotRequired[str | None]
+    default_schema_name: NotRequired[str | None]
+    schema_names: NotRequired[list[str]]
+    destination_type: NotRequired[str | None]
+    destination_name: NotRequired[str | None]
+    staging_type: NotRequired[str | None]
+    staging_name: NotRequired[str | None]
+    sources: NotRequired[dict[str, dict[str, Any]]]
+    _local: NotRequired[dict[str, Any]]
 
 
 def default_state() -> TPipelineState:

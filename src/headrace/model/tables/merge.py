@@ -145,9 +145,11 @@ def diff_table(table: TTableSchema, partial: TTableSchema) -> TTableSchema:
         if name not in stored or any(_differs(p, stored[name], v) for p, v in column.items())
     }
     diff: dict[str, Any] = {"name": table.get("name") or partial.get("name"), "columns": columns}
-    for prop, value in partial.items():
-        if prop == "parent" or (prop not in ("name", "columns") and table.get(prop) != value):
-            diff[prop] = value
+    diff.update(
+        (prop, value)
+        for prop, value in partial.items()
+        if prop == "parent" or (prop not in ("name", "columns") and table.get(prop) != value)
+    )
     return cast(TTableSchema, diff)
 
 
