@@ -16,6 +16,7 @@ from headrace.columns.plan import ColumnOp, TablePlan, compile_plan
 from headrace.errors.schema import CannotCoerceColumnException, CannotCoerceNullException, DataValidationError
 from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
+from headrace.model.contract import resolve_contract
 from headrace.model.evolve import KIND_TYPES, ChainTarget, new_column
 from headrace.model.rawnames import RawNames
 from headrace.model.schema import Schema
@@ -108,7 +109,7 @@ class FrameNormalizer:
         for name, ops in plan.outputs.items():
             self._column(plan, name, ops, batch, columns, drop)
         for op in plan.discards:
-            self._discard(plan, op, batch.column(op.index).is_valid(), op.target.discard, drop)
+            self._discard(plan, op, batch.column(op.place).is_valid(), op.target.discard, drop)
         own = self._keys(plan, batch, above, columns, index)
         self._check_required(plan, columns, count, drop)
         if drop.mask is not None:
@@ -122,7 +123,7 @@ class FrameNormalizer:
     ) -> None:
         merged: pa.Array | None = None
         for op in ops:
-            values = batch.column(op.index)
+            values = batch.column(op.place)
             fitting, failed = cast(op.kind, values, op.data_type, op.arrow)
             # where two keys have one name, the later one wins; kinds of one path never share a row
             merged = fitting if merged is None else pc.coalesce(fitting, merged)
@@ -140,8 +141,14 @@ class FrameNormalizer:
         elif op.target.on_failure == "freeze":
             row = int(np.argmax(failed.to_numpy(zero_copy_only=False)))
             raise DataValidationError(
-                self.schema.name, plan.target.name, op.target.name, "data_type", "freeze",
-                dict(self.schema.tables[plan.target.name]), None, {op.target.name: values[row].as_py()},
+                self.schema.name,
+                plan.target.name,
+                op.target.name,
+                "data_type",
+                "freeze",
+                self.schema.tables[plan.target.name],
+                resolve_contract(self.schema, plan.target.name),
+                {op.target.name: values[row].as_py()},
             )
         else:
             self._discard(plan, op, failed, op.target.on_failure.removeprefix("discard_"), drop)

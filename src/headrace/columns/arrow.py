@@ -43,8 +43,8 @@ def is_arrow_like(item: Any) -> bool:
 def to_tables(item: Any) -> Iterator[pa.Table]:
     """Give a frame as Arrow tables, without copying where the library allows it.
 
-    A record batch reader gives a table a batch, so that it is never held whole. The index of a pandas frame is kept only
-    when it has a name, as pandas itself does in its own Arrow conversion.
+    A record batch reader gives a table a batch, so that it is never held whole. The index of a pandas frame is kept
+    only when it has a name, as pandas itself does in its own Arrow conversion.
     """
     import pyarrow as pa
 

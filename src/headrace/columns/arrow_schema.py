@@ -81,7 +81,9 @@ def _digits(data_type: str, unit: str) -> dict[str, Any]:
 
 
 class ArrowPlan(NamedTuple):
-    """How tables of one Arrow schema become batches of a table: (source index, target type) a column, and the result."""
+    """How tables of one Arrow schema become batches of a table: (source index, target type) a column, and the
+    result.
+    """
 
     sources: list[tuple[int, pa.DataType | None]]
     schema: pa.Schema

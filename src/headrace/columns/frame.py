@@ -130,4 +130,4 @@ def group_frames(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBa
 
 def is_root(batch: pa.RecordBatch) -> bool:
     """Whether the batch holds rows of a root table."""
-    return batch.schema.names[0] != PARENT
+    return bool(batch.schema.names[0] != PARENT)

@@ -1,8 +1,8 @@
 """Handing Arrow batches to other libraries without being misread.
 
 A batch that is a slice (its arrays start at an offset) and holds a struct inside a struct is read wrongly by several
-libraries: DuckDB 1.4 and 1.5 return values of other rows without a word, arro3 (so deltalake) aborts the process. A trip
-through Arrow's IPC format lays the slice out from zero. Every hand-over to a library goes through this module.
+libraries: DuckDB 1.4 and 1.5 return values of other rows without a word, arro3 (so deltalake) aborts the process. A
+trip through Arrow's IPC format lays the slice out from zero. Every hand-over to a library goes through this module.
 """
 
 from __future__ import annotations

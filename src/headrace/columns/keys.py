@@ -1,7 +1,7 @@
 """Row ids for a whole batch at once.
 
-An id is ten bytes as base64 without padding: fourteen characters. Random ids come from a counter-based generator, so that
-normalizing a package again gives the same ids.
+An id is ten bytes as base64 without padding: fourteen characters. Random ids come from a counter-based generator, so
+that normalizing a package again gives the same ids.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def random_ids(count: int, seed: Sequence[int]) -> pa.Array:
     raw = np.zeros((count, 12), dtype=np.uint8)
     raw[:, :ID_BYTES] = np.frombuffer(generator.bytes(count * ID_BYTES), dtype=np.uint8).reshape(count, ID_BYTES)
     # twelve bytes make sixteen characters; the last two only encode the padding
-    text = np.frombuffer(binascii.b2a_base64(raw, newline=False), dtype=np.uint8).reshape(count, 16)
+    text = np.frombuffer(binascii.b2a_base64(raw.data, newline=False), dtype=np.uint8).reshape(count, 16)
     return fixed_text(np.ascontiguousarray(text[:, :ID_CHARS]))
 
 
@@ -57,7 +57,9 @@ def key_ids(columns: dict[str, pa.Array], count: int) -> pa.Array:
     """Ids that follow from the values of key columns: a hash of them as JSON with sorted keys."""
     names = list(columns)
     rows = zip(*(columns[n].to_pylist() for n in names), strict=True) if names else iter([()] * count)
-    return pa.array([_hash(json.dumpb(dict(zip(names, row, strict=True)), sort_keys=True)) for row in rows], pa.string())
+    return pa.array(
+        [_hash(json.dumpb(dict(zip(names, row, strict=True)), sort_keys=True)) for row in rows], pa.string()
+    )
 
 
 def item_hash(item: dict[str, Any]) -> str:

@@ -95,7 +95,7 @@ def _converter_for(kind: type) -> Callable[[Any], Any] | None:
     if hasattr(kind, "model_dump"):
         return lambda v: v.model_dump(by_alias=True)
     if dataclasses.is_dataclass(kind):
-        return dataclasses.asdict  # type: ignore[return-value]
+        return dataclasses.asdict
     if issubclass(kind, tuple) and hasattr(kind, "_asdict"):
         return lambda v: v._asdict()
     if issubclass(kind, msgspec.Struct):

@@ -1,7 +1,7 @@
 """Plans: what to do with each column of a raw batch, compiled once for each shape of batch.
 
-Schemas are dictionaries which users read and change; nothing that runs for each batch looks at them. A plan holds what was
-decided, and maps each output column to the paths it comes from, which is also its lineage.
+Schemas are dictionaries which users read and change; nothing that runs for each batch looks at them. A plan holds what
+was decided, and maps each output column to the paths it comes from, which is also its lineage.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from headrace.model.schema import Schema
 
 
 class ColumnOp(NamedTuple):
-    """One raw column's way into an output column: ``index`` is its place in the batch."""
+    """One raw column's way into an output column: ``place`` is the column's number in the batch."""
 
-    index: int
+    place: int
     path: Path
     kind: str
     target: ColumnTarget
@@ -89,7 +89,9 @@ def _required(
     required = [
         name
         for name, column in table.get("columns", {}).items()
-        if column.get("nullable") is False and name not in keys and tb.is_complete_column(column)
+        if column.get("nullable") is False
+        and name not in keys
+        and tb.is_complete_column(column)
         and not name.startswith(tb.DLT_NAME_PREFIX)
     ]
     return frozenset(required), tuple(name for name in required if name not in outputs)

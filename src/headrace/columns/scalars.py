@@ -76,7 +76,9 @@ def _integers(values: list[Any]) -> Arrays:
         fitting, huge = _split(large, lambda v: abs(v) < _WEI_LIMIT)
         wei = [None if v is None else Decimal(int(v)) for v in fitting]
         text = [None if v is None else str(v) for v in huge]
-        return _both([("bigint", pa.array(small, BIGINT))], [("wei", pa.array(wei, WEI)), ("text", pa.array(text, TEXT))])
+        return _both(
+            [("bigint", pa.array(small, BIGINT))], [("wei", pa.array(wei, WEI)), ("text", pa.array(text, TEXT))]
+        )
 
 
 def _decimals(values: list[Any]) -> Arrays:

@@ -9,7 +9,7 @@ from typing import Any
 
 from headrace.columns.frame import Frame, Path, RawColumn
 from headrace.model.shape import ChainShape, ColumnShape, TableShape
-from headrace.model.types import detect
+from headrace.model.types import DETECTIONS
 
 
 class ShapeBook:
@@ -57,4 +57,9 @@ class ShapeBook:
 
 def _first_sight(column: RawColumn, offset: int) -> ColumnShape:
     sample = column.values[column.first].as_py()
-    return ColumnShape(list(column.path), [column.kind], offset + column.first, detect(column.kind, sample))
+    if column.kind == "wei":
+        sample = int(sample)
+    detected: dict[str, str] = {
+        name: found for name, rule in DETECTIONS.items() if (found := rule(type(sample), sample))
+    }
+    return ColumnShape(list(column.path), [column.kind], offset + column.first, detected)

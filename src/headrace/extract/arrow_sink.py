@@ -79,8 +79,8 @@ class ArrowTable:
         known = self.schema.tables.get(self.table) or tb.new_table(self.table)
         columns = known.get("columns", {})
         is_new = not any(tb.is_complete_column(c) for c in columns.values())
-        contract = self.schema.resolve_contract_settings_for_table(self.table)
-        if is_new and contracts.refuses_table(self.schema, self.table, contract):
+        contract = contracts.resolve_contract(self.schema, self.table)
+        if contracts.refuses_table(self.schema, self.table, contract):
             return ArrowPlan([], pa.schema([])), []
         update, discard_rows = self._new_columns(given, names, columns, is_new, contract)
         partial: Any = {"name": self.table, "columns": update}

@@ -1,4 +1,7 @@
-"""Where extract puts rows: documents are shredded, frames taken as they are, both end as Arrow in the package's spool."""
+"""Where extract puts rows.
+
+Documents are shredded, frames taken as they are; both end as Arrow in the package's spool.
+"""
 
 from __future__ import annotations
 

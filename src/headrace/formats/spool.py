@@ -1,7 +1,7 @@
 """The spool: record batches of any schemas one after the other in a file.
 
-Each batch is an Arrow IPC stream of its own, so that neighbours may differ in their columns. Files are written once, from
-front to back, and read back through a memory map, without copying.
+Each batch is an Arrow IPC stream of its own, so that neighbours may differ in their columns. Files are written once,
+from front to back, and read back through a memory map, without copying.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """From the shape of raw tables to a schema: which tables and columns there will be, and where each value goes.
 
 A pure decision: it looks at the shape, the schema and its contract, changes the schema and gives the targets that
-`columns.plan` compiles. One pass in a fixed order, so that the same data give the same schema, however many workers load.
+`columns.plan` compiles. One pass in a fixed order, so that the same data give the same schema, however many workers
+load.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from headrace.model import tables as tb
 from headrace.model.rawnames import RawNames
 from headrace.model.rowkeys import RowKeys, decide_row_keys
 from headrace.model.shape import ChainShape, ColumnShape, TableShape
-from headrace.typing import TColumnSchema, TTableSchema
+from headrace.typing import TColumnSchema, TSchemaContractDict, TTableSchema
 
 if TYPE_CHECKING:
     from headrace.model.schema import Schema
@@ -98,26 +99,25 @@ def _table(schema: Schema, root: str, shape: TableShape, names: RawNames, chain:
     path, above = tuple(shape.path), None if shape.above is None else tuple(shape.above)
     known: TTableSchema = schema.tables.get(name) or {}
     is_new = not any(tb.is_complete_column(c) for c in known.get("columns", {}).values())
-    contract = schema.resolve_contract_settings_for_table(parent if is_new and parent else name)
+    declared = {"name": name, "parent": parent} if is_new and parent and not known else None
+    contract = contracts.resolve_contract(schema, name, declared)
     keys = decide_row_keys(schema, name, parent, root)
     target = TableTarget(path, above, name, parent, keys)
-    if _parent_dropped(chain, above) or (is_new and contracts.refuses_table(schema, name, contract)):
+    if _parent_dropped(chain, above) or contracts.refuses_table(schema, name, contract):
         target.discard = True
         return target
     may_grow = is_new or bool(known.get("x-normalizer", {}).get("evolve-columns-once"))
-    partial = tb.new_table(name, parent_table_name=parent if keys.nested else None)
-    update: dict[str, TColumnSchema] = {}
-    for column in sorted(shape.columns, key=lambda c: c.first):
-        if not is_new or column.first == 0:
-            continue_with = column
-            _column(schema, name, known, continue_with, names, contract, may_grow, target, update)
+    evolution = _Evolution(schema, names, contract, may_grow, known, target)
+    ordered = sorted(shape.columns, key=lambda c: c.first)
+    # the key columns of a new table stand behind the columns of its first row
+    ahead = [c for c in ordered if c.first == 0] if is_new else ordered
+    for column in ahead:
+        evolution.column(column)
     if is_new or not keys.complete(known):
-        for key_name in keys.names():
-            _key_column(schema, name, known, key_name, update)
-    for column in sorted(shape.columns, key=lambda c: c.first):
-        if is_new and column.first > 0:
-            _column(schema, name, known, column, names, contract, may_grow, target, update)
-    _commit(schema, known, partial, update)
+        evolution.keys()
+    for column in ordered[len(ahead) :]:
+        evolution.column(column)
+    evolution.commit(tb.new_table(name, parent_table_name=parent if keys.nested else None))
     return target
 
 
@@ -125,60 +125,63 @@ def _parent_dropped(chain: ChainTarget, above: tuple[str, ...] | None) -> bool:
     return above is not None and all(t.discard for (path, _), t in chain.tables.items() if path == above)
 
 
-def _commit(schema: Schema, known: TTableSchema, partial: TTableSchema, update: dict[str, TColumnSchema]) -> None:
-    """Write new columns into the schema and mark the table as one that has rows."""
-    if update or not known:
-        partial["columns"] = update
-        if known:
-            partial.pop("write_disposition", None)
-        schema.update_table(partial, normalize_identifiers=False)
-    table = schema.tables[partial["name"]]
-    marks = table.setdefault("x-normalizer", {})
-    marks["seen-data"] = True
-    marks.pop("evolve-columns-once", None)
+class _Evolution:
+    """The columns of one table: which are new, and where each raw path goes."""
 
+    def __init__(
+        self,
+        schema: Schema,
+        names: RawNames,
+        contract: TSchemaContractDict,
+        may_grow: bool,
+        known: TTableSchema,
+        target: TableTarget,
+    ) -> None:
+        self.schema, self.names, self.contract, self.may_grow = schema, names, contract, may_grow
+        self.known, self.target = known, target
+        self.update: dict[str, TColumnSchema] = {}
 
-def _column(
-    schema: Schema,
-    table: str,
-    known: TTableSchema,
-    shape: ColumnShape,
-    names: RawNames,
-    contract: Any,
-    may_grow: bool,
-    target: TableTarget,
-    update: dict[str, TColumnSchema],
-) -> None:
-    name = names.column(shape.path)
-    path = tuple(shape.path)
-    found = known.get("columns", {}).get(name) or update.get(name)
-    on_failure: OnFailure = "variant" if contract["data_type"] == "evolve" else contract["data_type"]
-    if found is not None and tb.is_complete_column(found):
-        target.columns[path] = ColumnTarget(name, found, on_failure)
-        return
-    column = infer_column(schema, name, shape)
-    if found is not None:
-        column = {**column, **{k: v for k, v in found.items() if v is not None}}  # type: ignore[typeddict-item]
-    elif not may_grow:
-        verdict = contracts.decide_column(schema, table, name, contract, column)
-        if verdict != "evolve":
-            target.columns[path] = ColumnTarget("", column, on_failure, verdict.removeprefix("discard_"))
+    def column(self, shape: ColumnShape) -> None:
+        """Find or make the column of a raw path."""
+        name, path = self.names.column(shape.path), tuple(shape.path)
+        found = self.known.get("columns", {}).get(name) or self.update.get(name)
+        mode = self.contract["data_type"]
+        on_failure: OnFailure = "variant" if mode == "evolve" else mode
+        if found is not None and tb.is_complete_column(found):
+            self.target.columns[path] = ColumnTarget(name, found, on_failure)
             return
-    update[name] = column
-    target.columns[path] = ColumnTarget(name, column, on_failure)
+        column = infer_column(self.schema, name, shape)
+        if found is not None:
+            column = {**column, **{k: v for k, v in found.items() if v is not None}}  # type: ignore[typeddict-item]
+        elif not self.may_grow:
+            verdict = contracts.decide_column(self.schema, self.target.name, name, self.contract, column)
+            if verdict != "evolve":
+                self.target.columns[path] = ColumnTarget("", column, on_failure, verdict.removeprefix("discard_"))
+                return
+        self.update[name] = column
+        self.target.columns[path] = ColumnTarget(name, column, on_failure)
 
+    def keys(self) -> None:
+        """Add the key columns that the table lacks."""
+        known = self.known.get("columns", {})
+        for name in self.target.keys.names():
+            found = known.get(name)
+            if found is not None and tb.is_complete_column(found):
+                continue
+            column = new_column(self.schema, name, "bigint" if name == tb.C_DLT_LIST_IDX else "text")
+            self.update.setdefault(name, {**column, **(found or {})})
 
-def _key_column(
-    schema: Schema, table: str, known: TTableSchema, name: str, update: dict[str, TColumnSchema]
-) -> None:
-    found = known.get("columns", {}).get(name)
-    if found is not None and tb.is_complete_column(found):
-        return
-    data_type = "bigint" if name == tb.C_DLT_LIST_IDX else "text"
-    column = new_column(schema, name, data_type)
-    if found is not None:
-        column = {**column, **found}
-    update.setdefault(name, column)
+    def commit(self, partial: TTableSchema) -> None:
+        """Write new columns into the schema and mark the table as one that has rows."""
+        if self.update or not self.known:
+            partial["columns"] = self.update
+            if self.known:
+                partial.pop("write_disposition", None)
+                partial.pop("resource", None)
+            self.schema.update_table(partial, normalize_identifiers=False)
+        marks = self.schema.tables[partial["name"]].setdefault("x-normalizer", {})
+        marks["seen-data"] = True
+        marks.pop("evolve-columns-once", None)
 
 
 def infer_column(schema: Schema, name: str, shape: ColumnShape) -> TColumnSchema:
@@ -187,7 +190,7 @@ def infer_column(schema: Schema, name: str, shape: ColumnShape) -> TColumnSchema
     data_type: str = KIND_TYPES.get(kind, kind)
     for detector in schema.settings.get("detections") or ():
         if detector in shape.detected:
-            data_type = DETECTED_TYPES[detector]
+            data_type = shape.detected[detector]
             break
     preferred = schema.preferred_type(name)
     return new_column(schema, name, preferred or data_type)
@@ -200,13 +203,3 @@ def new_column(schema: Schema, name: str, data_type: str, variant: bool = False)
     if variant:
         column["variant"] = True
     return column  # type: ignore[return-value]
-
-
-DETECTED_TYPES = {
-    "iso_timestamp": "timestamp",
-    "iso_date": "date",
-    "timestamp": "timestamp",
-    "large_integer": "wei",
-    "hexbytes_to_text": "text",
-    "wei_to_double": "double",
-}

@@ -23,7 +23,8 @@ class RowKeys(msgspec.Struct, frozen=True):
     Attributes:
         nested: The rows hang on rows of a parent table.
         root_id: Nested rows also name their root row.
-        row_id: How the row's own id is made: ``random``, ``key_hash`` (from the primary key) or ``row_hash`` (found in the
+        row_id: How the row's own id is made: ``random``, ``key_hash`` (from the primary key) or ``row_hash`` (found in
+            the
             item, where extract put it).
         key_columns: The primary key, for ``key_hash``.
         deterministic: Nested ids follow from the parent's id, table and place, so that a repeated row gets its old id.

@@ -14,13 +14,13 @@ class ColumnShape(msgspec.Struct, array_like=True):
         path: Keys from the row's document to the value.
         kinds: Kinds of values in the order of first sight.
         first: Row number (over all files of the chain) of the first value.
-        detected: Names of the type detectors that recognise the first value.
+        detected: What each type detector that recognises the first value takes it for.
     """
 
     path: list[str]
     kinds: list[str]
     first: int
-    detected: list[str] = []
+    detected: dict[str, str] = {}
 
 
 class TableShape(msgspec.Struct, array_like=True):

@@ -135,9 +135,17 @@ def _tasks(
     for number, file in enumerate(fact.files):
         if file.kind in ("rows", "arrow"):
             yield Task(
-                package.path, package.load_id, fact.id_seed, number, file,
-                chains[file.table] if file.kind == "rows" else None, schema, capabilities, settings,
-                file_format(schema.tables.get(file.table, {}), capabilities, settings), max_bytes,
+                package.path,
+                package.load_id,
+                fact.id_seed,
+                number,
+                file,
+                chains[file.table] if file.kind == "rows" else None,
+                schema,
+                capabilities,
+                settings,
+                file_format(schema.tables.get(file.table, {}), capabilities, settings),
+                max_bytes,
             )
 
 
@@ -165,9 +173,7 @@ def file_format(table: TTableSchema, capabilities: Capabilities, settings: Norma
     return wanted
 
 
-def _run(
-    tasks: list[Task], workers: int, load_id: str, publish: Callable[[AnyEvent], None]
-) -> list[FileResult]:
+def _run(tasks: list[Task], workers: int, load_id: str, publish: Callable[[AnyEvent], None]) -> list[FileResult]:
     count = min(len(tasks), workers or min(4, os.cpu_count() or 1))
     results: list[FileResult] = []
 
@@ -197,17 +203,13 @@ def _run(
 def _given_files(files: list[SpoolFile]) -> list[LoadFile]:
     """Files that the user imported: loaded as they are."""
     return [
-        LoadFile(
-            id=f"{number:010x}", table=f.table, path=f.path, format=f.format, rows=f.rows, size=f.size
-        )
+        LoadFile(id=f"{number:010x}", table=f.table, path=f.path, format=f.format, rows=f.rows, size=f.size)
         for number, f in enumerate(files)
         if f.kind == "file"
     ]
 
 
-def _totals(
-    results: list[FileResult], files: list[SpoolFile]
-) -> tuple[dict[str, int], Counter[tuple[str, str, str]]]:
+def _totals(results: list[FileResult], files: list[SpoolFile]) -> tuple[dict[str, int], Counter[tuple[str, str, str]]]:
     rows: dict[str, int] = {}
     discarded: Counter[tuple[str, str, str]] = Counter()
     for result in results:
@@ -246,5 +248,8 @@ def _warn_null_only(schema: Schema, null_only: dict[str, list[str]]) -> None:
         logger.warning(
             "Table `%s` of schema `%s`: no column was made for %s, where only None was seen. "
             "Declare a type to have it: columns={%r: {'data_type': 'text'}}",
-            table, schema.name, ", ".join(f"`{c}`" for c in columns), columns[0],
+            table,
+            schema.name,
+            ", ".join(f"`{c}`" for c in columns),
+            columns[0],
         )

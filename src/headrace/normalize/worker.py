@@ -1,4 +1,7 @@
-"""The task of normalize: one spool file into loader files, the schema frozen. Tasks share nothing, so any may run anywhere."""
+"""The task of normalize: one spool file into loader files, the schema frozen.
+
+Tasks share nothing, so any may run anywhere.
+"""
 
 from __future__ import annotations
 
@@ -110,8 +113,13 @@ def _arrow_file(task: Task) -> FileResult:
         with pa.OSFile(str(target)) as opened, pa.ipc.open_stream(opened) as stream:
             names = stream.schema.names
         made = LoadFile(
-            id=source.name.split(".")[-2], table=table, path=f"files/{source.name}", format="arrow",
-            rows=task.file.rows, size=task.file.size, columns=names,
+            id=source.name.split(".")[-2],
+            table=table,
+            path=f"files/{source.name}",
+            format="arrow",
+            rows=task.file.rows,
+            size=task.file.size,
+            columns=names,
         )
         return FileResult([made], rows, {}, Counter())
     writers = _writers(task)

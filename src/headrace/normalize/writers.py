@@ -22,12 +22,15 @@ class Writer(Protocol):
     schema: pa.Schema
     rows: int
 
-    def write(self, batch: pa.RecordBatch) -> None: ...
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Append a batch."""
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Bytes written so far."""
 
-    def close(self) -> int: ...
+    def close(self) -> int:
+        """Finish the file and return its size in bytes."""
 
 
 WRITERS: dict[str, type[Writer]] = {

@@ -1,0 +1,50 @@
+# Each target does all of its own set-up, from nothing but a Python. `make help` lists them.
+PYTHON ?= python3
+VENVS := .venvs
+DEV := $(VENVS)/dev
+DEMO := $(VENVS)/demo
+BENCH := $(VENVS)/bench
+DOCS := $(VENVS)/docs
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+.PHONY: help demo test lint bench docs clean parity crash
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+
+# a stamp a venv: it is filled again when the project's dependencies change
+$(VENVS)/%/.stamp: pyproject.toml
+	@$(PYTHON) -m venv $(VENVS)/$*
+	@$(VENVS)/$*/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+demo: $(DEMO)/.stamp  ## load real data into DuckDB, twice, and look at the result
+	@$(DEMO)/bin/python examples/demo.py
+
+test: $(DEV)/.stamp  ## run the tests
+	@$(DEV)/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: $(DEV)/.stamp  ## formatting, types, layers, sizes
+	@$(DEV)/bin/ruff check .
+	@$(DEV)/bin/ruff format --check .
+	@$(DEV)/bin/mypy
+	@$(DEV)/bin/lint-imports --no-cache
+	@$(DEV)/bin/python tools/sizes.py
+
+bench: $(BENCH)/.stamp  ## headrace and dlt side by side
+	@$(BENCH)/bin/python bench/run.py $(BENCH_ARGS)
+
+docs: $(DOCS)/.stamp  ## build the documentation into site/
+	@$(DOCS)/bin/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+crash: $(DEV)/.stamp  ## kill -9 a few hundred times
+	@HEADRACE_CRASH_RUNS=200 $(DEV)/bin/python -m pytest tests/crash $(PYTEST_ARGS)
+
+parity: $(BENCH)/.stamp  ## record anew what dlt makes of the parity cases
+	@$(BENCH)/bin/python -m tests.parity.record
+
+clean:  ## remove everything that the targets made
+	rm -rf $(VENVS) site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,54 @@
+"""Record what dlt makes of the cases: run by hand in an environment that has dlt, writes ``recorded.json``.
+
+python -m tests.parity.record
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.parity.cases import all_cases
+from tests.parity.snapshot import snapshot
+
+
+def load(dlt: Any, name: str, folder: Path, **run: Any) -> Any:
+    """Load a case and give the pipeline."""
+    docs, arguments = all_cases()[name]
+    pipeline = dlt.pipeline(
+        "parity",
+        pipelines_dir=str(folder / "pipelines"),
+        destination=dlt.destinations.duckdb(str(folder / "parity_db.duckdb")),
+        dataset_name="data",
+    )
+    pipeline.run(dlt.resource(docs, name="docs", **arguments), **run)
+    return pipeline
+
+
+def main() -> None:
+    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+    import dlt
+
+    found = {}
+    for name in all_cases():
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                pipeline = load(dlt, name, Path(folder), loader_file_format="parquet")
+            except Exception as error:  # some documents are beyond dlt: nothing to compare with
+                print(f"{name}: {str(error.__cause__)[:200]}")
+                continue
+            found[name] = {
+                "tables": snapshot(Path(folder) / "parity_db.duckdb", "data"),
+                "schema_hash": pipeline.default_schema.version_hash,
+            }
+    record = {"dlt": dlt.__version__, "cases": found}
+    Path(__file__).with_name("recorded.json").write_text(
+        json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False)
+    )
+
+
+if __name__ == "__main__":
+    main()
