@@ -15,6 +15,7 @@ from headrace.errors.destination import DestinationCapabilitiesException, LoadCl
 from headrace.model.capabilities import Capabilities
 from headrace.model.jobs import AnyJob, Copy, LoadFile, Merge, Replace, Truncate
 from headrace.model.schema import Schema
+from headrace.model.tables import PIPELINE_STATE_TABLE_NAME, has_seen_data
 
 _logger = logging.getLogger("headrace")
 
@@ -24,7 +25,6 @@ BUNDLE_FILES = 64
 
 TRUNCATE = "truncate-and-insert"
 ATOMIC = "insert-from-staging"
-_STATE_TABLE = "_dlt_pipeline_state"
 
 
 def plan_jobs(
@@ -34,7 +34,7 @@ def plan_jobs(
     replaced_tables: Collection[str] = (),
     *,
     replace_strategy: str | None = None,
-    state_table: str = _STATE_TABLE,
+    state_table: str = PIPELINE_STATE_TABLE_NAME,
 ) -> list[AnyJob]:
     """Plan a package.
 
@@ -90,7 +90,7 @@ class _Planner:
                 case "replace":
                     self._replace(root, own)
                 case "truncate":
-                    truncated += self._chain(root)
+                    truncated += self._chain(root, own)
                     appended += self._by_chain(root, own)
                 case _:
                     appended += self._by_chain(root, own)
@@ -112,9 +112,11 @@ class _Planner:
     def _id(self, kind: str) -> str:
         return f"{kind}-{len(self.jobs)}"
 
-    def _chain(self, root: str) -> list[str]:
+    def _chain(self, root: str, files: Sequence[LoadFile]) -> list[str]:
         """Names of the chain's tables that exist or are about to."""
-        return [t["name"] for t in self.schema.get_nested_tables(root) if exists(self.schema, t["name"])]
+        filled = {file.table for file in files}
+        tables = self.schema.get_nested_tables(root)
+        return [t["name"] for t in tables if has_seen_data(t) or t["name"] in filled]
 
     def _by_chain(self, root: str, files: Sequence[LoadFile]) -> list[LoadFile]:
         """Parents before children; within a table as they were written."""
@@ -148,13 +150,13 @@ class _Planner:
         strategy = self.schema.merge_strategy(root) or supported[0]
         if strategy not in supported:
             raise _unsupported(root, "merge", strategy, supported)
-        chain = self._chain(root) or _tables_of(files)
+        chain = self._chain(root, files)
         self.jobs.append(
             Merge(id=self._id("merge"), tables=chain, files=self._by_chain(root, files), strategy=strategy)
         )
 
     def _replace(self, root: str, files: list[LoadFile]) -> None:
-        chain = self._chain(root) or _tables_of(files)
+        chain = self._chain(root, files)
         if not chain:
             return  # never had rows and has none now: there is no table to empty
         strategy = self._replace_strategy(root)
@@ -192,11 +194,6 @@ def _root(schema: Schema, table: str) -> str:
 
 def _disposition(schema: Schema, table: str) -> str:
     return schema.write_disposition(table) or "append"
-
-
-def exists(schema: Schema, table: str) -> bool:
-    """Whether a table is at the destination once the package's migration is done: it saw data, now or before."""
-    return bool(schema.tables[table].get("x-normalizer", {}).get("seen-data"))
 
 
 def _tables_of(files: Iterable[LoadFile]) -> list[str]:

@@ -20,7 +20,7 @@ from headrace.base.time import now
 from headrace.errors.destination import DestinationUndefinedEntity, LoadClientJobFailed, LoadPackageAborted
 from headrace.errors.package import LoadPackageNotCompleted
 from headrace.load.destination import Client, Destination, LoadContext, PipelineFacts
-from headrace.load.plan import exists, plan_jobs
+from headrace.load.plan import plan_jobs
 from headrace.load.scheduler import Scheduler
 from headrace.load.worker import Clients, Outcome, is_terminal
 from headrace.model.events import (
@@ -37,8 +37,9 @@ from headrace.model.events import (
 )
 from headrace.model.jobs import AnyJob
 from headrace.model.metrics import LoadJobMetrics
-from headrace.model.migrate import AddColumns, AnyChange, CreateTable, plan_changes
+from headrace.model.migrate import AnyChange, applied_changes, plan_changes
 from headrace.model.schema import Schema
+from headrace.model.tables import has_seen_data
 from headrace.package.package import Package, Publish, ignore
 from headrace.typing import TTableSchema, TTableSchemaColumns
 
@@ -235,7 +236,7 @@ class _Loading:
         return {
             name: table
             for name, table in self.schema.tables.items()
-            if name in system or name in touched or exists(self.schema, name)
+            if name in system or name in touched or has_seen_data(table)
         }
 
     def _migrate(self, jobs: list[AnyJob]) -> dict[str, Any]:
@@ -248,7 +249,7 @@ class _Loading:
                 present = client.describe(list(wanted))
             except DestinationUndefinedEntity:
                 present = dict.fromkeys(wanted)
-            changes = list(plan_changes(wanted, dict(present)))
+            changes = plan_changes(wanted, present, self.capabilities.has_case_sensitive_identifiers)
             if changes:
                 client.create_dataset()
                 client.migrate(changes)
@@ -257,7 +258,7 @@ class _Loading:
 
         changes = self._trying(change)
         failpoints.hit("migrate.after")
-        update = _update_of(changes)
+        update = applied_changes(changes)
         if update:
             self.package.record(SchemaMigrated(load_id=self.package.load_id, applied=update))
         return update
@@ -298,17 +299,6 @@ class _Loading:
         done = {fact.job_id for fact in self.package.journal.all(JobDone)}
         failed = dict.fromkeys(fact.job_id for fact in self.package.journal.all(JobFailed))
         return [job_id for job_id in failed if job_id not in done]
-
-
-def _update_of(changes: list[AnyChange]) -> dict[str, Any]:
-    """Changes as partial tables: the form in which the field reports them."""
-    update: dict[str, Any] = {}
-    for change in changes:
-        if isinstance(change, CreateTable):
-            update[change.table] = change.schema
-        elif isinstance(change, AddColumns):
-            update[change.table] = {"name": change.table, "columns": change.columns}
-    return update
 
 
 def _metrics(package: Package, jobs: list[AnyJob], outcomes: Mapping[str, Outcome]) -> dict[str, LoadJobMetrics]:
