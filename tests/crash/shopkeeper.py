@@ -1,4 +1,4 @@
-"""A small pipeline over the package and load rooms, to be killed: resumes whatever it finds, then makes what is missing.
+"""A small pipeline over the package and load rooms, to be killed: resumes what it finds, then makes what is missing.
 
 Run as a program (``python -m tests.crash.shopkeeper <folder>``) it dies where ``HEADRACE_FAILPOINT`` says.
 """

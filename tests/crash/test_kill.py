@@ -1,7 +1,7 @@
 """Killed anywhere, with any signal that cannot be caught: every row arrives once.
 
-The child is forked from a server and not started anew, so that a hundred deaths take seconds. One test starts a real process and goes
-through the environment variable, as a user of failpoints would.
+The child is forked from a server and not started anew, so that a hundred deaths take seconds. One test
+starts a real process and goes through the environment variable, as a user of failpoints would.
 """
 
 from __future__ import annotations

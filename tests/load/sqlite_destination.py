@@ -126,7 +126,7 @@ class SqliteClient(Client):
             raise
         self._execute("commit")
 
-    # ---- tables ---------------------------------------------------------------------------------------------------------
+    # ---- tables ----------------------------------------------------------------------------------------------------
 
     def has_dataset(self) -> bool:
         return bool(self._execute("select 1 from sqlite_master limit 1"))
@@ -164,7 +164,7 @@ class SqliteClient(Client):
                 case DropTable(table=table):
                     self._execute(f'drop table if exists "{table}"')
 
-    # ---- jobs -----------------------------------------------------------------------------------------------------------
+    # ---- jobs ------------------------------------------------------------------------------------------------------
 
     def apply(self, job: AnyJob, context: LoadContext) -> int:
         self.destination.calls.append(job.id)
@@ -225,7 +225,7 @@ class SqliteClient(Client):
         values = list(keys)
         self._execute(f"{sql} ({', '.join('?' * len(values))})", values)
 
-    # ---- records ----------------------------------------------------------------------------------------------------------
+    # ---- records ---------------------------------------------------------------------------------------------------
 
     def complete(self, context: LoadContext) -> None:
         self.destination.calls.append("complete")

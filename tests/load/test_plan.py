@@ -77,7 +77,7 @@ def test_truncate_and_insert_empties_first(how: str) -> None:
 
 def test_a_strategy_the_destination_has_not_is_refused() -> None:
     """By name, with those it has."""
-    with pytest.raises(DestinationCapabilitiesException, match="`staging-optimized`.*\n.*use one of: insert-from"):
+    with pytest.raises(DestinationCapabilitiesException, match=r"`staging-optimized`.*\n.*use one of: insert-from"):
         plan([file("snapshot")], replace_strategy="staging-optimized")
     schema = make_schema(accounts={"x-merge-strategy": "upsert"})
     with pytest.raises(DestinationCapabilitiesException, match="merge strategy `upsert`"):

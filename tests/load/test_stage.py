@@ -61,7 +61,7 @@ def test_all_dispositions_arrive_and_a_second_package_replaces_and_merges(tmp_pa
     assert first.rows == 7 - 1 + 1
     assert set(first.schema_update) >= {"events", "_dlt_loads", "_dlt_version", "_dlt_pipeline_state"}
     assert "fresh" not in first.schema_update
-    second = {
+    second: dict[str, list[dict[str, Any]]] = {
         "events": [{"n": 3}],
         "accounts": [{"n": 1, "v": "y", "_dlt_id": "r2"}, {"n": 2, "v": "z", "_dlt_id": "r3"}],
         "accounts__lines": [{"n": 8, "_dlt_root_id": "r2"}],

@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ from headrace.model.jobs import Copy, LoadFile, SpoolFile
 from headrace.package.journal import Journal
 
 FILE = LoadFile(id="f1", table="t", path="files/t.f1.arrow", format="arrow", rows=3, columns=["a"])
-FACTS = [
+FACTS: list[Any] = [
     PackageCreated(load_id="1", schema_name="s", pipeline_name="p"),
     Extracted(
         load_id="1",

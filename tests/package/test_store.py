@@ -24,12 +24,13 @@ from headrace.model.events import (
     JobFailed,
     JobRetried,
     Loaded,
+    Normalized,
     PackageCreated,
     PackageParked,
     Planned,
     SchemaMigrated,
 )
-from headrace.model.jobs import Copy, LoadFile, SpoolFile
+from headrace.model.jobs import AnyJob, Copy, LoadFile, SpoolFile
 from headrace.package.package import Package
 from headrace.package.store import PackageStore
 
@@ -232,8 +233,8 @@ def test_info_groups_files_by_their_jobs_fate(tmp_path: Path) -> None:
     info = package.info()
     assert [len(info.jobs[s]) for s in ("new_jobs", "completed_jobs")] == [5, 0]
     assert info.schema_update == {"t": {"name": "t"}}
-    files = package.journal.facts[-1].files  # type: ignore[union-attr]
-    jobs = [
+    files: list[LoadFile] = package.journal.all(Normalized)[0].files
+    jobs: list[AnyJob] = [
         Copy(id="copy-0", tables=["t"], files=files[:2]),
         Copy(id="copy-1", tables=["t"], files=files[2:3]),
         Copy(id="copy-2", tables=["t"], files=files[3:4]),

@@ -93,12 +93,12 @@ def write_atomic(path: str | os.PathLike[str], data: bytes, *, sync: bool = Fals
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as stream:
+        with temporary.open("wb") as stream:
             stream.write(data)
             if sync:
                 stream.flush()
                 sync_fd(stream.fileno())
-        os.replace(temporary, target)
+        temporary.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -1,8 +1,8 @@
 """A checked, append-only log of records: the only kind of file that headrace ever changes.
 
-A record is one line: eight hexadecimal digits of the body's CRC-32, a space, the body (never empty), a newline. A process may die in the
-middle of a line; such a torn tail is recognised by its checksum, left out when reading and cut before the next record
-is written. Reading alone changes nothing, so that anyone may look while the owner writes.
+A record is one line: eight hexadecimal digits of the body's CRC-32, a space, the body (never empty), a newline. A
+process may die in the middle of a line; such a torn tail is recognised by its checksum, left out when reading and cut
+before the next record is written. Reading alone changes nothing, so that anyone may look while the owner writes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class LogFile:
     """A log on disk.
 
     Args:
-        path: The file; it may be missing, then the log is empty. Its folder must exist when the first record is written.
+        path: The file; missing means an empty log. Its folder must exist when the first record is written.
 
     Attributes:
         records: Bodies of all good records, oldest first.
@@ -70,7 +70,7 @@ class LogFile:
 
     def _read(self, start: int) -> bytes:
         try:
-            with open(self.path, "rb") as stream:
+            with self.path.open("rb") as stream:
                 stream.seek(start)
                 return stream.read()
         except FileNotFoundError:

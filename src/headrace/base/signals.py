@@ -1,7 +1,7 @@
 """SIGINT and SIGTERM while jobs run: finish what has begun, then stop.
 
-The first signal is remembered, and the work asks `raise_if_received` between two steps; the second one stops at once. Only
-the main thread can change handlers: elsewhere, and when the user has handlers of their own, nothing is changed.
+The first signal is remembered, and the work asks `raise_if_received` between two steps; the second one stops at once.
+Only the main thread can change handlers: elsewhere, and when the user has handlers of their own, nothing is changed.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ succeed (`DestinationTransientException`), and unknown: any other exception. The
     ├── InvalidDestinationReference
     └── UnknownDestinationModule            (also KeyError, ImportError)
 
-The bases live in ``errors/outcome.py``, the errors of jobs in ``errors/load.py``; all are importable from here. Errors that
-only one kind of destination raises live beside that destination.
+The bases live in ``errors/outcome.py``, the errors of jobs in ``errors/load.py``; all are importable from here.
+Errors that only one kind of destination raises live beside that destination.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ __all__ = [
 ]
 
 
-# ---- what a destination cannot do ------------------------------------------------------------------------------------
+# ---- what a destination cannot do ----------------------------------------------------------------------------------
 
 
 class DestinationCapabilitiesException(DestinationException):
@@ -110,7 +110,7 @@ class InvalidDestinationReference(DestinationException):
         self.refs = refs
         super().__init__(
             f"{refs!r} does not name a destination.",
-            fix="give a short name such as 'duckdb', a factory such as headrace.destinations.duckdb(), or a module path",
+            fix="give a short name ('duckdb'), a factory (headrace.destinations.duckdb()), or a class path",
         )
 
 
@@ -234,7 +234,7 @@ class IdentifierTooLongException(DestinationTerminalException):
         )
 
 
-# ---- file formats and staging ------------------------------------------------------------------------------------------
+# ---- file formats and staging --------------------------------------------------------------------------------------
 
 
 class DestinationIncompatibleLoaderFileFormatException(DestinationTerminalException):
@@ -297,7 +297,7 @@ class LoadJobFileTooBig(DestinationTerminalException):
         )
 
 
-# ---- schema -------------------------------------------------------------------------------------------------------------
+# ---- schema --------------------------------------------------------------------------------------------------------
 
 
 class DestinationSchemaTampered(DestinationTerminalException):
@@ -329,7 +329,7 @@ class MergeDispositionException(DestinationTerminalException):
         super().__init__(f"Tables {', '.join(tables)} of dataset `{dataset_name}` cannot be merged.", why=reason)
 
 
-# ---- databases ------------------------------------------------------------------------------------------------------------
+# ---- databases -----------------------------------------------------------------------------------------------------
 
 
 class DatabaseException(DestinationException):

@@ -1,8 +1,8 @@
 """The port: what a destination must do for headrace.
 
-A `Destination` is a description (what it can do, how it is configured); `Destination.open` gives a `Client`, one a thread.
-The promise of `Client.apply` is: *called twice with one job key, the effect of once*. How it keeps that promise is the
-destination's affair and is declared as ``capabilities.idempotency``.
+A `Destination` is a description (what it can do, how it is configured); `Destination.open` gives a `Client`, one a
+thread. The promise of `Client.apply` is: *called twice with one job key, the effect of once*. How it keeps that promise
+is the destination's affair and is declared as ``capabilities.idempotency``.
 """
 
 from __future__ import annotations

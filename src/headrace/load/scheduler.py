@@ -1,6 +1,7 @@
 """Runs a plan: what is ready at once, what waits after it; retries; facts in groups.
 
-One ready job, or one worker, and no thread is made: most loads are small. The scheduler writes the journal, jobs never do.
+One ready job, or one worker, and no thread is made: most loads are small. The scheduler writes the
+journal, jobs never do.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ class Scheduler:
                 else:
                     self._ready.append(job_id)
 
-    # ---- on this thread -------------------------------------------------------------------------------------------------
+    # ---- on this thread --------------------------------------------------------------------------------------------
 
     def _run_here(self) -> None:
         while (self._ready or self._waiting) and self._fatal is None:
@@ -121,7 +122,7 @@ class Scheduler:
             job = self._jobs[self._ready.pop(0)]
             self._settle([run_job(job, self._context, self._clients)])
 
-    # ---- in threads -----------------------------------------------------------------------------------------------------
+    # ---- in threads ------------------------------------------------------------------------------------------------
 
     def _run_in_threads(self, width: int) -> None:
         from concurrent.futures import ThreadPoolExecutor
@@ -156,7 +157,7 @@ class Scheduler:
         if self._fatal is None and self._graph.is_active():
             signals.raise_if_received()
 
-    # ---- what came of it --------------------------------------------------------------------------------------------------
+    # ---- what came of it -------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
         instant = time.monotonic()

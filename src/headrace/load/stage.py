@@ -186,7 +186,7 @@ class _Loading:
             already_complete=complete,
         )
 
-    # ---- asking and preparing --------------------------------------------------------------------------------------------
+    # ---- asking and preparing --------------------------------------------------------------------------------------
 
     def _trying(self, act: Callable[[Client], T]) -> T:
         """Talk to the destination; what may pass is tried again, on a new session."""
@@ -263,7 +263,7 @@ class _Loading:
             self.package.record(SchemaMigrated(load_id=self.package.load_id, applied=update))
         return update
 
-    # ---- the jobs ---------------------------------------------------------------------------------------------------------
+    # ---- the jobs --------------------------------------------------------------------------------------------------
 
     def _run_jobs(self, jobs: list[AnyJob]) -> dict[str, Outcome]:
         journal = self.package.journal

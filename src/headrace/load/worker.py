@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import threading
 import time
@@ -95,11 +96,9 @@ class Clients:
 
 
 def _close(client: Client) -> None:
-    try:
+    # closing a broken session may fail again; the error that counts was raised before
+    with contextlib.suppress(Exception):
         client.__exit__(None, None, None)
-    except Exception:  # noqa: BLE001, S110
-        # closing a broken session may fail again; the error that counts was raised before
-        pass
 
 
 def run_job(job: AnyJob, context: LoadContext, clients: Clients) -> Outcome:

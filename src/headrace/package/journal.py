@@ -1,7 +1,7 @@
 """The facts of one package, in the order they became true.
 
-The journal is the only file of a package that changes, and appending to it the only way to commit. Whatever is not in it
-did not happen.
+The journal is the only file of a package that changes, and appending to it the only way to commit. Whatever is not
+in it did not happen.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from headrace.model.events import Aborted, DurableEvent, Event, Extracted, Loade
 
 E = TypeVar("E", bound=Event)
 
-# commit points are always synced, and so is all that stands before them: a good one behind a bad line is no crash's work
+# commit points are always synced, and so is all that stands before them: a good one behind a bad line is damage
 _SYNCED = (Extracted, Normalized, Loaded, Aborted)
 
 _decoder: msgspec.json.Decoder[DurableEvent] = msgspec.json.Decoder(DurableEvent)

@@ -1,7 +1,7 @@
 """One writer for a working folder, and an error that tells who it is.
 
-The operating system's lock on the file ``lock`` is what counts: it goes away with the process that holds it, however that
-dies. The file ``lock.owner`` beside it is only for people.
+The operating system's lock on the file ``lock`` is what counts: it goes away with the process that holds it, however
+that dies. The file ``lock.owner`` beside it is only for people.
 """
 
 from __future__ import annotations

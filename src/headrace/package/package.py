@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -150,7 +149,7 @@ class Package:
         for event in marked:
             self._publish(event)
 
-    # ---- the commit points ---------------------------------------------------------------------------------------------
+    # ---- the commit points -----------------------------------------------------------------------------------------
 
     def seal_extracted(
         self,
@@ -260,10 +259,10 @@ class Package:
         return digest256(data)
 
     def _sync(self, paths: Iterable[str], documents: Iterable[Path], folders: Iterable[Path]) -> None:
-        own = [self.path / p for p in paths if p and not os.path.isabs(p)]
+        own = [self.path / p for p in paths if p and not Path(p).is_absolute()]
         fs.sync_group([*own, *documents], [*dict.fromkeys(p.parent for p in own if p.parent != self.path), *folders])
 
-    # ---- reading ---------------------------------------------------------------------------------------------------------
+    # ---- reading ---------------------------------------------------------------------------------------------------
 
     def load_schema(self) -> dict[str, Any]:
         """The schema's document as of the newest sealed phase.
@@ -325,7 +324,7 @@ class Package:
 
         return package_info(self)
 
-    # ---- tidying -----------------------------------------------------------------------------------------------------------
+    # ---- tidying ---------------------------------------------------------------------------------------------------
 
     def make_folders(self) -> None:
         """Make the folders that the next step writes to, empty of what a killed one left."""
@@ -351,7 +350,7 @@ class Package:
 
     def _half_deleted(self) -> bool:
         normalized = self.fact(Normalized)
-        own = [f for f in normalized.files if not os.path.isabs(f.path)] if normalized else []
+        own = [f for f in normalized.files if not Path(f.path).is_absolute()] if normalized else []
         return any(not (self.path / f.path).exists() for f in own)
 
     def _delete_files(self) -> None:

@@ -48,7 +48,7 @@ class PackageStore:
         self._finished: dict[str, str] = {}
         self._note_finished(self._finished_log.records)
 
-    # ---- making and finding ---------------------------------------------------------------------------------------------
+    # ---- making and finding ----------------------------------------------------------------------------------------
 
     def create(
         self, schema_name: str, *, pipeline_name: str = "", run_id: str = "", load_id: str | None = None
@@ -112,7 +112,7 @@ class PackageStore:
 
     def _names(self) -> LoadIds:
         try:
-            return [name for name in os.listdir(self.root) if _is_name(name)]
+            return [name for name in os.listdir(self.root) if _is_name(name)]  # noqa: PTH208 (names are all we need)
         except FileNotFoundError:
             return []
 
@@ -142,7 +142,7 @@ class PackageStore:
     def __iter__(self) -> Iterator[Package]:
         return map(self.get, self.list())
 
-    # ---- after a crash ---------------------------------------------------------------------------------------------------
+    # ---- after a crash ---------------------------------------------------------------------------------------------
 
     def recover(self, delete_files: bool = False) -> Packages:
         """Undo and finish what a killed process left. Call it under the lock, before anything else.
@@ -179,9 +179,9 @@ class PackageStore:
 
     def _delete_dropped(self) -> None:
         with contextlib.suppress(FileNotFoundError):
-            for name in os.listdir(self.root):
-                if name.startswith(_DROPPED):
-                    fs.remove_tree(self.root / name)
+            for path in [*self.root.iterdir()]:
+                if path.name.startswith(_DROPPED):
+                    fs.remove_tree(path)
 
     def finish(self, package: Package, delete_files: bool = False) -> None:
         """Tidy a loaded or aborted package and leave it out of further recoveries.
@@ -201,7 +201,7 @@ class PackageStore:
             load_id, _, phase = entry.decode("utf-8").rpartition(" ")
             self._finished[load_id] = phase
 
-    # ---- dropping -----------------------------------------------------------------------------------------------------------
+    # ---- dropping --------------------------------------------------------------------------------------------------
 
     def drop(self, load_id: str) -> None:
         """Delete a package with its data, whatever its phase; its journal is not read.
@@ -218,7 +218,7 @@ class PackageStore:
         gone = self.root / f"{_DROPPED}{load_id}"
         fs.remove_tree(gone)
         try:
-            os.rename(self.root / load_id, gone)
+            (self.root / load_id).rename(gone)
         except FileNotFoundError as error:
             raise LoadPackageNotFound(load_id) from error
         fs.remove_tree(gone)
@@ -226,4 +226,4 @@ class PackageStore:
 
 def _is_name(name: str) -> bool:
     """Whether a folder's name can be a load id: ours hide their other files behind a dot."""
-    return bool(name) and not name.startswith(".") and os.path.basename(name) == name
+    return bool(name) and not name.startswith(".") and Path(name).name == name
