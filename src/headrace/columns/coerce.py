@@ -19,6 +19,7 @@ from headrace.typing import TColumnSchema
 Cast = tuple[pa.Array, pa.Array | None]
 """The array in the column's type, and which rows failed (None when none did)."""
 
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # the years 1 to 9999
 _UNITS = {0: "s", 3: "ms", 6: "us", 9: "ns"}
 _FIXED: dict[str, pa.DataType] = {
     "text": pa.string(),
@@ -143,6 +144,9 @@ def _bool_to_text(values: pa.Array, target: pa.DataType) -> Cast:
 
 
 def _seconds_to_timestamp(values: pa.Array, target: pa.DataType) -> Cast:
+    span = pc.min_max(values)
+    if span["min"].is_valid and not FIRST_SECOND <= span["min"].as_py() <= span["max"].as_py() <= LAST_SECOND:
+        raise pa.ArrowInvalid("instants outside the years 1 to 9999")
     micros = pc.multiply_checked(values, pa.scalar(1_000_000, pa.int64()))
     return _timestamp(micros.view(pa.timestamp("us", "UTC")), target)
 

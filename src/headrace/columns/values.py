@@ -12,6 +12,7 @@ from typing import Any
 from headrace.base import json
 from headrace.base.time import UTC
 
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=UTC)
 _TRUE = frozenset({"yes", "true", "t", "y", "1"})
 _FALSE = frozenset({"no", "false", "f", "n", "0"})
 
@@ -115,7 +116,7 @@ def _to_timestamp(kind: str, value: Any) -> dt.datetime:
     if kind == "date":
         return dt.datetime(value.year, value.month, value.day, tzinfo=UTC)
     if kind in ("bigint", "double"):
-        return dt.datetime.fromtimestamp(value, UTC)
+        return EPOCH + dt.timedelta(seconds=value)
     if kind == "text":
         return parse_datetime(value)
     raise TypeError(kind)
@@ -125,7 +126,7 @@ def _to_date(kind: str, value: Any) -> dt.date:
     if kind == "timestamp":
         return dt.date(value.year, value.month, value.day)
     if kind in ("bigint", "double"):
-        return dt.datetime.fromtimestamp(value, UTC).date()
+        return (EPOCH + dt.timedelta(seconds=value)).date()
     if kind == "text":
         return parse_datetime(value).date()
     raise TypeError(kind)
