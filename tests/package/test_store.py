@@ -275,3 +275,11 @@ def test_facts_of_a_kind(tmp_path: Path) -> None:
     assert found is not None
     assert (found.id_seed, found.row_counts) == (7, {"t": 3})
     assert package.fact(PackageCreated) is package.journal.facts[0]
+
+
+def test_loader_files_in_the_spool_are_refused(tmp_path: Path) -> None:
+    """The spool is deleted with the seal: a file that stays there would be lost."""
+    package = extracted(PackageStore(tmp_path))
+    with pytest.raises(LoadPackageInconsistent, match="is in the spool"):
+        package.seal_normalized([LoadFile(id="1", table="t", path="spool/t.1.arrow", format="arrow", rows=3)], SCHEMA)
+    assert package.phase == "extracted"

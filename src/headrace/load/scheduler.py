@@ -130,9 +130,15 @@ class Scheduler:
         pool = ThreadPoolExecutor(width, thread_name_prefix="headrace-load")
         try:
             self._pump(pool, width)
-        finally:
+        except KeyboardInterrupt:
             # a second signal must not wait here for a job that hangs
+            self._clients.abandon()
             pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+        pool.shutdown()
 
     def _pump(self, pool: ThreadPoolExecutor, width: int) -> None:
         from concurrent.futures import FIRST_COMPLETED, wait

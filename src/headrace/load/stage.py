@@ -10,19 +10,20 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from headrace.base import failpoints, signals
 from headrace.base.retry import RetryPolicy
 from headrace.base.time import now
+from headrace.errors.base import TransientException
 from headrace.errors.destination import DestinationUndefinedEntity, LoadClientJobFailed, LoadPackageAborted
 from headrace.errors.package import LoadPackageNotCompleted
 from headrace.load.destination import Client, Destination, LoadContext, PipelineFacts
 from headrace.load.plan import plan_jobs
 from headrace.load.scheduler import Scheduler
-from headrace.load.worker import Clients, Outcome, is_terminal
+from headrace.load.worker import Clients, Outcome
 from headrace.model.events import (
     Aborted,
     DurableEvent,
@@ -36,7 +37,7 @@ from headrace.model.events import (
     SchemaMigrated,
 )
 from headrace.model.jobs import AnyJob
-from headrace.model.metrics import LoadJobMetrics
+from headrace.model.metrics import LoadJobMetrics, LoadMetrics
 from headrace.model.migrate import AnyChange, applied_changes, plan_changes
 from headrace.model.schema import Schema
 from headrace.model.tables import has_seen_data
@@ -55,6 +56,7 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True):
         raise_on_max_retries: After how many attempts at one job the load gives up for now.
         delete_completed_jobs: Delete the loader files of a loaded package.
         replace_strategy: ``destination.<name>.replace_strategy``.
+        parallelism_strategy: ``parallel``, ``table-sequential`` or ``sequential``; None leaves it to the destination.
         retry: Waits between attempts.
     """
 
@@ -63,6 +65,7 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True):
     raise_on_max_retries: int = 5
     delete_completed_jobs: bool = False
     replace_strategy: str | None = None
+    parallelism_strategy: Literal["parallel", "table-sequential", "sequential"] | None = None
     retry: RetryPolicy = RetryPolicy()
 
 
@@ -90,6 +93,15 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     failed_jobs: list[str] = []
     rows: int = 0
     already_complete: bool = False
+
+    def metrics(self) -> LoadMetrics:
+        """The part of it that load infos keep for each package."""
+        return {
+            "started_at": self.started_at,
+            "finished_at": self.finished_at,
+            "job_metrics": self.job_metrics,
+            "dataset_name": self.dataset_name,
+        }
 
 
 def load(
@@ -149,6 +161,10 @@ class _Loading:
     ) -> None:
         self.package = package
         self.capabilities = destination.capabilities()
+        if settings.parallelism_strategy:
+            self.capabilities = msgspec.structs.replace(
+                self.capabilities, loader_parallelism_strategy=settings.parallelism_strategy
+            )
         self.schema = schema
         self.clients = clients
         self.settings = settings
@@ -189,7 +205,7 @@ class _Loading:
     # ---- asking and preparing --------------------------------------------------------------------------------------
 
     def _trying(self, act: Callable[[Client], T]) -> T:
-        """Talk to the destination; what may pass is tried again, on a new session."""
+        """Talk to the destination; what is said to pass is tried again, on a new session."""
 
         def once() -> T:
             try:
@@ -198,7 +214,7 @@ class _Loading:
                 self.clients.discard()
                 raise
 
-        return self.settings.retry.call(once, lambda error: not is_terminal(error), signals.sleep)
+        return self.settings.retry.call(once, lambda error: isinstance(error, TransientException), signals.sleep)
 
     def _is_complete(self) -> bool:
         if self.package.sealed_here and self.package.fact(Planned) is None:

@@ -87,6 +87,12 @@ class Clients:
             self._own.remove(client)
         _close(client)
 
+    def abandon(self) -> None:
+        """Leave other threads' clients to themselves: they may be in the middle of a job that nobody waits for."""
+        with self._lock:
+            mine = self._clients.get(threading.get_ident())
+            self._own = [client for client in self._own if client is mine]
+
     def close(self) -> None:
         """Close all clients that were opened here."""
         with self._lock:

@@ -215,6 +215,8 @@ class Package:
             OSError: Something could not be made durable; the package is as it was.
         """
         self._expect("extracted")
+        if doomed := [f.path for f in files if (self.path / f.path).is_relative_to(self.spool_dir)]:
+            raise LoadPackageInconsistent(self.load_id, f"{doomed[0]} is in the spool, which is about to be deleted")
         schema_hash = self._put(NORMALIZED_SCHEMA, json.dumpb(schema))
         self._sync([f.path for f in files], [self.path / NORMALIZED_SCHEMA], [self.path])
         fact = Normalized(
