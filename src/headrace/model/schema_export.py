@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import importlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -41,7 +42,7 @@ def from_yaml(text: str) -> dict[str, Any]:
         ValueError: The text is not YAML.
     """
     try:
-        import yaml
+        yaml: Any = importlib.import_module("yaml")
     except ImportError as error:
         raise MissingDependencyException("Reading a schema written as YAML", ["pyyaml"]) from error
     try:

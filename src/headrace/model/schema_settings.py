@@ -17,7 +17,8 @@ from headrace.model.tables import (
 from headrace.typing import TDataType
 
 REGEX_PREFIX = "re:"
-_WORD = re.compile(r"(\^?)(\w+)(\$?)", re.ASCII)
+# a name between both anchors or none: anything else is a pattern that a convention cannot spell
+_WORD = re.compile(r"(\^)(\w+)(\$)|(\w+)")
 
 STANDARD_DETECTIONS = ("iso_timestamp",)
 STANDARD_HINTS: dict[str, tuple[str, ...]] = {
@@ -42,7 +43,9 @@ def normalize_pattern(naming: NamingConvention, pattern: str) -> str:
     word = _WORD.fullmatch(body)
     if word is None:
         return pattern
-    return f"{prefix}{word[1]}{naming.normalize_path(word[2])}{word[3]}"
+    if word[4]:
+        return prefix + naming.normalize_path(word[4])
+    return f"{prefix}^{naming.normalize_path(word[2])}$"
 
 
 def prop_of_hint(hint: str) -> tuple[str, Any]:

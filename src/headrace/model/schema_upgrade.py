@@ -134,13 +134,13 @@ def _to_10(document: Document) -> None:
     preferred.update({pattern: "json" for pattern, data_type in preferred.items() if data_type == "complex"})
     for table in document["tables"].values():
         for name, column in table.get("columns", {}).items():
-            column.pop("foreign_key", None)
+            foreign = bool(column.pop("foreign_key", False))
             if column.get("data_type") == "complex":
                 column["data_type"] = "json"
             if name == C_DLT_ID:
-                column["row_key"] = True
+                column["row_key"] = bool(column.get("unique"))
             elif name == C_DLT_PARENT_ID:
-                column["parent_key"] = True
+                column["parent_key"] = foreign
 
 
 def _to_11(document: Document) -> None:
