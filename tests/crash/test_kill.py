@@ -27,7 +27,16 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 EVENTS = ["PackageCreated", "Extracted", "Normalized", "Planned", "SchemaMigrated", "JobDone", "Loaded"]
 PLACES = [f"{event}:{when}" for event in EVENTS for when in ("before", "after")]
-PLACES += ["job.committed", "in.job", "migrate.before", "migrate.after", "ddl", "complete.before", "complete.after"]
+PLACES += [
+    "in.job",
+    "job.committed",
+    "job.applied",
+    "migrate.before",
+    "migrate.after",
+    "ddl",
+    "complete.before",
+    "complete.after",
+]
 # the first time, and later ones: in the second package, in the last job
 HITS = {"JobDone": (1, 2, 4, 7), "job.committed": (1, 2, 4, 7), "in.job": (1, 3, 4, 8), "ddl": (1, 3, 8)}
 TRUNCATING = msgspec.structs.replace(SETTINGS, replace_strategy="truncate-and-insert", delete_completed_jobs=True)

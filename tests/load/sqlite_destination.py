@@ -176,6 +176,7 @@ class SqliteClient(Client):
             if self.destination.before:
                 self.destination.before(job)
             failpoints.hit("in.job")
+        failpoints.hit("job.committed")
         if self.destination.after:
             self.destination.after(job)
         return rows

@@ -276,3 +276,26 @@ def test_independent_jobs_run_side_by_side(tmp_path: Path) -> None:
     load(package, destination, "d")
     assert len(names) >= 3
     assert destination.calls.index("copy-3") == destination.calls.index("complete") - 1
+
+
+def test_a_second_signal_does_not_wait_for_a_job_that_hangs(tmp_path: Path) -> None:
+    """The load ends at once; the hanging job ends when it can, its key keeps it from counting twice."""
+    free = threading.Event()
+
+    def hang(job: AnyJob) -> None:
+        if threading.current_thread() is not threading.main_thread() and not free.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.3)
+            os.kill(os.getpid(), signal.SIGINT)
+            free.wait(20)
+
+    destination = SqliteDestination(tmp_path / "db", before=hang)
+    package = make_package(PackageStore(tmp_path / "p"), make_schema(), ROWS)
+    started = time.perf_counter()
+    with pytest.raises(SignalReceivedException), signals.delayed():
+        load(package, destination, "d", settings=LoadSettings(workers=2))
+    assert time.perf_counter() - started < 10
+    free.set()
+    load(package, destination, "d")
+    assert destination.rows("events", "n") == [(1,), (2,)]
+    assert destination.rows("accounts", "n") == [(1,)]

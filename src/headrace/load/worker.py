@@ -125,5 +125,5 @@ def run_job(job: AnyJob, context: LoadContext, clients: Clients) -> Outcome:
         clients.discard()
         result: Result = "failed" if is_terminal(error) else "again"
         return Outcome(job=job, result=result, started_at=started_at, seconds=time.perf_counter() - start, error=error)
-    failpoints.hit("job.committed")
+    failpoints.hit("job.applied")
     return Outcome(job=job, result="done", started_at=started_at, seconds=time.perf_counter() - start, rows=rows)
