@@ -19,7 +19,7 @@ def schema() -> Schema:
     reference: Any = {"referenced_table": "other", "columns": ["id"], "referenced_columns": ["o"]}
     columns = [new_column("id", "bigint", nullable=False), dlt_load_id_column(), dlt_id_column()]
     made.update_table(new_table("ev", columns=columns, references=[reference]))
-    made.update_table(new_table("other", columns=[{**new_column("o", "text"), "description": 'a "key"'}]))  # type: ignore[typeddict-item]
+    made.update_table(new_table("other", columns=[{**new_column("o", "text"), "description": 'a "key"'}]))
     parent: Any = {"name": "_dlt_parent_id", "data_type": "text", "parent_key": True}
     made.update_table(new_table("ev__c", parent_table_name="ev", columns=[parent]))
     return made
@@ -32,7 +32,8 @@ def test_json_is_the_short_form(schema: Schema) -> None:
 
 ODD: list[Any] = [
     "plain", "two words", "no", "On", "null", "1.5", "2024-01-01", "a: b", "- a", "#x", "", " x", "ü", 'say "x"',
-    "a\nb", "re:^_dlt", "*", "{x}", "x #y", "e1", "~", "_", 1, 1.5, None, True, [], {}, [1, [2, 3]], [{"a": 1, "b": [2]}],
+    "a\nb", "re:^_dlt", "*", "{x}", "x #y", "e1", "~", "_", 1, 1.5, None, True, [], {},
+    [1, [2, 3]], [{"a": 1, "b": [2]}],
 ]  # fmt: skip
 
 

@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple, get_args
 
 from headrace.base.typed_json import HexBytes, Wei
@@ -75,13 +74,22 @@ _BY_NAME: dict[tuple[str, str], TDataType] = {("uuid", "UUID"): "text", ("uuid_u
 _NUMPY: dict[str, TDataType] = {"b": "bool", "i": "bigint", "u": "bigint", "f": "double", "U": "text", "M": "timestamp"}
 
 
-@lru_cache(maxsize=1024)
+_known: dict[type, TDataType] = {}
+
+
 def data_type_of(python_type: type) -> TDataType:
-    """The data type that values of a Python type get.
+    """The data type that values of a Python type get; worked out once for each type.
 
     Raises:
         TypeError: There is none.
     """
+    data_type = _known.get(python_type)
+    if data_type is None:
+        data_type = _known[python_type] = _work_out(python_type)
+    return data_type
+
+
+def _work_out(python_type: type) -> TDataType:
     for base, data_type in _BY_BASE:
         if issubclass(python_type, base):
             return data_type
@@ -92,9 +100,9 @@ def data_type_of(python_type: type) -> TDataType:
     if is_dataclass(python_type) or hasattr(python_type, "model_dump"):
         return "json"
     if python_type.__module__ == "numpy":
-        data_type_name = _numpy_type(python_type)
-        if data_type_name:
-            return data_type_name
+        of_kind = _numpy_type(python_type)
+        if of_kind:
+            return of_kind
     raise TypeError(f"values of the type {python_type.__module__}.{python_type.__qualname__} have no data type")
 
 
@@ -246,7 +254,7 @@ DETECTIONS: dict[str, Callable[[type, Any], TDataType | None]] = {
 
 def detect(names: Iterable[str] | None, value: Any) -> TDataType | None:
     """The type that the first detection to know the value says; None when none does."""
-    python_type: type = type(value)
+    python_type = type(value)
     for name in names or ():
         data_type = DETECTIONS[name](python_type, value)
         if data_type:
@@ -260,5 +268,4 @@ def infer_type(names: Iterable[str] | None, value: Any) -> TDataType:
     Raises:
         TypeError: Its Python type has no data type.
     """
-    python_type: type = type(value)
-    return detect(names, value) or data_type_of(python_type)
+    return detect(names, value) or data_type_of(type(value))
