@@ -56,7 +56,8 @@ class ResourceExtractionError(PipeException):
     """A function of the user's raised while items were read; the error is the cause of this one."""
 
     def __init__(self, pipe_name: str, gen: Any, msg: str, kind: str) -> None:
-        self.func_name = gen if isinstance(gen, str) else getattr(gen, "__name__", str(gen))
+        function = getattr(gen, "func", gen)  # of partials
+        self.func_name = gen if isinstance(gen, str) else getattr(function, "__name__", str(gen))
         self.kind = kind
         super().__init__(
             pipe_name, f"Reading resource `{pipe_name}` failed in its {kind} `{self.func_name}`.", why=msg or None

@@ -78,10 +78,10 @@ class FilterItem(ItemTransform):
     """Keeps items for which the function is true."""
 
     def __call__(self, item: Any, meta: Any = None) -> Any:
-        """Give the item or None; for a page, a shorter page, which may be empty."""
+        """Give the item or None; for a page, a shorter page, or None when nothing of it is left."""
         f = self.one(meta) if self._takes_meta else self.f
         if isinstance(item, list):
-            return [i for i in item if f(i)]
+            return [i for i in item if f(i)] or (None if item else item)
         return item if f(item) else None
 
 
@@ -96,6 +96,14 @@ class YieldMapItem(ItemTransform):
         return iter(f(item))
 
 
+class PlainStep(ItemTransform):
+    """Hands items and pages to a function as they come."""
+
+    def __call__(self, item: Any, meta: Any = None) -> Any:
+        """Give what the function gives."""
+        return self.f(item, meta=meta) if self._takes_meta else self.f(item)
+
+
 class MetricsItem(BaseItemTransform):
     """Lets a function look at each item or page and write metrics of the resource.
 
@@ -106,6 +114,11 @@ class MetricsItem(BaseItemTransform):
     def __init__(self, metrics_f: Callable[[Any, Any, dict[str, Any]], None]) -> None:
         self.f = metrics_f
         self.custom_metrics: dict[str, Any] = {}
+
+    def bind(self, pipe: Pipe) -> Self:
+        """Write into the metrics of the pipe's resource."""
+        self.custom_metrics = pipe.custom_metrics
+        return self
 
     def __call__(self, item: Any, meta: Any = None) -> Any:
         """Give the item as it came."""

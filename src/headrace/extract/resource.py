@@ -1,0 +1,428 @@
+"""`DltResource`: a named stream of items, with the steps they go through and hints on their tables."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from headrace.errors.extract import (
+    InvalidParallelResourceDataType,
+    InvalidResourceDataType,
+    ParametrizedResourceUnbound,
+    ResourceNotATransformer,
+)
+from headrace.extract.cursor import IncrementalResourceWrapper, ensure_incremental, incremental_class
+from headrace.extract.functions import ResourceFunction
+from headrace.extract.hinted import DltResourceHints
+from headrace.extract.hints import TResourceHints
+from headrace.extract.materials import data_of, parent_pipe_of
+from headrace.extract.models import ModelValidator, model_contract
+from headrace.extract.pipe import Pipe
+from headrace.extract.state import peek_resource_state
+from headrace.extract.steps import (
+    BaseItemTransform,
+    FilterItem,
+    LimitItem,
+    MapItem,
+    MetricsItem,
+    PlainStep,
+    SelectTables,
+    YieldMapItem,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+TDataItem = TypeVar("TDataItem")
+_logger = logging.getLogger("headrace")
+
+
+class DltResource(DltResourceHints, Iterable[Any], Generic[TDataItem]):
+    """A named stream of items. Made by the decorators `resource` and `transformer`, or by `from_data`.
+
+    Args:
+        pipe: Data and steps.
+        hints: As made by `make_hints`.
+        selected: Whether its items are loaded when it is part of a source.
+        section: The configuration section of its arguments.
+    """
+
+    Empty: ClassVar[Any] = None
+    source_name: str | None = None
+
+    def __init__(
+        self, pipe: Pipe, hints: TResourceHints | None, selected: bool, *, section: str | None = None, args_bound: bool = False
+    ) -> None:
+        super().__init__()
+        self._pipe = pipe
+        self.selected = selected
+        self.section = section
+        self.source_name = None
+        # set by decorators: what a call gives, when the function itself makes a resource or its name
+        self._after_bind: Callable[[Any], Any] | None = None
+        if hints:
+            self.merge_hints(hints)
+        self._dress()
+
+    @classmethod
+    def from_data(
+        cls,
+        data: Any,
+        name: str | None = None,
+        section: str | None = None,
+        hints: TResourceHints | None = None,
+        selected: bool = True,
+        data_from: Any = None,
+        inject_config: bool = False,
+        spec: type[Any] | None = None,
+        base_spec: type[Any] | None = None,
+    ) -> Self:
+        """Make a resource of any data.
+
+        Args:
+            data: Items: an iterable, generator, function, frame, awaitable … ; a resource is given back as it is.
+            name: Needed for data without a name of its own.
+            section: The configuration section of the arguments of a function.
+            hints: As made by `make_hints`.
+            selected: Whether its items are loaded when it is part of a source.
+            data_from: The resource whose items a transformer takes; makes it one.
+            inject_config: Look for arguments in the configuration.
+            spec: The configuration class of the arguments.
+            base_spec: What a configuration class made for them derives from.
+
+        Raises:
+            ResourceNameMissing: The data has no name.
+            InvalidResourceDataType: It cannot be made into items.
+        """
+        if isinstance(data, DltResource):
+            return data  # type: ignore[return-value]
+        if isinstance(data, Pipe):
+            return cls(data, hints, selected, section=section)
+        name, material = data_of(data, name, is_transformer=data_from is not None)
+        if isinstance(material, ResourceFunction):
+            material.section, material.spec, material.base_spec = section, spec, base_spec
+            material.inject = inject_config
+        parent = parent_pipe_of(name, data_from, DltResource) if data_from is not None else None
+        resource = cls(Pipe(name, [material], parent), hints, selected, section=section)
+        if isinstance(material, ResourceFunction) and material.incremental is not None:
+            resource._pipe.append_step(material.incremental.copy())
+            resource._sync_incremental()
+        return resource
+
+    # ---- what it is --------------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The name; state, settings and by default the table are known by it."""
+        return self._pipe.name
+
+    @property
+    def is_transformer(self) -> bool:
+        """Whether it takes items of another resource."""
+        function = self._pipe.function
+        return self._pipe.has_parent or (function is not None and function.is_transformer)
+
+    @property
+    def requires_args(self) -> bool:
+        """Whether its function needs arguments that have no value yet."""
+        function = self._pipe.function
+        return function is not None and function.requires_args
+
+    @property
+    def args_bound(self) -> bool:
+        """Whether it was called with arguments, or is made of plain data."""
+        function = self._pipe.function
+        return function is None or function.args_bound
+
+    @property
+    def explicit_args(self) -> dict[str, Any]:
+        """The arguments it was called with, by name."""
+        function = self._pipe.function
+        return function.explicit_args if function is not None else {}
+
+    @property
+    def incremental(self) -> IncrementalResourceWrapper | None:
+        """The cursor: an attribute look-up on it gives those of the incremental in force."""
+        return self._pipe.incremental
+
+    @property
+    def limit(self) -> LimitItem | None:
+        """The limit of items, if one was set."""
+        return self._pipe.limit
+
+    @property
+    def validator(self) -> ModelValidator | None:
+        """The step that validates items with a pydantic model."""
+        return next(iter(self._pipe.of_type(ModelValidator)), None)
+
+    @validator.setter
+    def validator(self, step: ModelValidator | None) -> None:
+        self._pipe.remove_type(ModelValidator)
+        if step is not None:
+            self._pipe.append_step(step)
+
+    @property
+    def custom_metrics(self) -> dict[str, Any]:
+        """Metrics that steps and functions wrote in the last extract."""
+        return self._pipe.custom_metrics
+
+    @property
+    def parallelized(self) -> bool:
+        """Whether its items are drawn in threads."""
+        return self._pipe.parallelized
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The state of the resource, to look at; inside of functions use `current.resource_state`."""
+        return peek_resource_state(self.source_name or "", self.name)
+
+    # ---- steps -------------------------------------------------------------------------------------------------------------
+
+    def add_map(self, item_map: Callable[..., Any], insert_at: int | None = None) -> Self:
+        """Replace each item by what a function makes of it; pages are unrolled.
+
+        Args:
+            item_map: Takes the item, and the mark of the item if it has an argument ``meta``.
+            insert_at: Index among the steps, from 1; by default behind those added before.
+        """
+        return self._add(MapItem(item_map), insert_at)
+
+    def add_yield_map(self, item_map: Callable[..., Iterator[Any]], insert_at: int | None = None) -> Self:
+        """Replace each item by the items that a function yields for it; see `add_map`."""
+        return self._add(YieldMapItem(item_map), insert_at)
+
+    def add_filter(self, item_filter: Callable[..., bool], insert_at: int | None = None) -> Self:
+        """Keep the items for which a function is true; see `add_map`."""
+        return self._add(FilterItem(item_filter), insert_at)
+
+    def add_metrics(self, metrics_f: Callable[[Any, Any, dict[str, Any]], None], insert_at: int | None = None) -> Self:
+        """Let a function see each item or page, its mark, and the dictionary of custom metrics to write to."""
+        return self._add(MetricsItem(metrics_f), insert_at)
+
+    def add_step(self, item_transform: Any, insert_at: int | None = None) -> Self:
+        """Add a step that gets items and pages as they come: a function, an `ItemTransform`, or an incremental."""
+        if isinstance(item_transform, BaseItemTransform):
+            return self._add(item_transform, insert_at)
+        if "ncremental" in type(item_transform).__name__ and isinstance(item_transform, incremental_class()):
+            self.set_incremental(item_transform)
+            return self
+        return self._add(PlainStep(item_transform), insert_at)
+
+    def add_limit(
+        self, max_items: int | None = None, max_time: float | None = None, count_rows: bool | None = False
+    ) -> Self:
+        """Stop after a number of items or some time; replaces an earlier limit.
+
+        Args:
+            max_items: Yields, with pages as one each; 0 for nothing, None or negative for all.
+            max_time: Seconds.
+            count_rows: Count rows instead; the page that reaches the limit is kept whole.
+        """
+        if self.is_transformer:
+            _logger.warning(
+                "add_limit on transformer %s has no effect: set the limit on the resource it takes items from", self.name
+            )
+            return self
+        self._pipe.remove_type(LimitItem)
+        return self._add(LimitItem(max_items, max_time, bool(count_rows)), None)
+
+    def select_tables(self, *table_names: str) -> Self:
+        """Keep only items that go to the given tables."""
+        named = self.table_name
+        name_of = named if callable(named) else lambda item: named
+        return self._add(SelectTables(frozenset(table_names), name_of), None)
+
+    def _add(self, step: Any, insert_at: int | None) -> Self:
+        if insert_at is None:
+            self._pipe.append_step(step)
+        else:
+            self._pipe.insert_step(step, insert_at)
+        return self
+
+    # ---- incremental and validation follow the hints -------------------------------------------------------------------------
+
+    def set_incremental(self, new_incremental: Any) -> Any:
+        """Set or, with None, remove the incremental; it wins over arguments. Gives it back."""
+        if new_incremental is None or new_incremental is getattr(incremental_class(), "EMPTY", self):
+            self._hints.pop("incremental", None)
+        else:
+            self._hints["incremental"] = ensure_incremental(new_incremental)
+        self._version += 1
+        self._sync_incremental()
+        return new_incremental
+
+    def _sync_incremental(self) -> None:
+        hint = self._hints.get("incremental")
+        step = self._pipe.incremental
+        if step is None and hint is not None:
+            step = IncrementalResourceWrapper()
+            self._pipe.append_step(step)
+        if step is not None:
+            step.hint, step.primary_key = hint, self._hints.get("primary_key")
+            if hint is None and step.argument is None:
+                self._pipe.remove_type(IncrementalResourceWrapper)
+
+    def _set_hints(self, hints: TResourceHints, changed: Any) -> None:
+        super()._set_hints(hints, changed)
+        validator = changed.get("validator")
+        if validator is not None:
+            self.validator = validator
+        self._sync_incremental()
+
+    def _renew_validator(self) -> None:
+        present = self.validator
+        if present is not None:
+            self.validator = ModelValidator(present.model, model_contract(present.model, self.schema_contract))
+
+    # ---- arguments ---------------------------------------------------------------------------------------------------------
+
+    def bind(self, *args: Any, **kwargs: Any) -> Self:
+        """Give the function its arguments, in place.
+
+        Raises:
+            TypeError: They were given already, or do not fit the function.
+        """
+        function = self._pipe.function
+        if function is None or function.args_bound:
+            raise TypeError(
+                f"resource `{self.name}` takes no arguments: they were given before, or it is made of plain data"
+            )
+        self._pipe.replace_gen(function.bind(args, kwargs))
+        self._dress()
+        return self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Self:
+        """A copy with arguments; see `bind`."""
+        bound = self._clone().bind(*args, **kwargs)
+        if self._after_bind is not None:
+            made: Self = self._after_bind(bound)
+            return made
+        return bound
+
+    def parallelize(self) -> Self:
+        """Draw the items in a thread, so that several resources wait for their sources at the same time.
+
+        Raises:
+            InvalidParallelResourceDataType: The data is no generator.
+        """
+        gen, function = self._pipe.gen, self._pipe.function
+        is_generator = hasattr(gen, "gi_frame") or hasattr(gen, "ag_frame")
+        if function is not None:
+            is_generator = function.is_transformer or function.is_generator()
+        if not is_generator:
+            raise InvalidParallelResourceDataType(self.name, gen, type(gen))
+        self._pipe.parallelized = True
+        return self
+
+    # ---- piping ------------------------------------------------------------------------------------------------------------
+
+    def pipe_data_from(self, data_from: Any) -> Self:
+        """Take items of another resource (or its pipe), in place.
+
+        Raises:
+            ResourceNotATransformer: This resource makes its own items.
+        """
+        function = self._pipe.function
+        if function is None or not function.is_transformer:
+            raise ResourceNotATransformer(self.name, "it makes its items itself, and so nothing can be piped into it")
+        self._pipe.parent = parent_pipe_of(self.name, data_from, DltResource)
+        return self
+
+    def __or__(self, transform: Any) -> Any:
+        """Pipe the items into a transformer, or map them with a function."""
+        if isinstance(transform, DltResource):
+            return transform.pipe_data_from(self)
+        return self.add_map(transform)
+
+    def __ror__(self, data: Any) -> Self:
+        """Pipe plain data into this transformer."""
+        return self.pipe_data_from(DltResource.from_data(data, name=f"{self.name}_data"))
+
+    # ---- copies ------------------------------------------------------------------------------------------------------------
+
+    def with_name(self, new_name: str, new_section: str | None = None) -> Self:
+        """A copy under another name, and so with state, settings and by default a table of its own."""
+        return self._clone(new_name=new_name, new_section=new_section)
+
+    def _clone(
+        self, *, new_name: str | None = None, new_section: str | None = None, pipe: Pipe | None = None
+    ) -> Self:
+        new = type(self).__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        new._pipe = pipe if pipe is not None else self._pipe.clone(new_name)
+        new._hints = _copy_hints(self._hints)
+        new._hints_variants = {name: _copy_hints(h) for name, h in self._hints_variants.items()}
+        if new_section:
+            new.section = new_section
+            if new._pipe.function is not None:
+                new._pipe.function.section = new_section
+        new._dress()
+        return new
+
+    # ---- reading -----------------------------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Any]:
+        """Read the items, without loading anything; pages are unrolled.
+
+        Raises:
+            ParametrizedResourceUnbound: Arguments are missing.
+            ResourceExtractionError: The function failed.
+        """
+        from headrace.extract.source import source_of
+
+        yield from source_of(self)
+
+    def check_bound(self) -> None:
+        """Check that the function has all its arguments.
+
+        Raises:
+            ParametrizedResourceUnbound: It has not.
+        """
+        function = self._pipe.function
+        if function is not None and function.requires_args:
+            kind = "transformer" if function.is_transformer else "resource"
+            raise ParametrizedResourceUnbound(
+                self.name, function.__name__, function.signature, kind, "arguments without a default were not given"
+            )
+
+    def _dress(self) -> None:
+        """Look like the function that the resource was made from."""
+        function = self._pipe.function
+        self.__dict__["__name__"] = self.__dict__["__qualname__"] = self.name
+        if function is not None:
+            self.__dict__["__doc__"] = getattr(function.f, "__doc__", None)
+            self.__dict__["__module__"] = getattr(function.f, "__module__", __name__)
+            self.__dict__["__signature__"] = function.signature.replace(return_annotation=type(self))
+
+    def __repr__(self) -> str:
+        parts = [f"name={self.name!r}", f"section={self.section!r}", f"write_disposition={self.write_disposition!r}"]
+        if self._pipe.parent is not None:
+            parts.append(f"parent={self._pipe.parent.name!r}")
+        kind = "transformer" if self.is_transformer else "resource"
+        return f"<@headrace.{kind}({', '.join(parts)})>"
+
+    def __str__(self) -> str:
+        kind = "transformer" if self.is_transformer else "resource"
+        source = f" of source `{self.source_name}`" if self.source_name else ""
+        lines = [f"The {kind} `{self.name}`{source}, section `{self.section}`."]
+        if self._pipe.parent is not None:
+            lines.append(f"It takes items of `{self._pipe.parent.name}`.")
+        if self.requires_args and self._pipe.function is not None:
+            lines.append(f"It needs arguments: {self._pipe.function.signature}")
+        lines.append("Iterate over it to see its items: list(resource). Generators can be read only once.")
+        return "\n".join(lines)
+
+
+# stands for "no resource yet" as the parent of a transformer
+DltResource.Empty = DltResource(Pipe("__empty"), None, False)
+
+
+def _copy_hints(hints: TResourceHints) -> TResourceHints:
+    copied = dict(hints)
+    if isinstance(copied.get("columns"), dict):
+        copied["columns"] = {name: dict(column) for name, column in copied["columns"].items()}
+    return copied
+
+
+__all__ = ["DltResource", "InvalidResourceDataType"]
