@@ -1,7 +1,7 @@
 """headrace: load data from APIs, files and databases into tables.
 
-The public names are those of dlt, so ``import headrace as dlt`` is all that most scripts need. Nothing heavy is loaded until
-a name is used.
+The public names are those of dlt, so ``import headrace as dlt`` is all that most scripts need. Nothing heavy is loaded
+until a name is used.
 
     import headrace
 
@@ -54,8 +54,8 @@ _HIDES_A_PACKAGE = frozenset({"config", "dataset", "pipeline"})
 class _Headrace(_ModuleType):
     """Keeps the public objects `pipeline`, `dataset` and `config` in front of the packages of the same names.
 
-    The import system sets a package's attribute when a submodule is loaded for the first time, whenever that is; here is
-    the only place that sees every such attempt.
+    The import system sets a package's attribute when a submodule is loaded for the first time, whenever that is; here
+    is the only place that sees every such attempt.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -1,0 +1,71 @@
+"""What extract tells of itself: metrics of sources, and what kind of data it was given."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from headrace.model.infos import ExtractDataInfo
+from headrace.model.metrics import DataWriterMetrics, ExtractMetrics, add_metrics
+
+if TYPE_CHECKING:
+    from headrace.extract.stage import SourceExtractResult
+    from headrace.model.jobs import SpoolFile
+    from headrace.pipeline.extracting import Work
+
+
+def source_metrics(
+    work: Work, result: SourceExtractResult, started: dt.datetime, finished: dt.datetime
+) -> ExtractMetrics:
+    """Metrics of one source of a package."""
+    own = [file for file in work.files if file.resource in result.resource_rows]
+    written = [(file, _written(file, started, finished)) for file in own if file.path]
+    tables = {
+        name: _sum(rows, (m for f, m in written if f.table == name), started, finished)
+        for name, rows in result.table_rows.items()
+    }
+    resources = {
+        name: _sum(rows, (m for f, m in written if f.resource == name), started, finished)
+        for name, rows in result.resource_rows.items()
+    }
+    return {
+        "started_at": started,
+        "finished_at": finished,
+        "schema_name": work.schema.name,
+        "job_metrics": {PurePath(file.path).name: metrics for file, metrics in written},
+        "table_metrics": tables,
+        "resource_metrics": resources,
+        "dag": list(result.dag),
+        "hints": dict(result.hints),
+    }
+
+
+def _written(file: SpoolFile, started: dt.datetime, finished: dt.datetime) -> DataWriterMetrics:
+    return DataWriterMetrics(file.path, file.rows, file.size, started.timestamp(), finished.timestamp())
+
+
+def _sum(
+    rows: int, files: Iterable[DataWriterMetrics], started: dt.datetime, finished: dt.datetime
+) -> DataWriterMetrics:
+    size = add_metrics(files).file_size
+    return DataWriterMetrics("", rows, size, started.timestamp(), finished.timestamp())
+
+
+def data_info(data: Any) -> list[ExtractDataInfo]:
+    """Name and kind of what was given to extract."""
+    items = data if isinstance(data, (list, tuple)) and data and _is_named(data[0]) else [data]
+    found = [ExtractDataInfo(str(getattr(item, "name", "") or ""), _kind(item)) for item in items]
+    return list(dict.fromkeys(found))
+
+
+def _is_named(item: Any) -> bool:
+    return _kind(item) in ("source", "resource")
+
+
+def _kind(item: Any) -> str:
+    module, name = type(item).__module__, type(item).__name__
+    if module.startswith("headrace.extract"):
+        return {"DltSource": "source", "DltResource": "resource"}.get(name, name)
+    return name

@@ -1,0 +1,262 @@
+"""The step extract: data becomes sealed packages, together with the cursors that say how far it was read."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from headrace.base.time import now
+from headrace.model.infos import ExtractDataInfo, ExtractInfo
+from headrace.model.state import state_row
+from headrace.model.tables import pipeline_state_table
+from headrace.pipeline.current import package_scope
+from headrace.pipeline.extractinfo import data_info, source_metrics
+from headrace.pipeline.maintain import note_schema
+from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH, LAST_SEALED, package_document
+from headrace.pipeline.refreshing import check_mode, prepare_refresh
+from headrace.pipeline.step import StepRun, step
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from headrace.extract.settings import ExtractSettings
+    from headrace.extract.sink import SpoolSink
+    from headrace.extract.source import DltSource
+    from headrace.extract.stage import SourceExtractResult
+    from headrace.model.jobs import SpoolFile
+    from headrace.model.schema import Schema
+    from headrace.package.package import Package
+    from headrace.pipeline.pipeline import Pipeline
+
+logger = logging.getLogger("headrace")
+STATE_RESOURCE = "_dlt_pipeline_state"
+
+
+class ExtractArgs(NamedTuple):
+    """What a call of extract asks for.
+
+    Attributes:
+        hints: Of the data, by the names of `wrap_data`.
+        max_parallel_items: Instead of the configured number.
+        workers: Instead of the configured number.
+        refresh: What to drop first.
+    """
+
+    hints: dict[str, Any]
+    max_parallel_items: int | None = None
+    workers: int | None = None
+    refresh: str | None = None
+
+
+class Work:
+    """A package in the making: one a schema, for all sources that share it."""
+
+    def __init__(self, package: Package, schema: Schema, sink: SpoolSink) -> None:
+        self.package, self.schema, self.sink = package, schema, sink
+        self.sources: list[tuple[SourceExtractResult, dt.datetime, dt.datetime]] = []
+        self.refresh: dict[str, Any] | None = None
+        self.files: list[SpoolFile] = []
+
+
+def extract(p: Pipeline, data: Any, args: ExtractArgs) -> ExtractInfo:
+    """See `Pipeline.extract`."""
+    with step(p, "extract") as run:
+        check_mode(args.refresh)
+        works: dict[str, Work] = {}
+        try:
+            described = _read_all(p, run, works, data, args)
+            loads = _seal_all(p, works)
+        except BaseException:
+            _give_up(p, works)
+            raise
+        run.info = info = _info(p, works, loads, described)
+        return info
+
+
+# ---- reading -----------------------------------------------------------------------------------------------------
+
+
+def _read_all(p: Pipeline, run: StepRun, works: dict[str, Work], data: Any, args: ExtractArgs) -> list[ExtractDataInfo]:
+    from headrace.extract.state import state_scope
+    from headrace.extract.wrap import wrap_data
+
+    settings = _settings(p, args)
+    with state_scope(p._state.document):
+        sources = wrap_data(
+            data, default_schema_name=p._destinations.default_schema_name(), section=p.pipeline_name, **args.hints
+        )
+        for source in sources:
+            work = _work_for(p, works, source)
+            run.load_id = work.package.load_id
+            with package_scope(work.package):
+                _read(p, work, source, args, settings)
+    return data_info(data)
+
+
+def _work_for(p: Pipeline, works: dict[str, Work], source: DltSource[Any]) -> Work:
+    """The package for a source's schema."""
+    from headrace.extract.sink import SpoolSink
+
+    name = source.schema.name
+    schema = adopt_schema(p, source.schema)
+    if name not in works:
+        package = p._store.create(name, pipeline_name=p.pipeline_name)
+        works[name] = Work(package, schema, SpoolSink(package.path, schema, p._destinations.capabilities()))
+    return works[name]
+
+
+def adopt_schema(p: Pipeline, given: Schema) -> Schema:
+    """The pipeline's schema for a source: what is known already, with what the source declares put in."""
+    live = p._schemas.find(given.name)
+    if live is given:
+        return live
+    if live is None:
+        live = p._schemas.add(given.clone())
+    else:
+        _bring_in(live, given)
+    note_schema(p, live.name)
+    return live
+
+
+def _bring_in(live: Schema, given: Schema) -> None:
+    # a source that declares nothing has only system tables; most do, and merging takes time
+    if given.data_table_names(include_incomplete=True) or given.settings != live.settings:
+        live.update_schema(given)
+
+
+def _read(p: Pipeline, work: Work, source: DltSource[Any], args: ExtractArgs, settings: ExtractSettings) -> None:
+    from headrace.extract.stage import extract_source
+
+    state = p._state.document
+    if args.refresh:
+        order = prepare_refresh(args.refresh, work.schema, source.name, _resources(source), state)
+        work.refresh = order or work.refresh
+        if args.refresh == "drop_sources" and order:
+            work.schema.update_schema(source.schema)
+    started = now()
+    result = extract_source(source, work.schema, work.sink, settings, p._publish)
+    work.sources.append((result, started, now()))
+
+
+def _resources(source: DltSource[Any]) -> list[str]:
+    """Selected resources and those they take data from."""
+    chosen: list[str] = list(source.resources.selected)
+    for resource in source.resources.selected.values():
+        pipe = resource._pipe.parent
+        while pipe is not None:
+            chosen.append(pipe.name)
+            pipe = pipe.parent
+    return chosen
+
+
+def _settings(p: Pipeline, args: ExtractArgs) -> ExtractSettings:
+    from headrace.extract.settings import ExtractSettings
+
+    found = p._settings.extract()
+    return ExtractSettings(
+        max_parallel_items=args.max_parallel_items or found.max_parallel_items,
+        workers=args.workers or found.workers,
+        next_item_mode=found.next_item_mode,
+        futures_poll_interval=found.futures_poll_interval,
+        copy_on_fork=found.copy_on_fork,
+    )
+
+
+# ---- sealing -----------------------------------------------------------------------------------------------------
+
+
+def _seal_all(p: Pipeline, works: dict[str, Work]) -> list[Work]:
+    """Seal the packages that have something in them; returns these."""
+    before = (p._state.before() or {}).get("sources", {})
+    _put_state_row(p, works)
+    for work in works.values():
+        work.files = work.sink.finish()
+    kept = [work for work in works.values() if work.files or work.refresh]
+    for work in works.values():
+        if work not in kept:
+            p._store.drop(work.package.load_id)
+    later = {work.schema.name for work in kept}
+    for work in kept:
+        later.discard(work.schema.name)
+        _seal(p, work, before, later)
+    # copies of what the packages hold, for the next start
+    for work in works.values():
+        p._schemas.save(work.schema)
+    if kept:
+        p._state.local[LAST_SEALED] = kept[-1].package.load_id
+    p._state.save()
+    return kept
+
+
+def _put_state_row(p: Pipeline, works: dict[str, Work]) -> None:
+    """Bring the state's version up to date, and let it travel with the data if it changed."""
+    content = p._state.bump()
+    local = p._state.local
+    if not works or not p._settings.pipeline.restore_from_destination:
+        return
+    if content == local.get(LAST_EXTRACTED_HASH):
+        return
+    work = works.get(p.default_schema_name or "") or list(works.values())[-1]
+    table = pipeline_state_table()
+    if work.schema.state_table_name not in work.schema.tables:
+        work.schema.update_table(table)
+    row = state_row(p._state.document)  # type: ignore[arg-type]
+    work.sink.write_rows(work.schema.state_table_name, [row], resource=STATE_RESOURCE, max_nesting=0)
+    local[LAST_EXTRACTED_HASH], local[LAST_EXTRACTED_AT] = content, now()
+
+
+def _seal(p: Pipeline, work: Work, before: dict[str, Any], later: set[str]) -> None:
+    """Commit a package: data, schema and cursors at once.
+
+    Sources whose packages are sealed after this one keep their old state in it: should the process die in between,
+    their data is extracted again.
+    """
+    state = p._state.document
+    name = work.schema.name
+    if later:
+        sources = {k: v for k, v in state.get("sources", {}).items() if k not in later}
+        sources.update({k: before[k] for k in later if k in before})
+        state = {**state, "sources": sources}
+    old = {"source": before.get(name)} if before.get(name) != state.get("sources", {}).get(name) else None
+    document = package_document(state, p._state.local, old, work.refresh)
+    work.schema.bump_version()
+    work.package.seal_extracted(
+        work.files,
+        work.schema.to_dict(bump_version=False),
+        document,
+        id_seed=secrets.randbits(62),
+        row_counts=dict(work.sink.row_counts),
+    )
+    p._fresh[work.package.load_id] = (work.schema, work.schema.stored_version_hash)
+
+
+def _give_up(p: Pipeline, works: dict[str, Work]) -> None:
+    """After an error: packages that are not sealed go; those that are stay, with their cursors."""
+    for work in works.values():
+        if work.package.phase == "new":
+            work.sink.abandon()
+            p._store.drop(work.package.load_id)
+
+
+def _info(p: Pipeline, works: dict[str, Work], kept: list[Work], described: list[ExtractDataInfo]) -> ExtractInfo:
+    metrics = {w.package.load_id: [source_metrics(w, *source) for source in w.sources] for w in kept}
+    packages = [work.package.info() for work in kept]
+    return ExtractInfo(p, metrics, described, list(metrics), packages, p.first_run)
+
+
+def extract_state_alone(p: Pipeline) -> str | None:
+    """Put the state into a package of its own if it changed since it was extracted last; returns its load id."""
+    from headrace.extract.sink import SpoolSink
+
+    schema = p._schemas.find(p.default_schema_name)
+    if schema is None:
+        return None
+    package = p._store.create(schema.name, pipeline_name=p.pipeline_name)
+    works = {schema.name: Work(package, schema, SpoolSink(package.path, schema, p._destinations.capabilities()))}
+    try:
+        kept = _seal_all(p, works)
+    except BaseException:
+        _give_up(p, works)
+        raise
+    return kept[0].package.load_id if kept else None

@@ -1,0 +1,61 @@
+"""The working folder of a pipeline: its paths, and the right to change it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from headrace.package.lock import WorkingFolderLock
+
+
+class WorkingFolder:
+    """Paths of a pipeline's working folder.
+
+    Args:
+        pipelines_dir: The folder of all pipelines.
+        pipeline_name: The pipeline.
+    """
+
+    def __init__(self, pipelines_dir: Path, pipeline_name: str) -> None:
+        self.pipelines_dir = pipelines_dir
+        self.path = pipelines_dir / pipeline_name
+        self.state_file = self.path / "pipeline.json"
+        self.schemas = self.path / "schemas"
+        self.packages = self.path / "packages"
+        self.runs = self.path / "runs"
+        self._lock = WorkingFolderLock(self.path, pipeline_name)
+
+    @property
+    def exists(self) -> bool:
+        """Whether a pipeline was here."""
+        return self.state_file.is_file()
+
+    def make(self) -> None:
+        """Make the folder if it is missing."""
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def wipe(self) -> None:
+        """Delete all but the lock: state, schemas, packages and traces."""
+        self.state_file.unlink(missing_ok=True)
+        for folder in (self.schemas, self.packages, self.runs):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Delete the folder with all in it, so that a failed attach leaves no trace."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @contextmanager
+    def hold(self) -> Iterator[bool]:
+        """Hold the folder against other processes, threads and pipeline objects; it may be taken again while held.
+
+        Yields:
+            True when this is the outermost hold.
+
+        Raises:
+            PipelineLocked: Somebody else works on the pipeline.
+        """
+        outermost = not self._lock.held
+        with self._lock:
+            yield outermost

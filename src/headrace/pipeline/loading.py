@@ -1,0 +1,166 @@
+"""The step load: normalized packages become rows of tables."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from headrace.base import signals
+from headrace.errors.load import LoadClientJobFailed
+from headrace.model.events import JobDone
+from headrace.model.infos import LoadInfo
+from headrace.model.metrics import LoadMetrics
+from headrace.pipeline.current import package_scope
+from headrace.pipeline.schemas import parse_schema
+from headrace.pipeline.step import StepParts, StepRun, step
+
+if TYPE_CHECKING:
+    from headrace.load.destination import Destination
+    from headrace.load.stage import LoadResult, LoadSettings
+    from headrace.package.package import Package
+    from headrace.pipeline.pipeline import Pipeline
+
+logger = logging.getLogger("headrace")
+
+
+def load(
+    p: Pipeline, workers: int | None = None, raise_on_failed_jobs: bool | None = None, *, park: bool = False
+) -> LoadInfo:
+    """Load all normalized packages, oldest first.
+
+    Args:
+        p: The pipeline.
+        workers: Threads.
+        raise_on_failed_jobs: Stop at a job that fails for good.
+        park: Go on behind a package that failed for good; it is set aside in either case.
+    """
+    with step(p, "load") as run, signals.delayed(p._settings.runtime.intercept_signals):
+        destination = p._need_destination("load")
+        done = StepParts()
+        run.info = new_info(p, destination, done)
+        load_ids = p._store.list("normalized")
+        if load_ids:
+            settings = _settings(p, destination, workers, raise_on_failed_jobs)
+            for load_id in load_ids:
+                signals.raise_if_received()
+                _load_one(p, run, done, p._store.get(load_id), settings, park)
+        return run.info
+
+
+def new_info(
+    p: Pipeline, destination: Destination, done: StepParts, dataset_name: str | None = None, first: bool | None = None
+) -> LoadInfo:
+    """What load hands back; the lists of ``done`` are shared, not copied."""
+    staging = p.staging
+    return LoadInfo(
+        p,
+        done.metrics,
+        destination.destination_type,
+        destination.describe_location(),
+        destination.destination_name,
+        _environment(destination),
+        staging.destination_type if staging else None,
+        staging.destination_name if staging else None,
+        staging.describe_location() if staging else None,
+        destination.fingerprint(),
+        dataset_name,
+        done.loads_ids,
+        done.load_packages,
+        p.first_run if first is None else first,
+    )
+
+
+def _environment(destination: Destination) -> str | None:
+    given: Any = getattr(destination, "config_params", {}).get("environment")
+    return given if isinstance(given, str) else None
+
+
+def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, settings: LoadSettings, park: bool) -> None:
+    from headrace.load.stage import load as load_package
+    from headrace.pipeline.refreshing import apply_refresh
+
+    run.load_id, p.bus.run.package = package.load_id, package
+    destination = p._need_destination("load")
+    schema = p._fresh_schema(package.load_id) or parse_schema(package.load_schema())
+    dataset_name = p._destinations.dataset_for(schema)
+    facts, first_run = p._destinations.facts(), run.info.first_run if run.info else p.first_run
+    try:
+        with p._session.use(destination, dataset_name, schema, facts) as client, package_scope(package):
+            p.bus.check(package)
+            apply_refresh(p, package, client, schema)
+            result = load_package(
+                package,
+                destination,
+                dataset_name,
+                pipeline=facts,
+                settings=settings,
+                publish=p._publish,
+                client=client,
+                schema=schema,
+            )
+    except LoadClientJobFailed as error:
+        from headrace.pipeline.parking import park_package
+
+        run.partial = bool(package.journal.all(JobDone))
+        done.add(package)
+        run.info = new_info(p, destination, done, dataset_name, first_run)
+        park_package(p, package, str(error.failed_message))
+        if park:
+            return
+        raise
+    except Exception:
+        run.partial = bool(package.journal.all(JobDone))
+        done.add(package)
+        run.info = new_info(p, destination, done, dataset_name, first_run)
+        raise
+    done.metrics[package.load_id] = [_metrics(p, result)]
+    done.add(package)
+    run.info = new_info(p, destination, done, dataset_name, first_run)
+    _finish(p, package, settings)
+
+
+def _finish(p: Pipeline, package: Package, settings: LoadSettings) -> None:
+    p._store.finish(package, settings.delete_completed_jobs)
+    p._fresh.pop(package.load_id, None)
+    if p._state.local.get("first_run", True):
+        p._state.local["first_run"] = False
+        p._state.save()
+
+
+def _settings(
+    p: Pipeline, destination: Destination, workers: int | None, raise_on_failed_jobs: bool | None
+) -> LoadSettings:
+    from headrace.load.stage import LoadSettings
+
+    found = p._settings.load()
+    return LoadSettings(
+        workers=workers or found.workers,
+        raise_on_failed_jobs=found.raise_on_failed_jobs if raise_on_failed_jobs is None else raise_on_failed_jobs,
+        raise_on_max_retries=found.raise_on_max_retries,
+        delete_completed_jobs=found.delete_completed_jobs,
+        replace_strategy=p._settings.of_destination(destination.destination_name, "replace_strategy")
+        or getattr(destination, "config_params", {}).get("replace_strategy"),
+    )
+
+
+def _metrics(p: Pipeline, result: LoadResult) -> LoadMetrics:
+    return {
+        "started_at": result.started_at,
+        "finished_at": result.finished_at,
+        "job_metrics": dict(result.job_metrics),
+        "dataset_name": result.dataset_name,
+    }
+
+
+def merge_infos(first: LoadInfo | None, second: LoadInfo) -> LoadInfo:
+    """One info for packages that were pending and those of the run itself."""
+    if first is None or not first.loads_ids:
+        return second
+    metrics: dict[str, Any] = {**first.metrics, **second.metrics}
+    return second._replace(
+        metrics=metrics,
+        loads_ids=[*first.loads_ids, *second.loads_ids],
+        load_packages=[*first.load_packages, *second.load_packages],
+        dataset_name=second.dataset_name or first.dataset_name,
+        first_run=first.first_run,
+    )

@@ -1,0 +1,119 @@
+"""The step normalize: extracted packages become loader files."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from headrace.base import signals
+from headrace.base.time import now
+from headrace.errors.base import TransientException
+from headrace.model.infos import NormalizeInfo
+from headrace.model.metrics import DataWriterMetrics, NormalizeMetrics
+from headrace.pipeline.recovery import schema_for
+from headrace.pipeline.step import StepParts, StepRun, step
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from headrace.model.jobs import LoadFile
+    from headrace.normalize.settings import NormalizeSettings
+    from headrace.normalize.stage import NormalizeResult
+    from headrace.package.package import Package
+    from headrace.pipeline.pipeline import Pipeline
+
+logger = logging.getLogger("headrace")
+
+
+def normalize(
+    p: Pipeline, workers: int | None = None, loader_file_format: str | None = None, *, park: bool = False
+) -> NormalizeInfo:
+    """Normalize all extracted packages, oldest first.
+
+    Args:
+        p: The pipeline.
+        workers: Threads.
+        loader_file_format: For tables whose resource asks for none.
+        park: Set a package aside when its data can never be normalized, and go on.
+    """
+    with step(p, "normalize") as run, signals.delayed(p._settings.runtime.intercept_signals):
+        done = StepParts()
+        run.info = info = NormalizeInfo(p, done.metrics, done.loads_ids, done.load_packages, p.first_run)
+        load_ids = p._store.list("extracted")
+        if load_ids:
+            p._need_destination("normalize")
+            settings = _settings(p, workers, loader_file_format)
+            for load_id in load_ids:
+                signals.raise_if_received()
+                _normalize_one(p, run, done, p._store.get(load_id), settings, park)
+        return info
+
+
+def _normalize_one(
+    p: Pipeline, run: StepRun, done: StepParts, package: Package, settings: NormalizeSettings, park: bool
+) -> None:
+    from headrace.normalize.stage import normalize as normalize_package
+
+    run.load_id = package.load_id
+    p.bus.run.package = package
+    started = now()
+    try:
+        schema = p._fresh_schema(package.load_id) or schema_for(p, package)
+        p._destinations.prepare_schema(schema)
+        result = normalize_package(
+            package, schema, p._destinations.capabilities(), settings=settings, publish=p._publish
+        )
+    except Exception as error:
+        if not park or not is_final(error):
+            raise
+        from headrace.pipeline.parking import park_package
+
+        p._schemas.discard()
+        park_package(p, package, f"it cannot be normalized: {error}")
+        return
+    p._schemas.save(schema)
+    p._fresh[package.load_id] = (schema, schema.stored_version_hash)
+    done.metrics[package.load_id] = [_metrics(package, result, started)]
+    done.add(package)
+
+
+def is_final(error: BaseException) -> bool:
+    """Whether the same data would fail in the same way again: not when the machine was at fault."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, (OSError, MemoryError, TransientException)):
+            return False
+        seen = seen.__cause__
+    return True
+
+
+def _settings(p: Pipeline, workers: int | None, loader_file_format: str | None) -> NormalizeSettings:
+    from headrace.normalize.settings import NormalizeSettings
+
+    found, writer = p._settings.normalize(), p._settings.writer()
+    return NormalizeSettings(
+        workers=workers or found.workers or 0,
+        loader_file_format=loader_file_format,
+        file_max_items=writer.file_max_items,
+        file_max_bytes=writer.file_max_bytes,
+        arrow_load_id=found.parquet_normalizer.add_dlt_load_id,
+        arrow_row_id=found.parquet_normalizer.add_dlt_id,
+    )
+
+
+def _metrics(package: Package, result: NormalizeResult, started: dt.datetime) -> NormalizeMetrics:
+    begun, ended = started.timestamp(), now()
+    jobs = {_job_id(f): _written(str(package.path / f.path), f.rows, f.size, begun, ended) for f in result.files}
+    sizes: dict[str, int] = {}
+    for file in result.files:
+        sizes[file.table] = sizes.get(file.table, 0) + file.size
+    tables = {name: _written("", rows, sizes.get(name, 0), begun, ended) for name, rows in result.row_counts.items()}
+    return {"started_at": started, "finished_at": ended, "job_metrics": jobs, "table_metrics": tables}
+
+
+def _job_id(file: LoadFile) -> str:
+    return f"{file.table}.{file.id}.{file.format}"
+
+
+def _written(path: str, rows: int, size: int, begun: float, ended: dt.datetime) -> DataWriterMetrics:
+    return DataWriterMetrics(path, rows, size, begun, ended.timestamp())

@@ -1,0 +1,64 @@
+"""Packages that can never be loaded are set aside, and cursors go back where nothing of them was loaded."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from headrace.model.events import JobDone
+from headrace.pipeline.recovery import LAST_EXTRACTED_HASH
+
+if TYPE_CHECKING:
+    from headrace.package.package import Package
+    from headrace.pipeline.pipeline import Pipeline
+
+logger = logging.getLogger("headrace")
+
+
+def park_package(p: Pipeline, package: Package, reason: str) -> None:
+    """Set a package aside, so that it blocks nothing, and say so."""
+    if package.phase not in ("loaded", "aborted"):
+        package.abort(reason)
+    back = rewind(p, package)
+    p._store.finish(package)
+    p._fresh.pop(package.load_id, None)
+    after = (
+        "The cursors of its source went back to where they were before it, so the next run extracts its data again."
+        if back
+        else "Part of it is at the destination, or later packages build on it, so the cursors stay where they are."
+    )
+    logger.error(
+        "pipeline `%s`: package %s was SET ASIDE and is not loaded: %s. %s Its files stay in %s.",
+        *(p.pipeline_name, package.load_id, reason, after, package.path),
+    )
+
+
+def rewind(p: Pipeline, package: Package) -> bool:
+    """Let the state of a package's source go back to before the package, if nothing of it was loaded.
+
+    Returns:
+        Whether the data of the package will be extracted again: the state went back, or never knew of it.
+    """
+    # its state row never reached the destination: the next package carries one again
+    p._state.local.pop(LAST_EXTRACTED_HASH, None)
+    document = package.load_state()
+    clean = not package.journal.all(JobDone) and not _has_successor(p, package)
+    if clean and document is not None and document.get("before") is not None:
+        source = document["before"]["source"]
+        sources = p._state.document.setdefault("sources", {})
+        if source is None:
+            sources.pop(package.schema_name, None)
+        else:
+            sources[package.schema_name] = source
+    p._state.save()
+    return clean
+
+
+def _has_successor(p: Pipeline, package: Package) -> bool:
+    """Whether a later package of the same source was sealed: its rows follow on this one's cursor."""
+    later = [load_id for load_id in p._store.list() if load_id > package.load_id]
+    for load_id in later:
+        other = p._store.get(load_id)
+        if other.schema_name == package.schema_name and other.phase in ("extracted", "normalized", "loaded"):
+            return True
+    return False

@@ -1,0 +1,63 @@
+"""Looking at the destination through a pipeline: datasets, SQL sessions, clients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from headrace.errors.destination import SqlClientNotAvailable
+
+if TYPE_CHECKING:
+    from headrace.dataset.dataset import Dataset
+    from headrace.load.destination import Client
+    from headrace.model.schema import Schema
+    from headrace.pipeline.pipeline import Pipeline
+
+
+def dataset(p: Pipeline, schema: Schema | str | Sequence[Schema] | None) -> Dataset:
+    """See `Pipeline.dataset`."""
+    from headrace.dataset.dataset import Dataset
+
+    destination = p._need_destination("dataset")
+    if schema is None:
+        chosen: Any = _all_schemas(p)
+    elif isinstance(schema, str):
+        chosen = p._schemas.find(schema) or p._destinations.blank_schema(schema)
+    else:
+        chosen = schema
+    first = chosen[0] if isinstance(chosen, (list, tuple)) else chosen
+    return Dataset(destination, p._destinations.dataset_for(first), chosen, pipeline=p._destinations.facts())
+
+
+def _all_schemas(p: Pipeline) -> Any:
+    """The default schema, and behind it the others that share its dataset."""
+    name = p.default_schema_name
+    if name is None or name not in p._schemas:
+        return p._destinations.blank_schema()
+    names = [name]
+    if p._settings.pipeline.use_single_dataset:
+        names += [other for other in p._schemas if other != name]
+    schemas = [p._schemas[one] for one in names]
+    return schemas[0] if len(schemas) == 1 else schemas
+
+
+def destination_client(p: Pipeline, schema_name: str | None) -> Client:
+    """See `Pipeline.destination_client`."""
+    destination = p._need_destination("destination_client")
+    schema = _schema(p, schema_name)
+    return destination.open(p._destinations.dataset_for(schema), schema, p._destinations.facts())
+
+
+def sql_client(p: Pipeline, schema_name: str | None) -> Any:
+    """See `Pipeline.sql_client`."""
+    client = destination_client(p, schema_name)
+    session = getattr(client, "sql_client", None)
+    if session is None:
+        raise SqlClientNotAvailable("pipeline", p.pipeline_name, p._need_destination("sql_client").destination_name)
+    return session
+
+
+def _schema(p: Pipeline, schema_name: str | None) -> Schema:
+    if schema_name is not None:
+        return p._schemas[schema_name]
+    return p._schemas.find(p.default_schema_name) or p._destinations.blank_schema()

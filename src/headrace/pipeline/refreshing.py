@@ -1,0 +1,117 @@
+"""Refresh: forget state, drop or empty tables. Decided at extract, carried by the package, done once before the load."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from headrace.errors.base import ValueErrorWithKnownValues
+from headrace.model.events import JobDone, SchemaMigrated
+from headrace.model.jobs import Truncate
+from headrace.model.migrate import DropTable
+from headrace.model.tables import has_seen_data
+
+if TYPE_CHECKING:
+    from headrace.load.destination import Client
+    from headrace.model.schema import Schema
+    from headrace.package.package import Package
+    from headrace.pipeline.pipeline import Pipeline
+
+logger = logging.getLogger("headrace")
+MODES = ("drop_sources", "drop_resources", "drop_data")
+
+
+def check_mode(mode: str | None) -> None:
+    """Refuse a mode that does not exist.
+
+    Raises:
+        ValueErrorWithKnownValues: It does not.
+    """
+    if mode is not None and mode not in MODES:
+        raise ValueErrorWithKnownValues("refresh", mode, MODES)
+
+
+def prepare_refresh(
+    mode: str, schema: Schema, source_name: str, resources: Iterable[str], state: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Forget state and tables of a source in memory; say what the load has to do.
+
+    Args:
+        mode: One of `MODES`.
+        schema: The pipeline's schema of the source; it loses the tables.
+        source_name: Key of the source's state.
+        resources: The resources being extracted, with those they take data from.
+        state: The pipeline's state document; it loses what the mode says.
+
+    Returns:
+        The order for the load; None when there is nothing to do.
+    """
+    chosen = set(resources)
+    _forget_state(mode, source_name, chosen, state)
+    tables = _tables(schema, None if mode == "drop_sources" else chosen)
+    seen = [name for name in tables if has_seen_data(schema.tables[name])]
+    if mode == "drop_data":
+        return {"mode": mode, "truncated_tables": seen} if seen else None
+    if tables:
+        schema.drop_tables(tables)
+    if not seen:
+        return None
+    return {"mode": mode, "dropped_tables": seen, "erase_history": True}
+
+
+def _forget_state(mode: str, source_name: str, chosen: set[str], state: dict[str, Any]) -> None:
+    sources = state.get("sources", {})
+    if mode == "drop_sources":
+        sources.pop(source_name, None)
+        return
+    kept = sources.get(source_name, {}).get("resources", {})
+    for resource in chosen:
+        kept.pop(resource, None)
+
+
+def _tables(schema: Schema, resources: set[str] | None) -> list[str]:
+    """Data tables of some resources, or of all; nested ones before those they are nested in."""
+    roots = [
+        name
+        for name in schema.data_table_names(include_incomplete=True)
+        if not schema.tables[name].get("parent")
+        and (resources is None or (schema.tables[name].get("resource") or name) in resources)
+    ]
+    chains = [[table["name"] for table in schema.get_nested_tables(root)] for root in roots]
+    return [name for chain in chains for name in reversed(chain)]
+
+
+def apply_refresh(p: Pipeline, package: Package, client: Client, schema: Schema) -> None:
+    """Drop or empty tables before the package is loaded; done once, however often the load is begun.
+
+    Tables are dropped again only while nothing of the package can be in them: the fact that it is done is synced before
+    any job runs.
+    """
+    document = package.load_state()
+    refresh = document.get("refresh") if document else None
+    begun = package.fact(SchemaMigrated) is not None or package.fact(JobDone) is not None
+    if not refresh or begun:
+        return
+    if not client.has_dataset() or client.is_complete(package.load_id):
+        return
+    dropped, truncated = refresh.get("dropped_tables", []), refresh.get("truncated_tables", [])
+    present = client.describe([*dropped, *truncated])
+    client.migrate([DropTable(table=name) for name in dropped if present.get(name) is not None])
+    emptied = [name for name in truncated if present.get(name) is not None]
+    if emptied:
+        from headrace.load.destination import LoadContext
+
+        context = LoadContext(load_id=package.load_id, path=package.path, schema=schema)
+        client.apply(Truncate(id="refresh", tables=emptied), context)
+    if refresh.get("erase_history"):
+        _erase_history(client, schema)
+    package.record(SchemaMigrated(load_id=package.load_id), sync=True)
+    logger.info("pipeline `%s`: refresh dropped %s and emptied %s", p.pipeline_name, dropped, emptied)
+
+
+def _erase_history(client: Client, schema: Schema) -> None:
+    try:
+        client.drop_schema_history(schema.name)
+    except NotImplementedError as error:
+        logger.warning("%s", error)

@@ -1,0 +1,174 @@
+"""State and schemas to and from the destination: how a pipeline goes on, on a machine that has never seen it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from headrace.base import json
+from headrace.base.strings import decompress_b64
+from headrace.errors.destination import DestinationUndefinedEntity
+from headrace.errors.pipeline import CannotRestorePipelineException
+from headrace.model.migrate import applied_changes, plan_changes
+from headrace.model.state import decompress_state, migrate_state
+from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH
+from headrace.pipeline.schemas import parse_schema
+from headrace.pipeline.step import step, working
+
+if TYPE_CHECKING:
+    from headrace.load.destination import Client, StoredState
+    from headrace.model.schema import Schema
+    from headrace.pipeline.pipeline import Pipeline
+    from headrace.typing import TTableSchema
+
+logger = logging.getLogger("headrace")
+
+
+def sync_if_needed(p: Pipeline) -> None:
+    """Sync once for each destination and dataset that this pipeline object meets; never in development mode."""
+    if p.dev_mode or not p._settings.pipeline.restore_from_destination:
+        return
+    if p._synced != _key(p):
+        sync_destination(p)
+
+
+def _key(p: Pipeline) -> tuple[str, str]:
+    return (p._need_destination("sync").destination_name, p.dataset_name or "")
+
+
+def sync_destination(p: Pipeline) -> None:
+    """See `Pipeline.sync_destination`."""
+    with step(p, "sync"):
+        destination = p._need_destination("sync")
+        schema = p._schemas.find(p.default_schema_name) or p._destinations.blank_schema()
+        dataset = p._destinations.dataset_for(schema)
+        with p._session.use(destination, dataset, schema, p._destinations.facts()) as client:
+            _sync(p, client)
+        p._save_props()
+        p._synced = _key(p)
+
+
+def _sync(p: Pipeline, client: Client) -> None:
+    stored = _read_state(p, client)
+    if stored is None:
+        _nothing_there(p, client)
+        return
+    remote = migrate_state(decompress_state(stored.state), p.pipeline_name)
+    if remote.get("pipeline_name") != p.pipeline_name:
+        raise CannotRestorePipelineException(
+            p.pipeline_name,
+            p.pipelines_dir,
+            f"the destination holds the state of a pipeline called `{remote.get('pipeline_name')}`",
+        )
+    local = p._state.document
+    newer = remote["_state_version"] >= local["_state_version"]
+    if newer and remote.get("_version_hash") != local.get("_version_hash"):
+        _adopt(p, client, dict(remote), stored)
+    else:
+        _fetch_missing(p, client)
+
+
+def _read_state(p: Pipeline, client: Client) -> StoredState | None:
+    try:
+        return client.read_state(p.pipeline_name)
+    except DestinationUndefinedEntity:
+        return None
+
+
+def _nothing_there(p: Pipeline, client: Client) -> None:
+    """No state at the destination. If the whole dataset is gone, a pipeline that has loaded into it starts afresh."""
+    if p.first_run or client.has_dataset():
+        return
+    pending = p._store.list("extracted", "normalized")
+    logger.warning(
+        "pipeline `%s`: its dataset `%s` does not exist any more, so it starts from the beginning: state and schemas "
+        "of the working folder%s are dropped",
+        *(p.pipeline_name, p.dataset_name, f" and {len(pending)} pending packages" if pending else ""),
+    )
+    p._wipe_working_folder()
+
+
+def _adopt(p: Pipeline, client: Client, remote: dict[str, Any], stored: StoredState) -> None:
+    """The destination knows more: its state and its schemas replace those of the working folder."""
+    pending = p._store.list("extracted", "normalized")
+    if pending:
+        logger.warning(
+            "pipeline `%s`: the state at the destination is newer than the one here; the pending packages %s were made "
+            "before it and are still loaded",
+            *(p.pipeline_name, ", ".join(pending)),
+        )
+    if p.dataset_name and remote.get("dataset_name") not in (None, p.dataset_name):
+        logger.warning(
+            "pipeline `%s`: the restored state names the dataset `%s`; `%s` is used, as asked for",
+            *(p.pipeline_name, remote["dataset_name"], p.dataset_name),
+        )
+    schemas = {name: _fetch(client, name) for name in remote.get("schema_names") or []}
+    p._state.replace(remote)
+    p._schemas.remove_all()
+    for name, schema in schemas.items():
+        if schema is None:
+            logger.warning("schema `%s` is named in the state but is not stored at the destination", name)
+        else:
+            p._schemas.put(schema)
+    _check_default(p)
+    local = p._state.local
+    local["first_run"] = False
+    local[LAST_EXTRACTED_HASH], local[LAST_EXTRACTED_AT] = remote.get("_version_hash"), stored.created_at
+    logger.info("pipeline `%s`: state and schemas were restored from the destination", p.pipeline_name)
+
+
+def _check_default(p: Pipeline) -> None:
+    name = p.default_schema_name
+    if name is None or name in p._schemas:
+        return
+    others = list(p._schemas)
+    chosen = others[0] if others else None
+    logger.warning("the default schema `%s` could not be restored; it is now `%s`", name, chosen)
+    p._state.document["default_schema_name"] = chosen
+
+
+def _fetch_missing(p: Pipeline, client: Client) -> None:
+    """Schemas that the state names and the folder lacks."""
+    for name in p._state.document.get("schema_names") or []:
+        if name not in p._schemas:
+            schema = _fetch(client, name)
+            p._schemas.put(schema if schema is not None else p._destinations.blank_schema(name))
+
+
+def _fetch(client: Client, name: str) -> Schema | None:
+    try:
+        stored = client.read_schema(name)
+    except DestinationUndefinedEntity:
+        return None
+    return parse_schema(schema_document(stored.schema)) if stored is not None else None
+
+
+def schema_document(text: str) -> dict[str, Any]:
+    """The document of a stored schema, which may be compressed."""
+    try:
+        document: dict[str, Any] = json.loads(decompress_b64(text))
+    except ValueError:
+        document = json.loads(text)
+    return document
+
+
+def sync_schema(p: Pipeline, schema_name: str | None) -> dict[str, TTableSchema]:
+    """See `Pipeline.sync_schema`."""
+    with working(p):
+        destination = p._need_destination("sync_schema")
+        schema = p._schemas[schema_name] if schema_name else p.default_schema
+        p._schemas.save(schema)
+        dataset = p._destinations.dataset_for(schema)
+        with p._session.use(destination, dataset, schema, p._destinations.facts()) as client:
+            client.create_dataset()
+            wanted = {
+                name: table
+                for name, table in schema.tables.items()
+                if name in schema.dlt_table_names() or schema.get_table_columns(name)
+            }
+            capabilities = destination.capabilities()
+            present = client.describe(list(wanted))
+            changes = plan_changes(wanted, present, capabilities.has_case_sensitive_identifiers)
+            client.migrate(changes)
+            client.store_schema(schema)
+        return applied_changes(changes)
