@@ -70,11 +70,22 @@ def _string_keys(value: Any) -> Any:
     return value
 
 
+def _offsets(value: Any) -> Any:
+    """Write instants as the field does, ``+00:00`` instead of ``Z``: hashes of rows depend on it."""
+    if isinstance(value, Mapping):
+        return {k: _offsets(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_offsets(v) for v in value]
+    return value.isoformat() if isinstance(value, (dt.datetime, dt.time)) else value
+
+
 def _encode(encoder: msgspec.json.Encoder, value: Any) -> bytes:
     try:
-        return encoder.encode(value)
+        raw = encoder.encode(value)
     except TypeError:
-        return encoder.encode(_string_keys(value))
+        value = _string_keys(value)
+        raw = encoder.encode(value)
+    return encoder.encode(_offsets(value)) if b'Z"' in raw else raw
 
 
 def dumpb(value: Any, sort_keys: bool = False) -> bytes:

@@ -7,6 +7,7 @@ over that path alone: messy data does not slow down the rest.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from itertools import chain, repeat
 from operator import itemgetter
@@ -39,7 +40,14 @@ def shred(documents: list[dict[str, Any]], max_nesting: int = UNLIMITED, keep_js
         UnknownValueType: A value has a type no column can hold.
     """
     out: Frame = []
-    _Shredder(keep_json, out).table((), documents, -1, None, None, max_nesting)
+    # millions of lists come and go here and none is part of a cycle: collecting meanwhile would only walk the user's data
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        _Shredder(keep_json, out).table((), documents, -1, None, None, max_nesting)
+    finally:
+        if collecting:
+            gc.enable()
     return out
 
 
