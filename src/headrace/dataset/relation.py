@@ -1,0 +1,402 @@
+"""A relation: a table of a dataset, or a query over it, that is read when asked for and refined step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from headrace.errors import TypeErrorWithKnownTypes
+from headrace.errors.dataset import DatasetException, RelationHasQueryException
+from headrace.typing import TColumnSchema, TTableSchema, TTableSchemaColumns
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from headrace.dataset.dataset import Dataset
+
+TFilterOperation = Literal["eq", "ne", "gt", "lt", "gte", "lte", "in", "not_in"]
+
+
+class Relation:
+    """Rows of a dataset. Every method gives a new relation; the database is asked only for rows.
+
+    Made by `Dataset.table` and `Dataset.query`.
+
+    Args:
+        dataset: The dataset.
+        query: SQL text, a sqlglot query, or an ibis expression.
+        query_dialect: The SQL the text is written in; the destination's by default.
+        table_name: A table, instead of a query.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: Dataset,
+        query: Any = None,
+        query_dialect: str | None = None,
+        table_name: str | None = None,
+        _execute_raw_query: bool = False,
+    ) -> None:
+        if (query is None) == (table_name is None):
+            raise ValueError("a relation is made of a query or of a table: give one of `query` and `table_name`")
+        self._dataset = dataset
+        self._dialect = query_dialect
+        self._raw = _execute_raw_query
+        self._table = dataset.catalog.table(table_name) if table_name is not None else None
+        self._given = query
+        self._tree: Any = None
+        self._resolved_tree: Any = None
+        self._columns: TTableSchemaColumns | None = None
+
+    # ---- what it is ----------------------------------------------------------------------------------------------
+
+    @property
+    def query_dialect(self) -> str | None:
+        """The SQL the query is written in (sqlglot's name of it)."""
+        return self._dialect or self._dataset.destination_dialect
+
+    @property
+    def destination_dialect(self) -> str | None:
+        """The SQL of the destination (sqlglot's name of it)."""
+        return self._dataset.destination_dialect
+
+    @property
+    def sqlglot_expression(self) -> Any:
+        """The query as a sqlglot tree, as it was written."""
+        return self._query.copy()
+
+    @property
+    def _query(self) -> Any:
+        if self._tree is None:
+            from headrace.dataset import query as queries
+
+            if self._table is not None:
+                self._tree = queries.table_query(self._table)
+            elif isinstance(self._given, str):
+                self._tree = queries.parse(self._given, self.query_dialect)
+            elif type(self._given).__module__.startswith("ibis"):
+                from headrace.dataset.ibis import to_sql
+
+                self._tree = queries.parse(to_sql(self._given, self.query_dialect), self.query_dialect)
+            else:
+                self._tree = self._given
+        return self._tree
+
+    @property
+    def _resolved(self) -> Any:
+        if self._resolved_tree is None:
+            from headrace.dataset import query as queries
+
+            self._resolved_tree = queries.resolve(self._query, self._dataset.catalog, self.query_dialect)
+        return self._resolved_tree
+
+    @property
+    def columns_schema(self) -> TTableSchemaColumns:
+        """Name, type and nullability of each column of the result, as far as they follow from the schema."""
+        if self._columns is None and self._raw:
+            with self._cursor() as cursor:  # only the database knows what a raw query gives
+                self._columns = cursor.columns_schema
+        elif self._columns is None:
+            from headrace.dataset import query as queries
+
+            catalog = self._dataset.catalog
+            self._columns = queries.result_columns(self._resolved, catalog, self.query_dialect)
+        assert self._columns is not None
+        return self._columns
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the result's columns."""
+        return list(self.columns_schema)
+
+    @property
+    def schema(self) -> TTableSchema:
+        """The result as a table schema with ``columns`` alone."""
+        return {"columns": self.columns_schema}
+
+    def to_sql(self, pretty: bool = False, *, _raw_query: bool = False) -> str:
+        """The query in the destination's SQL, with every name qualified.
+
+        Args:
+            pretty: Break lines.
+            _raw_query: As it was written, without qualified names.
+
+        Raises:
+            LineageFailedException: It does not fit the schema.
+        """
+        if self._raw and isinstance(self._given, str):
+            return self._given
+        if _raw_query:
+            return str(self._query.sql(dialect=self.destination_dialect, pretty=pretty))
+        return self._render(None, pretty)
+
+    def _render(self, session: Any, pretty: bool = False) -> str:
+        if self._raw and isinstance(self._given, str):
+            return self._given
+        from functools import partial
+
+        from headrace.dataset import query as queries
+
+        path = partial(self._dataset.table_path, session=session)
+        return queries.render(self._resolved, path, self.destination_dialect, pretty)
+
+    def to_ibis(self) -> Any:
+        """The relation as an ibis table.
+
+        Raises:
+            MissingDependencyException: ibis is not installed.
+        """
+        from headrace.dataset.ibis import to_ibis
+
+        return to_ibis(self._dataset, self.to_sql())
+
+    # ---- refining ------------------------------------------------------------------------------------------------
+
+    def _next(self, tree: Any, table: str | None = None) -> Relation:
+        made = Relation(dataset=self._dataset, query=tree, query_dialect=self._dialect)
+        made._origin = table or self._origin_table
+        return made
+
+    _origin: str | None = None
+
+    @property
+    def _origin_table(self) -> str | None:
+        """The one table whose rows these are, if they come from one."""
+        return self._table or self._origin
+
+    def _spelled(self, names: Sequence[str], among: Sequence[str] | None = None) -> list[str]:
+        known = self.columns if among is None else among
+        return [self._dataset.catalog.column(name, known) for name in names]
+
+    def select(self, *columns: str) -> Relation:
+        """Keep some columns, in the order given.
+
+        Raises:
+            RelationUnknownColumnException: There is no such column.
+        """
+        from headrace.dataset import build
+
+        return self._next(build.select(self._query, self._spelled(columns)))
+
+    def __getitem__(self, columns: str | Sequence[str]) -> Relation:
+        """Keep one column (``relation["id"]``) or several (``relation[["id", "name"]]``)."""
+        if isinstance(columns, str):
+            return self.select(columns)
+        if not isinstance(columns, Sequence) or not all(isinstance(name, str) for name in columns):
+            raise TypeErrorWithKnownTypes("columns", columns, ["str", "Sequence[str]"])
+        return self.select(*columns)
+
+    def where(self, column_or_expr: Any, operator: TFilterOperation | str | None = None, value: Any = None) -> Relation:
+        """Keep the rows that meet a condition.
+
+        Args:
+            column_or_expr: A column's name together with ``operator`` and ``value``; or alone a condition: SQL text or
+                a sqlglot tree.
+            operator: ``eq``, ``ne``, ``gt``, ``lt``, ``gte``, ``lte``, ``in``, ``not_in``, or a sign: ``=``, ``>=``, …
+            value: What to compare with; a list for ``in`` and ``not_in``.
+
+        Raises:
+            RelationUnknownColumnException: There is no such column.
+            LineageFailedException: The condition cannot be understood.
+        """
+        from headrace.dataset import build
+
+        if operator is None:
+            return self._next(build.where(self._query, build.condition(column_or_expr, self.query_dialect)))
+        known = self._all_columns()
+        [name] = self._spelled([str(column_or_expr)], list(known))
+        return self._next(build.where(self._query, build.compare(name, operator, value, known[name])))
+
+    filter = where
+
+    def _all_columns(self) -> dict[str, TColumnSchema]:
+        """The result's columns, and those of its table that were not selected but can still be asked for."""
+        hidden = self._dataset.catalog.columns(self._origin_table) if self._origin_table else {}
+        return {**hidden, **self.columns_schema}
+
+    def order_by(self, column_name: str, direction: Literal["asc", "desc"] = "asc") -> Relation:
+        """Order by a column, after the columns ordered by before.
+
+        Raises:
+            RelationUnknownColumnException: There is no such column.
+            ValueErrorWithKnownValues: The direction is neither ``asc`` nor ``desc``.
+        """
+        from headrace.dataset import build
+
+        [name] = self._spelled([column_name], list(self._all_columns()))
+        return self._next(build.order_by(self._query, name, direction))
+
+    def limit(self, limit: int) -> Relation:
+        """Keep the first ``limit`` rows."""
+        from headrace.dataset import build
+
+        return self._next(build.limit(self._query, limit))
+
+    def head(self, limit: int = 5) -> Relation:
+        """Keep the first rows."""
+        return self.limit(limit)
+
+    def max(self) -> Relation:
+        """The largest value of the relation's only column: ``relation.select("id").max().fetchscalar()``."""
+        return self._aggregate("max")
+
+    def min(self) -> Relation:
+        """The smallest value of the relation's only column."""
+        return self._aggregate("min")
+
+    def _aggregate(self, function: Literal["max", "min"]) -> Relation:
+        from headrace.dataset import build
+
+        if len(self.columns) != 1:
+            raise DatasetException(
+                f"`{function}` needs a relation of one column; this one has {len(self.columns)}.",
+                fix=f"choose one: `relation.select(column).{function}()`",
+            )
+        return self._next(build.aggregate(self._query, self.columns[0], function))
+
+    def join(
+        self,
+        other: str | Relation,
+        on: Any = None,
+        *,
+        kind: Literal["inner", "left", "right", "full"] = "inner",
+        alias: str | None = None,
+    ) -> Relation:
+        """Join another table or relation; its columns are called ``<alias>__<column>``.
+
+        Args:
+            other: A table's name, or a relation of the same dataset.
+            on: The condition, as SQL text or a sqlglot tree. Without it the tables' own links are followed: from a
+                nested table to its parents, and along declared references.
+            kind: ``inner``, ``left``, ``right`` or ``full``.
+            alias: The name of the other side; its table's by default.
+
+        Raises:
+            DatasetException: The tables do not say how they belong together, or are in different datasets.
+        """
+        from headrace.dataset.joins import join
+
+        return join(self, other, on, kind, alias)
+
+    # ---- loads ---------------------------------------------------------------------------------------------------
+
+    def with_load_id_col(self) -> Relation:
+        """The table's rows with ``_dlt_load_id``; in a nested table that of the root row.
+
+        Raises:
+            RelationHasQueryException: The relation is not a table.
+        """
+        from headrace.dataset import build
+
+        table = self._whole_table("asking for load ids")
+        if build.LOAD_ID in self.columns:
+            return self
+        if build.LOAD_ID in self._all_columns():
+            return self._next(build.select(self._query, [*self.columns, build.LOAD_ID]))
+        return self._next(build.with_load_id(self._query, self._dataset.catalog, table, self.columns))
+
+    def from_loads(self, load_ids: Collection[str], add_load_id_column: bool = False) -> Relation:
+        """Keep the rows of some loads.
+
+        Args:
+            load_ids: Ids of load packages.
+            add_load_id_column: In a nested table, give the load id as a column too.
+
+        Raises:
+            RelationHasQueryException: The relation is not a table.
+        """
+        from headrace.dataset import build
+
+        self._whole_table("choosing loads")
+        if build.LOAD_ID in self._all_columns():
+            return self.where(build.LOAD_ID, "in", list(load_ids))
+        marked = self.with_load_id_col()
+        chosen = marked._next(build.nested(marked._query)).where(build.LOAD_ID, "in", list(load_ids))
+        return chosen if add_load_id_column else chosen.select(*self.columns)
+
+    def _whole_table(self, what: str) -> str:
+        if self._origin_table is None:
+            raise RelationHasQueryException(what)
+        return self._origin_table
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        with self._dataset.session() as session, session.execute_query(self._render(session)) as cursor:
+            yield cursor
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """All rows."""
+        with self._cursor() as cursor:
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
+
+    def fetchmany(self, size: int = 1000) -> list[tuple[Any, ...]]:
+        """The first ``size`` rows."""
+        with self._cursor() as cursor:
+            rows: list[tuple[Any, ...]] = cursor.fetchmany(size)
+            return rows
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The first row, None when there is none."""
+        with self._cursor() as cursor:
+            row: tuple[Any, ...] | None = cursor.fetchone()
+            return row
+
+    def fetchscalar(self) -> Any:
+        """The only value of the result; None when there is no row.
+
+        Raises:
+            ValueError: There is more than one row or column.
+        """
+        rows = self.fetchmany(2)
+        if len(rows) > 1 or (rows and len(rows[0]) != 1):
+            shape = "more than one row" if len(rows) > 1 else f"{len(rows[0])} columns"
+            raise ValueError(f"a single value was expected, but the result has {shape}")
+        return rows[0][0] if rows else None
+
+    def iter_fetch(self, chunk_size: int = 1000) -> Generator[list[tuple[Any, ...]], None, None]:
+        """All rows in lists of ``chunk_size``, read as they are asked for."""
+        with self._cursor() as cursor:
+            while rows := cursor.fetchmany(chunk_size):
+                yield rows
+
+    def df(self, chunk_size: int | None = None) -> pd.DataFrame | None:
+        """All rows as a data frame, or the first ``chunk_size``."""
+        with self._cursor() as cursor:
+            return cursor.df(chunk_size) if chunk_size is not None else cursor.df()
+
+    def arrow(self, chunk_size: int | None = None) -> pa.Table | None:
+        """All rows as an Arrow table, or the first ``chunk_size``."""
+        with self._cursor() as cursor:
+            return cursor.arrow(chunk_size) if chunk_size is not None else cursor.arrow()
+
+    def iter_df(self, chunk_size: int = 100_000) -> Generator[pd.DataFrame, None, None]:
+        """All rows in data frames of about ``chunk_size`` rows, read as they are asked for."""
+        with self._cursor() as cursor:
+            yield from cursor.iter_df(chunk_size)
+
+    def iter_arrow(self, chunk_size: int = 100_000) -> Generator[pa.Table, None, None]:
+        """All rows in Arrow tables of ``chunk_size`` rows, read as they are asked for."""
+        with self._cursor() as cursor:
+            yield from cursor.iter_arrow(chunk_size)
+
+    # ---- text ----------------------------------------------------------------------------------------------------
+
+    def __str__(self) -> str:
+        lines = ["Relation:", *(f"  {line}" for line in self.to_sql(pretty=True).splitlines())]
+        if not self._raw:
+            columns = self.columns_schema.items()
+            lines += ["Columns:", *(f"  {name} {column.get('data_type', '?')}" for name, column in columns)]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        what = f"table {self._table!r}" if self._table else f"query {self._given if self._raw else self._query.sql()!r}"
+        return f"<headrace.Relation {what} of dataset {self._dataset.dataset_name!r}>"
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.columns
