@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.base.retry import RetryPolicy
+from headrace.load.destination import Destination
 from headrace.load.stage import LoadSettings, load
 from headrace.package.lock import WorkingFolderLock
 from headrace.package.package import Package
@@ -36,11 +37,21 @@ def rows_of(number: int, cursor: int) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def work(folder: Path, settings: LoadSettings = SETTINGS, ledger: bool = True) -> None:
+def open_destination(folder: Path, kind: str, ledger: bool) -> Destination:
+    """The small destination of the tests, or the real DuckDB."""
+    if kind == "sqlite":
+        return SqliteDestination(folder / "db", ledger=ledger)
+    from headrace.destinations import duckdb
+
+    destination: Destination = duckdb(str(folder / "db.duckdb"))
+    return destination
+
+
+def work(folder: Path, settings: LoadSettings = SETTINGS, ledger: bool = True, kind: str = "sqlite") -> None:
     """Recover, finish what is pending, then extract, normalize and load until all packages are through."""
     with WorkingFolderLock(folder):
         store = PackageStore(folder / "packages")
-        destination = SqliteDestination(folder / "db", ledger=ledger)
+        destination = open_destination(folder, kind, ledger)
         pending = store.recover(settings.delete_completed_jobs)
         cursor = max((state["cursor"] for p in store if (state := p.load_state())), default=0)
         for package in pending:
@@ -53,7 +64,7 @@ def work(folder: Path, settings: LoadSettings = SETTINGS, ledger: bool = True) -
             finish(store, package, destination, settings)
 
 
-def finish(store: PackageStore, package: Package, destination: SqliteDestination, settings: LoadSettings) -> None:
+def finish(store: PackageStore, package: Package, destination: Destination, settings: LoadSettings) -> None:
     """Bring one package to its end."""
     if package.phase == "extracted":
         seal_normalized(package, make_schema())
@@ -61,13 +72,23 @@ def finish(store: PackageStore, package: Package, destination: SqliteDestination
     store.finish(package, settings.delete_completed_jobs)
 
 
-def faults(folder: Path) -> list[str]:
+def _connect(folder: Path, kind: str) -> Any:
+    if kind == "sqlite":
+        return sqlite3.connect(folder / "db")
+    import duckdb
+
+    connection = duckdb.connect(str(folder / "db.duckdb"))
+    connection.execute("use d")
+    return connection
+
+
+def faults(folder: Path, kind: str = "sqlite") -> list[str]:
     """What is wrong with the destination and the folder; nothing, if every row is there once."""
     found = []
-    with sqlite3.connect(folder / "db") as db:
+    with _connect(folder, kind) as db:
 
         def rows(sql: str) -> list[tuple[Any, ...]]:
-            return db.execute(sql).fetchall()
+            return list(db.execute(sql).fetchall())
 
         last = PACKAGES - 1
         want: dict[str, list[tuple[Any, ...]]] = {

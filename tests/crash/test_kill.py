@@ -38,7 +38,13 @@ PLACES += [
     "complete.after",
 ]
 # the first time, and later ones: in the second package, in the last job
-HITS = {"JobDone": (1, 2, 4, 7), "job.committed": (1, 2, 4, 7), "in.job": (1, 3, 4, 8), "ddl": (1, 3, 8)}
+HITS = {
+    "JobDone": (1, 2, 4, 7),
+    "job.committed": (1, 2, 4, 7),
+    "job.applied": (1, 7),
+    "in.job": (1, 3, 4, 8),
+    "ddl": (1, 3, 8),
+}
 TRUNCATING = msgspec.structs.replace(SETTINGS, replace_strategy="truncate-and-insert", delete_completed_jobs=True)
 PARALLEL = msgspec.structs.replace(SETTINGS, workers=4)
 
@@ -46,20 +52,27 @@ PARALLEL = msgspec.structs.replace(SETTINGS, workers=4)
 def in_child(*args: Any, **kw: Any) -> Any:
     """Start `act` in a child; a clean server forks it, so that no thread of pytest's is in it."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.crash.shopkeeper"])
+    context.set_forkserver_preload(["tests.crash.shopkeeper", "duckdb"])
     child = context.Process(target=act, args=args, kwargs=kw)
     child.start()
     return child
 
 
-def act(folder: Path, settings: LoadSettings, ledger: bool = True, place: str = "", limit: int = 0) -> None:
+def act(
+    folder: Path,
+    settings: LoadSettings,
+    ledger: bool = True,
+    place: str = "",
+    limit: int = 0,
+    kind: str = "sqlite",
+) -> None:
     """In the child: work, with a failpoint armed or a limit on the size of files."""
     failpoints._armed.update(failpoints.parse(place))
     if limit:
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    work(folder, settings, ledger)
+    work(folder, settings, ledger, kind)
 
 
 def end_of(child: Any) -> int:
@@ -82,14 +95,34 @@ def places() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, TRUNCATING, PARALLEL], ids=["atomic", "truncating", "threads"])
-@pytest.mark.parametrize("place", places())
-def test_killed_at_a_fact(tmp_path: Path, place: str, settings: LoadSettings) -> None:
+def deaths() -> list[tuple[str, str]]:
+    """Every place with the default settings; those around jobs with the others too."""
+    around_jobs = ("in.job", "job.", "JobDone", "complete", "Loaded")
+    others = [(p, how) for p in places() if p.startswith(around_jobs) for how in ("truncating", "threads")]
+    return [*((p, "atomic") for p in places()), *others]
+
+
+@pytest.mark.parametrize(("place", "how"), deaths())
+def test_killed_at_a_fact(tmp_path: Path, place: str, how: str) -> None:
     """Before and after each fact, and between the destination's commit and the fact that tells of it."""
+    settings = {"atomic": SETTINGS, "truncating": TRUNCATING, "threads": PARALLEL}[how]
     died = run(tmp_path, settings, place=place)
     assert died == -signal.SIGKILL, f"nothing was killed: {place} was not reached ({died})"
     assert run(tmp_path, settings) == 0
     assert faults(tmp_path) == []
+
+
+DUCKDB_PLACES = ["Extracted:before", "Normalized:after", "Planned:after", "migrate.before", "migrate.after"]
+DUCKDB_PLACES += ["job.before_commit#2", "job.committed#1", "job.committed#4", "job.committed#8"]
+DUCKDB_PLACES += ["JobDone:before#3", "JobDone:after#3", "complete.before", "complete.after", "Loaded:after"]
+
+
+@pytest.mark.parametrize("place", DUCKDB_PLACES)
+def test_killed_with_a_real_database(tmp_path: Path, place: str) -> None:
+    """The same deaths with DuckDB, its write-ahead log and its file lock."""
+    assert run(tmp_path, PARALLEL, place=place, kind="duckdb") == -signal.SIGKILL
+    assert run(tmp_path, PARALLEL, kind="duckdb") == 0
+    assert faults(tmp_path, "duckdb") == []
 
 
 @pytest.mark.parametrize("place", ["job.committed", "JobDone:before", "Extracted:after", "complete.after", "ddl"])
@@ -108,25 +141,25 @@ def test_without_the_ledger_the_same_death_doubles_rows(tmp_path: Path) -> None:
     assert any("events" in fault for fault in faults(tmp_path))
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_killed_at_random_instants(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "kind"), [*((n, "sqlite") for n in range(8)), (8, "duckdb"), (11, "duckdb")])
+def test_killed_at_random_instants(tmp_path: Path, seed: int, kind: str) -> None:
     """A few dozen deaths at instants that nobody chose."""
     chance = random.Random(seed)
     settings = (SETTINGS, TRUNCATING, PARALLEL)[seed % 3]
     started = time.perf_counter()
-    assert run(tmp_path / "timed", settings) == 0
+    assert run(tmp_path / "timed", settings, kind=kind) == 0
     whole = time.perf_counter() - started
     folder = tmp_path / "pipe"
     kills = 0
     while kills < 10:
-        child = in_child(folder, settings)
+        child = in_child(folder, settings, kind=kind)
         time.sleep(chance.uniform(0, whole))
         child.kill()
         if end_of(child) == 0:
             break
         kills += 1
-    assert run(folder, settings) == 0
-    assert faults(folder) == []
+    assert run(folder, settings, kind=kind) == 0
+    assert faults(folder, kind) == []
 
 
 @pytest.mark.parametrize("limit", [10, 150, 700, 1500, 3000, 4096, 9000, 20_000, 30_000, 45_000, 60_000])

@@ -19,6 +19,9 @@ SEEN = {"seen-data": True}
 def _table(name: str, columns: Sequence[str], **props: Any) -> Any:
     table = new_table(name, columns=[new_column(c, "bigint" if c == "n" else "text") for c in columns], **props)
     table["x-normalizer"] = dict(SEEN)
+    for column, hint in (("_dlt_id", "row_key"), ("_dlt_root_id", "root_key")):
+        if column in columns:
+            table["columns"][column][hint] = True  # type: ignore[literal-required]
     return table
 
 
@@ -42,7 +45,18 @@ def make_schema(**hints: Any) -> Schema:
 
 def state_rows(version: int) -> list[dict[str, Any]]:
     """A row for the state's table."""
-    return [{"version": version, "pipeline_name": "pipe", "state": "x", "_dlt_id": f"s{version}"}]
+    return [
+        {
+            "version": version,
+            "engine_version": 4,
+            "pipeline_name": "pipe",
+            "state": "x",
+            "created_at": "2026-01-01T00:00:00Z",
+            "version_hash": None,
+            "_dlt_load_id": "1",
+            "_dlt_id": f"s{version}",
+        }
+    ]
 
 
 def write_files(package: Package, folder: str, rows: Rows, format: str = "jsonl") -> list[tuple[str, str, int, int]]:
