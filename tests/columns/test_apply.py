@@ -109,7 +109,7 @@ def test_equal_to_value_by_value(data_type: str, values: list[Any]) -> None:
 def _comparable(row: dict[str, Any]) -> dict[str, Any]:
     plain = {k: str(v) if isinstance(v, float) else v for k, v in row.items()}
     # the decimals of a batch share one scale, so their text may end in zeros
-    return {k: re.sub(r"^(-?\d+)\.0+$", r"\1", v) if isinstance(v, str) else v for k, v in plain.items()}
+    return {k: re.sub(r"^(-?\d+)(?:\.0+|(\.\d*?)0+)$", r"\1\2", v) if isinstance(v, str) else v for k, v in plain.items()}
 
 
 def test_first_value_decides_the_type_over_batches() -> None:
