@@ -84,9 +84,8 @@ class AwsCredentialsWithoutDefaults(CredentialsConfiguration):
         return {**self.to_session_credentials(), "region_name": self.region_name}
 
     def __str__(self) -> str:
-        return f"AWS access key {self.aws_access_key_id or '?'}" + (
-            f" in {self.region_name}" if self.region_name else ""
-        )
+        where = f" in {self.region_name}" if self.region_name else ""
+        return f"AWS access key {self.aws_access_key_id or '?'}{where}"
 
 
 @configspec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from types import FunctionType
@@ -80,9 +81,7 @@ def fields_of(cls: type[BaseConfiguration]) -> tuple[Field, ...]:
         return cached  # type: ignore[no-any-return]
     resolvers = _resolvers(cls)
     found = []
-    for name in cls.__dataclass_fields__:
-        if name.startswith("__"):
-            continue
+    for name in field_names(cls):
         found.append(
             make_field(
                 name, _hint_of(cls, name), secret=name in cls.__secret_fields__, resolver=resolvers.pop(name, None)
@@ -93,6 +92,11 @@ def fields_of(cls: type[BaseConfiguration]) -> tuple[Field, ...]:
     made = tuple(sorted(found, key=lambda f: f.resolver is not None))
     cls.__fields_cache__ = made
     return made
+
+
+def field_names(cls: type[Any]) -> list[str]:
+    """The names of the fields of a configuration class; class variables are none."""
+    return [f.name for f in dataclasses.fields(cls) if not f.name.startswith("__")]
 
 
 def _resolvers(cls: type[Any]) -> dict[str, str]:

@@ -16,7 +16,8 @@ from headrace.config.coerce import can_coerce
 from headrace.config.hints import Placeholder, SecretSentinel, caller_scopes, evaluate, take_apart
 from headrace.config.resolve import resolve_configuration
 from headrace.config.sections import ConfigSectionContext, current_sections, inject_section
-from headrace.config.spec import BaseConfiguration, as_spec, configspec
+from headrace.config.fields import as_spec, field_names
+from headrace.config.spec import BaseConfiguration, configspec
 
 TFun = TypeVar("TFun", bound=Callable[..., Any])
 TMergeFunc = Callable[[ConfigSectionContext, ConfigSectionContext], None]
@@ -127,7 +128,7 @@ class _Injector:
         parameters = list(self.signature.parameters.values())
         self.parameters = parameters
         self.spec = spec or spec_from_signature(function, self.signature, include_defaults, base)
-        fields = frozenset(n for n in self.spec.__dataclass_fields__ if not n.startswith("__"))
+        fields = frozenset(field_names(self.spec))
         ordinary = [p for p in parameters if p.kind in _ORDINARY]
         self.injected = frozenset(p.name for p in ordinary if p.name in fields)
         self.needed = bool(fields)
@@ -224,9 +225,9 @@ def spec_from_signature(
     """
     hints: dict[str, Any] = {}
     defaults: dict[str, Any] = {}
-    secret: set[str] = set()
+    inherited = frozenset(field_names(base))
     for parameter in signature.parameters.values():
-        if parameter.kind not in _ORDINARY or parameter.name in getattr(base, "__dataclass_fields__", {}):
+        if parameter.kind not in _ORDINARY or parameter.name in inherited:
             continue
         if not isinstance(parameter.default, Placeholder) and (
             parameter.default is inspect.Parameter.empty or not include_defaults
@@ -245,7 +246,6 @@ def spec_from_signature(
         "__annotations__": hints,
         "__module__": getattr(function, "__module__", __name__),
         "__doc__": f"Arguments of `{label}` that the configuration can give.",
-        "__secret_fields__": base.__secret_fields__ | secret,
         "__needed_by__": f"`{label}` of {getattr(function, '__module__', '?')}",
     }
     return configspec(type(name + "Configuration", (base,), body))

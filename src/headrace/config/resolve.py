@@ -48,21 +48,23 @@ class Scope(NamedTuple):
         lookup: The run of lookups.
         walked: Sections that are dropped from the right.
         kept: The section that stays last.
+        base: How many of the walked sections say who asks.
         above: Names of the fields that lead here, for messages.
     """
 
     lookup: Lookup
     walked: Path
     kept: str | None
+    base: int
     above: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        return section_paths(self.walked, self.kept)
+        return section_paths(self.walked, self.kept, self.base)
 
     def inside(self, field: str) -> Scope:
         walked = (*self.walked, self.kept) if self.kept else self.walked
-        return Scope(self.lookup, walked, field, (*self.above, field))
+        return Scope(self.lookup, walked, field, self.base, (*self.above, field))
 
 
 def resolve_configuration(
@@ -96,10 +98,10 @@ def resolve_configuration(
     path = (sections,) if isinstance(sections, str) else tuple(sections) or around.sections
     lookup = Lookup(around.pipeline_name or get_pipeline_name())
     kept = config.__section__
-    scope = Scope(lookup, path, kept)
+    scope = Scope(lookup, path, kept, len(path))
     if explicit_value is None and kept and _reads_notation(type(config)) and not config.is_resolved():
         found = lookup.find(kept, config.__secret__, section_paths(path), mapping=False)
-        if found is not None:
+        if found is not None and _can_read(type(config), found.value):
             explicit_value = found.value
     resolved, missing = resolve_fields(config, scope, explicit_value, accept_partial)
     if missing is not None and not accept_partial:
@@ -203,41 +205,31 @@ def _resolve_nested(
     places: list[MissingPlace] = []
     native = None if explicit is not None else _find_native(field, candidates, scope)
     unread: list[InvalidNativeValue] = []
+    was_read = False
     for position, spec in enumerate(candidates, 1):
         try:
             made, given = _instance(spec, default), explicit
-            if given is None and native is not None and _reads_notation(spec):
+            if given is None and native is not None and _can_read(spec, native.value):
                 given = native.value
             resolved, missing = resolve_fields(made, inner, given, accept_partial)
+            was_read = was_read or isinstance(given, str)
         except InvalidNativeValue as error:
             unread.append(error)
             continue
-        if missing is None or accept_partial:
+        if missing is None:
             if native is not None:
                 _record(field, resolved, None, scope, native)
             setattr(config, field.name, resolved)
             return None
         tried.append(_nested_trace(resolved, missing, position, len(candidates)))
         places = places or missing.places
-    return _none_resolved(config, field, scope, explicit, native, unread, tried, places)
-
-
-def _none_resolved(
-    config: BaseConfiguration,
-    field: Field,
-    scope: Scope,
-    explicit: Any,
-    native: Found | None,
-    unread: list[InvalidNativeValue],
-    tried: list[LookupTraces],
-    places: list[MissingPlace],
-) -> Missing | None:
-    """Decide what a field is when none of its classes resolved."""
+        if accept_partial:
+            setattr(config, field.name, resolved)
+            return Missing({field.name: tried}, places)
     raw = explicit if explicit is not None else native.value if native else None
-    if raw is not None and unread and len(unread) == sum(map(_reads_notation, field.specs)) and str in field.plain:
-        if isinstance(raw, str):  # the field takes text, and no class can read it: it is just text
-            setattr(config, field.name, raw)
-            return None
+    if isinstance(raw, str) and not was_read and str in field.plain:
+        setattr(config, field.name, raw)  # the field takes text, and no class can read it: it is just text
+        return None
     if unread and not tried:
         raise unread[0]
     if explicit is None and field.optional:
@@ -278,8 +270,16 @@ def _find_native(field: Field, candidates: Sequence[type[BaseConfiguration]], sc
 
 
 def _reads_notation(spec: type[BaseConfiguration]) -> bool:
-    own = spec.parse_native_representation is not BaseConfiguration.parse_native_representation
-    return own or issubclass(spec, CredentialsConfiguration)
+    return _has_parser(spec) or issubclass(spec, CredentialsConfiguration)
+
+
+def _has_parser(spec: type[BaseConfiguration]) -> bool:
+    return spec.parse_native_representation is not BaseConfiguration.parse_native_representation
+
+
+def _can_read(spec: type[BaseConfiguration], value: Any) -> bool:
+    """Whether to hand a value that was found to a class; without a parser of its own it reads JSON only."""
+    return _has_parser(spec) or (issubclass(spec, CredentialsConfiguration) and json_object(value) is not None)
 
 
 def _parse_into(config: BaseConfiguration, value: Any, where: Sequence[str]) -> dict[str, Any] | BaseConfiguration:

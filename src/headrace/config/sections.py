@@ -150,18 +150,20 @@ def config_section_context(
 
 
 @lru_cache(maxsize=4096)
-def section_paths(walked: Path, kept: str | None = None) -> tuple[Path, ...]:
+def section_paths(walked: Path, kept: str | None = None, base: int | None = None) -> tuple[Path, ...]:
     """The paths at which a value is looked up, in order.
 
     Args:
         walked: Sections that are dropped one by one from the right.
         kept: The section that stays last: a configuration's own.
+        base: How many of the walked sections say who asks; the rest is the path of nested configurations. None for all.
 
     Returns:
         The whole path first, the shortest last. A source's path whose section and name differ also has its compact
         form, without the section, in third place.
     """
     bases = [walked[:n] for n in range(len(walked), -1, -1)]
-    if len(walked) >= 3 and walked[0] == SOURCES and walked[1] != walked[2]:
-        bases.insert(2, (SOURCES, *walked[2:]))
-    return tuple((*base, kept) for base in bases) if kept else tuple(bases)
+    base = len(walked) if base is None else base
+    if base >= 3 and walked[0] == SOURCES and walked[1] != walked[2]:
+        bases.insert(2, (SOURCES, walked[2], *walked[base:]))
+    return tuple((*path, kept) for path in bases) if kept else tuple(bases)

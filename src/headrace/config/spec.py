@@ -63,6 +63,7 @@ class _Shape(NamedTuple):
     factories: tuple[tuple[str, Callable[[], Any]], ...]
     init: tuple[str, ...]
     names: frozenset[str]
+    order: tuple[str, ...]
 
 
 @dataclass_transform(eq_default=False, field_specifiers=(dataclasses.Field, dataclasses.field))
@@ -312,10 +313,10 @@ class BaseConfiguration(MutableMapping[str, Any]):
         raise KeyError("fields of a configuration cannot be deleted")
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name in self.__dataclass_fields__ if not name.startswith("__"))
+        return iter(_shape(type(self)).order)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(_shape(type(self)).order)
 
     def __bool__(self) -> bool:
         return True
@@ -366,9 +367,11 @@ def _shape(cls: type[Any]) -> _Shape:
     plain: dict[str, Any] = {}
     factories: list[tuple[str, Callable[[], Any]]] = []
     init: list[str] = []
+    order: list[str] = []
     for field in dataclasses.fields(cls):
         if field.name.startswith("__"):
             continue
+        order.append(field.name)
         if field.default_factory is not dataclasses.MISSING:
             factories.append((field.name, field.default_factory))
         else:
@@ -377,7 +380,7 @@ def _shape(cls: type[Any]) -> _Shape:
                 plain[field.name] = getattr(cls, field.name, plain[field.name])
         if field.init and not _is_final(field.type):
             init.append(field.name)
-    shape = _Shape(plain, tuple(factories), tuple(init), frozenset([*plain, *(n for n, _ in factories)]))
+    shape = _Shape(plain, tuple(factories), tuple(init), frozenset(order), tuple(order))
     cls.__shape_cache__ = shape
     return shape
 

@@ -1,7 +1,7 @@
 """Values kept in vaults: Airflow variables, Google Secret Manager, AWS Secrets Manager.
 
-A vault has no sections, so documents are kept in it as TOML: all under the key ``dlt_secrets_toml``, or fragments under the
-path of a section (``sources.shop``, ``destination.postgres``), or single values under their full path.
+A vault has no sections, so documents are kept in it as TOML: all under the key ``dlt_secrets_toml``, or fragments under
+the path of a section (``sources.shop``, ``destination.postgres``), or single values under their full path.
 """
 
 from __future__ import annotations
