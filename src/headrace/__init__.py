@@ -29,8 +29,8 @@ _where = {
     "Relation": "headrace.dataset.relation:Relation",
     "Schema": "headrace.model.schema:Schema",
     "TCredentials": "headrace.config.spec:CredentialsConfiguration",
-    "TSecretStrValue": "headrace.config.typing:TSecretStrValue",
-    "TSecretValue": "headrace.config.typing:TSecretValue",
+    "TSecretStrValue": "headrace.config.hints:TSecretStrValue",
+    "TSecretValue": "headrace.config.hints:TSecretValue",
     "attach": "headrace.pipeline.factory:attach",
     "config": "headrace.config.accessors:config",
     "current": "headrace.current",
@@ -75,13 +75,12 @@ if TYPE_CHECKING:
     from headrace import sources as sources
     from headrace.config.accessors import config as config
     from headrace.config.accessors import secrets as secrets
+    from headrace.config.hints import TSecretStrValue as TSecretStrValue
+    from headrace.config.hints import TSecretValue as TSecretValue
     from headrace.config.spec import CredentialsConfiguration as TCredentials
-    from headrace.config.typing import TSecretStrValue as TSecretStrValue
-    from headrace.config.typing import TSecretValue as TSecretValue
     from headrace.dataset import dataset as dataset
     from headrace.dataset.dataset import Dataset as Dataset
     from headrace.dataset.relation import Relation as Relation
-    from headrace.destinations.custom import destination as destination
     from headrace.extract import mark as mark
     from headrace.extract.decorators import defer as defer
     from headrace.extract.decorators import resource as resource
@@ -109,7 +108,6 @@ __all__ = [
     "current",
     "dataset",
     "defer",
-    "destination",
     "destinations",
     "mark",
     "pipeline",

@@ -47,6 +47,12 @@ def deactivate(pipeline: Pipeline) -> None:
     set_pipeline_name(None)
 
 
+def reset() -> None:
+    """Leave this thread without an active pipeline, whichever it was."""
+    _activated.pipeline = None
+    set_pipeline_name(None)
+
+
 @contextmanager
 def running(pipeline: Pipeline) -> Iterator[None]:
     """While a step runs its pipeline is the active one, in pool threads too."""

@@ -1,4 +1,4 @@
-"""Refresh: forget state, drop or empty tables. Decided at extract, carried by the package, done once before the load."""
+"""Refresh: forget state, drop or empty tables. Decided at extract, carried by the package, done before the load."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The state document of a pipeline: one file, rewritten only when it changed.
 
 The document in memory is the live one: resources write their cursors into it. It becomes durable together with the
-data, inside the package that the cursors belong to; ``pipeline.json`` is a copy for the next start and is brought up to date
-from the newest sealed package when a process died in between.
+data, inside the package that the cursors belong to; ``pipeline.json`` is a copy for the next start and is brought up to
+date from the newest sealed package when a process died in between.
 """
 
 from __future__ import annotations
