@@ -150,3 +150,11 @@ def test_importing_datasets_loads_nothing_heavy():
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
+
+
+def test_ibis_reads_the_dataset_and_its_expressions_are_queries(raw: Dataset):
+    pytest.importorskip("ibis")
+    with raw:
+        users = raw.ibis().table("users")
+        assert raw.users.to_ibis().count().execute() == 3
+        assert raw(users.filter(users.id > 1).select("id")).fetchall() == [(2,), (3,)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
-from types import SimpleNamespace
 from typing import Any
 
 from headrace.model.infos import (
@@ -19,6 +19,7 @@ from headrace.model.infos import (
     ParsedLoadJobFileName,
     PipelineRef,
 )
+from headrace.model.schema import Schema
 
 LOAD_ID = "1795265869.36"
 START = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.timezone.utc)
@@ -42,7 +43,9 @@ def job(table: str, file_id: str, state: Any = "completed_jobs", message: str | 
 
 
 def package(state: Any = "loaded", update: dict[str, Any] | None = None, **jobs: Any) -> LoadPackageInfo:
-    schema = SimpleNamespace(name="shop", stored_version_hash="hash=", tables={"users": USERS})
+    schema = Schema("shop")
+    schema.update_table(copy.deepcopy(USERS))
+    schema.bump_version()
     done = END if state in ("loaded", "aborted") else None
     jobs = jobs or {"completed_jobs": [job("users", "aa"), job("_dlt_pipeline_state", "bb")]}
     return LoadPackageInfo(LOAD_ID, "/work/p", state, schema, update or {}, done, jobs)

@@ -233,7 +233,8 @@ def test_infos_are_named_tuples():
 
 
 def test_importing_infos_and_traces_loads_nothing_heavy():
-    code = "import sys, headrace.model.trace, headrace.bus.bus; print([m for m in ('pyarrow','duckdb','sqlglot','numpy','tqdm','rich') if m in sys.modules])"
+    heavy = ("pyarrow", "duckdb", "sqlglot", "numpy", "tqdm", "rich")
+    code = f"import sys, headrace.model.trace, headrace.bus.bus; print([m for m in {heavy} if m in sys.modules])"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterator
 
 import infoparts as parts
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headrace.errors import HeadraceException
+from headrace.model.infos import DataWriterAndCustomMetrics
 from headrace.model.trace import (
     PipelineTrace,
     SerializableResolvedValueTrace,
@@ -63,7 +67,7 @@ def test_steps_stand_in_the_order_of_their_ends():
     trace = whole_run()
     assert [step.step for step in trace.steps] == ["extract", "normalize", "load", "run"]
     assert trace.finished_at is not None
-    assert trace.last_load_info == parts.load_info()
+    assert trace.last_load_info is trace.steps[2].step_info
     assert trace.last_pipeline_step_trace("normalize") is trace.steps[1]
     assert trace.last_pipeline_step_trace("sync") is None
     assert trace.last_extract_info is not None
@@ -173,3 +177,53 @@ def test_single_steps_are_put_behind_the_trace_before_and_a_run_begins_anew():
 def test_ending_a_step_that_never_began_is_an_error():
     with pytest.raises(ValueError, match="was not begun"):
         TraceBuilder("shop").end_step("load")
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.just("$")
+    | st.datetimes(timezones=st.just(dt.timezone.utc)),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=3) | st.just("$") | st.integers(), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(VALUES)
+def test_json_keeps_whatever_steps_measured(value: object):
+    resource = DataWriterAndCustomMetrics("", 1, 2, 3.0, 4.0, {"mine": value})
+    info = parts.extract_info()
+    info.metrics[parts.LOAD_ID][0]["resource_metrics"] = {"users": resource}
+    builder = TraceBuilder("shop", Clock())
+    builder.start_step("extract")
+    builder.end_step("extract", info)
+    read = trace_from_json(trace_to_json(builder.end_trace()))
+    assert read.last_extract_info is not None
+    [[metrics]] = read.last_extract_info.metrics.values()
+    assert metrics["resource_metrics"]["users"].custom_metrics == {"mine": value}
+
+
+def test_a_schema_is_written_once_and_read_back_whole():
+    trace = whole_run()
+    text = trace_to_json(trace)
+    assert len(json.loads(text)["schemas"]) == 1
+    read = trace_from_json(text)
+    assert read.last_load_info is not None
+    schema = read.last_load_info.load_packages[0].schema
+    assert schema.to_dict() == parts.package().schema.to_dict()
+    assert schema is read.steps[0].step_info.load_packages[0].schema
+
+
+def test_a_field_of_a_newer_version_is_passed_over_and_an_unknown_kind_is_refused():
+    text = trace_to_json(whole_run())
+    newer = text.replace('"transaction_id"', '"invented":1,"transaction_id"')
+    assert trace_from_json(newer).asdict() == trace_from_json(text).asdict()
+    with pytest.raises(ValueError, match="does not know"):
+        trace_from_json(text.replace('"LoadPackageInfo"', '"Invented"'))

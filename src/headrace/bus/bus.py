@@ -32,8 +32,8 @@ class Bus:
     """Tells observers of events.
 
     Events reach every observer in the order in which they were published, one at a time, on the thread that published
-    them (an event published by an observer waits until the current one has been told to all). An observer that raises is
-    logged once by name; it goes on being told.
+    them (an event published by an observer waits until the current one has been told to all). An observer that raises
+    is logged once by name; it goes on being told.
 
     Args:
         run: The live view that observers get.

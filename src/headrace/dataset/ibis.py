@@ -33,8 +33,11 @@ def backend(dataset: Dataset) -> Any:
             f"A dataset in {dialect or 'a destination without SQL'} cannot be handed to ibis yet.",
             fix="read it with `relation.arrow()`, and give that to `ibis.memtable`",
         )
-    client = dataset.keep_open()
-    connection: Any = getattr(ibis, dialect).from_connection(client.native_connection)
+    session = dataset.keep_open()
+    use_dataset = getattr(session, "use_dataset", None)
+    if use_dataset is not None:
+        use_dataset()  # so that tables are found by their names alone
+    connection: Any = getattr(ibis, dialect).from_connection(session.native_connection)
     return connection
 
 

@@ -332,14 +332,12 @@ class Relation:
     def fetchall(self) -> list[tuple[Any, ...]]:
         """All rows."""
         with self._cursor() as cursor:
-            rows: list[tuple[Any, ...]] = cursor.fetchall()
-            return rows
+            return list(cursor.fetchall())
 
     def fetchmany(self, size: int = 1000) -> list[tuple[Any, ...]]:
         """The first ``size`` rows."""
         with self._cursor() as cursor:
-            rows: list[tuple[Any, ...]] = cursor.fetchmany(size)
-            return rows
+            return list(cursor.fetchmany(size))
 
     def fetchone(self) -> tuple[Any, ...] | None:
         """The first row, None when there is none."""

@@ -61,9 +61,8 @@ def _headline(info: Any, step: str, written: Mapping[str, DataWriterMetrics]) ->
     size = sum(m.file_size for m in written.values())
     took = span(info.started_at, info.finished_at)
     packages = count(len(info.loads_ids), "package")
-    return f"Pipeline {info.pipeline.pipeline_name}: {step} took {took}, {count(rows, 'row')}, " + (
-        f"{human_bytes(size)}, {packages} ({', '.join(info.loads_ids)})"
-    )
+    amount = f"{count(rows, 'row')}, {human_bytes(size)}"
+    return f"Pipeline {info.pipeline.pipeline_name}: {step} took {took}, {amount}, {packages} ({', '.join(info.loads_ids)})"
 
 
 def _load_headline(info: LoadInfo) -> str:

@@ -59,6 +59,7 @@ class DataWriterAndCustomMetrics(DataWriterMetrics):
         last_modified: float,
         custom_metrics: Mapping[str, Any] | None = None,
     ) -> Self:
+        """Make the tuple of the five numbers; the custom part is no field of it."""
         made = super().__new__(cls, file_path, items_count, file_size, created, last_modified)
         made.custom_metrics = dict(custom_metrics or {})
         return made
@@ -144,9 +145,14 @@ class NormalizeMetrics(StepMetrics):
 
 
 class LoadMetrics(StepMetrics):
-    """Metrics of one package's load; ``outputs`` says which tables of which dataset each resource reached."""
+    """Metrics of one package's load.
+
+    ``outputs`` says which tables of which dataset each resource reached; ``table_metrics`` counts the rows and bytes
+    that each table was given, for the text alone: the field's tables have no place for them.
+    """
 
     job_metrics: dict[str, LoadJobMetrics]
+    table_metrics: NotRequired[dict[str, DataWriterMetrics]]
     dataset_name: NotRequired[str | None]
     outputs: NotRequired[list[dict[str, Any]]]
 
@@ -162,8 +168,9 @@ def add_metrics(metrics: Iterable[DataWriterMetrics]) -> DataWriterMetrics:
 def describe_hints(hints: Mapping[str, Any]) -> dict[str, Any]:
     """Make a resource's hints storable: functions become their names, column hints become text.
 
-    Columns are written as text (JSON, which is YAML too) because their shape differs from resource to resource and would
-    give a table of its own for each; ``original_columns`` tells what type they had. Calling it again changes nothing.
+    Columns are written as text (JSON, which is YAML too) because their shape differs from resource to resource and
+    would give a table of its own for each; ``original_columns`` tells what type they had. Calling it again changes
+    nothing.
 
     Args:
         hints: Hints as they were given to ``apply_hints`` or the decorator.

@@ -108,7 +108,7 @@ class _PipelineTrace(NamedTuple):
     started_at: dt.datetime
     steps: list[PipelineStepTrace]
     finished_at: dt.datetime | None = None
-    resolved_config_values: list[SerializableResolvedValueTrace] = []  # noqa: RUF012 - replaced, never changed
+    resolved_config_values: list[SerializableResolvedValueTrace] = []
     engine_version: int = TRACE_ENGINE_VERSION
 
 

@@ -5,6 +5,7 @@ A collector of one's own derives from `Collector` and writes three methods: `upd
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
@@ -72,16 +73,16 @@ class Collector(ABC):
 
     # a collector may also look at traces; these are called by the tracking of `headrace.compat`
 
-    def on_start_trace(self, trace: Any, step: str, pipeline: Any) -> None:
+    def on_start_trace(self, trace: Any, step: str, pipeline: Any) -> None:  # noqa: B027 - to be overridden by who wants it
         """A run begins."""
 
-    def on_start_trace_step(self, trace: Any, step: str, pipeline: Any) -> None:
+    def on_start_trace_step(self, trace: Any, step: str, pipeline: Any) -> None:  # noqa: B027 - to be overridden by who wants it
         """A step begins."""
 
-    def on_end_trace_step(self, trace: Any, step: Any, pipeline: Any, step_info: Any, send_state: bool) -> None:
+    def on_end_trace_step(self, trace: Any, step: Any, pipeline: Any, step_info: Any, send_state: bool) -> None:  # noqa: B027 - to be overridden by who wants it
         """A step is over."""
 
-    def on_end_trace(self, trace: Any, pipeline: Any, send_state: bool) -> None:
+    def on_end_trace(self, trace: Any, pipeline: Any, send_state: bool) -> None:  # noqa: B027 - to be overridden by who wants it
         """A run is over."""
 
 
@@ -146,8 +147,8 @@ class LogCollector(Collector):
 
     Args:
         log_period: Seconds between lines.
-        logger: Where to: a logger, an open file, ``stdout``, or ``headrace_logger`` (``dlt_logger`` is the same) for the
-            library's own logger.
+        logger: Where to: a logger, an open file, ``stdout``, or ``headrace_logger`` (the same as ``dlt_logger``) for
+            the library's own logger.
         log_level: The level of the lines when they go to a logger.
         dump_system_stats: Say memory and processor use.
     """
@@ -251,10 +252,8 @@ class _SystemStats:
     def text(self) -> str:
         if not self._looked:
             self._looked = True
-            try:
+            with contextlib.suppress(ImportError):
                 self._process = importlib.import_module("psutil").Process(os.getpid())
-            except ImportError:
-                pass
         if self._process is None:
             return self._peak()
         return f"memory {human_bytes(self._process.memory_info().rss)}, cpu {self._process.cpu_percent():.0f} %"
