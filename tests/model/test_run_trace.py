@@ -67,7 +67,7 @@ def test_steps_stand_in_the_order_of_their_ends():
     trace = whole_run()
     assert [step.step for step in trace.steps] == ["extract", "normalize", "load", "run"]
     assert trace.finished_at is not None
-    assert trace.last_load_info is trace.steps[2].step_info
+    assert trace.last_load_info is trace.steps[-1].step_info
     assert trace.last_pipeline_step_trace("normalize") is trace.steps[1]
     assert trace.last_pipeline_step_trace("sync") is None
     assert trace.last_extract_info is not None

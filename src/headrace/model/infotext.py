@@ -60,9 +60,9 @@ def _headline(info: Any, step: str, written: Mapping[str, DataWriterMetrics]) ->
     rows = sum(m.items_count for name, m in written.items() if not name.startswith(_OWN))
     size = sum(m.file_size for m in written.values())
     took = span(info.started_at, info.finished_at)
-    packages = count(len(info.loads_ids), "package")
     amount = f"{count(rows, 'row')}, {human_bytes(size)}"
-    return f"Pipeline {info.pipeline.pipeline_name}: {step} took {took}, {amount}, {packages} ({', '.join(info.loads_ids)})"
+    packages = f"{count(len(info.loads_ids), 'package')} ({', '.join(info.loads_ids)})"
+    return f"Pipeline {info.pipeline.pipeline_name}: {step} took {took}, {amount}, {packages}"
 
 
 def _load_headline(info: LoadInfo) -> str:
