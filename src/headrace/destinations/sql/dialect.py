@@ -8,11 +8,15 @@ small run. A destination whose statements need translation uses sqlglot in its o
 from __future__ import annotations
 
 import datetime as dt
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from headrace.typing import TColumnSchema
+
+# a quoted text, a quoted name, or a parameter mark
+_MARKS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\?")
 
 
 class SqlDialect(ABC):
@@ -79,6 +83,22 @@ class SqlDialect(ABC):
         """Delete all rows in a way that takes part in the transaction."""
         return f"DELETE FROM {table}"
 
+    def instant(self, expression: str) -> str:
+        """An expression that reads an instant in the form that `to_instant` takes."""
+        return expression
+
+    def to_instant(self, value: Any) -> dt.datetime | None:
+        """An instant from what the database gave for `instant`."""
+        if value is None:
+            return None
+        made: dt.datetime = value
+        return made if made.tzinfo else made.replace(tzinfo=dt.timezone.utc)
+
+    def inline(self, sql: str, params: Sequence[Any]) -> str:
+        """A statement with literals in the place of its marks ``?``."""
+        left = iter(params)
+        return _MARKS.sub(lambda match: self.literal(next(left)) if match[0] == "?" else match[0], sql)
+
     def literal(self, value: Any) -> str:
         """A literal of a plain value.
 
@@ -95,4 +115,6 @@ class SqlDialect(ABC):
             return self.timestamp(value)
         if isinstance(value, str):
             return self.text(value)
+        if isinstance(value, (list, tuple)):
+            return f"[{', '.join(map(self.literal, value))}]"
         raise TypeError(f"a {type(value).__name__} has no literal in {self.name}")

@@ -47,7 +47,7 @@ class Ledger:
 
     def knows(self, key: str) -> bool:
         """Whether the key's job was committed."""
-        return bool(self._session.execute_sql(f"SELECT 1 FROM {self.table} WHERE job_key = ?", key))
+        return bool(self._session.fetch(f"SELECT 1 FROM {self.table} WHERE job_key = ?", key))
 
     def forget(self, load_id: str) -> None:
         """Delete the keys of a load."""

@@ -191,6 +191,17 @@ def delete_insert(m: MergeRun) -> None:
     insert_staged(m)
 
 
+def _warn_of_mixed(m: MergeRun, dropped: int) -> None:
+    # row ids are made of the key here: nested rows of two rows with one key have the same parent
+    if dropped > 0 and m.chain.nested:
+        logger.warning(
+            "table `%s`: %d row(s) of the load share their primary key with an earlier one and were left out; their nested "
+            "rows cannot be told apart from those of the row that stays. Make keys unique within a load",
+            m.chain.root.name,
+            dropped,
+        )
+
+
 def _need_primary_key(m: MergeRun, strategy: str) -> None:
     if not m.chain.primary_key:
         raise SchemaCorruptedException(
@@ -220,6 +231,7 @@ def upsert(m: MergeRun) -> None:
     if chain.nested:
         _remember_gone(m, [chain.primary_key])
     dropped = _keep_winners(m)
+    _warn_of_mixed(m, dropped)
     if chain.hard_delete:
         deleted = f"SELECT 1 FROM {root.stage} AS s WHERE {m.same(chain.primary_key)} AND {_is_deletion(m, 's')}"
         m.run(f"DELETE FROM {root.target} AS d WHERE EXISTS ({deleted})")
@@ -239,7 +251,9 @@ def insert_only(m: MergeRun) -> None:
     chain, root = m.chain, m.chain.root
     known = f"SELECT 1 FROM {root.target} AS d WHERE {m.same(chain.primary_key)}"
     dropped = m.run(f"DELETE FROM {root.stage} AS s WHERE EXISTS ({known})")
-    _settle(m, dropped + _keep_winners(m))
+    losers = _keep_winners(m)
+    _warn_of_mixed(m, losers)
+    _settle(m, abs(dropped) + abs(losers))
     for table in chain.nested:
         row_key = m.q(_row_key(m, table))
         there = f"SELECT 1 FROM {table.target} AS d WHERE d.{row_key} = s.{row_key}"

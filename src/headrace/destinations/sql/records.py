@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SCHEMA_COLUMNS = ("version", "engine_version", "inserted_at", "schema_name", "version_hash", "schema")
 _STATE_COLUMNS = ("version", "engine_version", "pipeline_name", "state", "created_at", "version_hash", "_dlt_load_id")
+_INSTANTS = {"inserted_at", "created_at"}
 
 
 class Records:
@@ -34,8 +35,18 @@ class Records:
     def _name(self, column: str) -> str:
         return self._session.dialect.quote(self._schema.naming.normalize_identifier(column))
 
-    def _names(self, columns: tuple[str, ...], prefix: str = "") -> str:
-        return ", ".join(prefix + self._name(column) for column in columns)
+    def _names(self, columns: tuple[str, ...]) -> str:
+        return ", ".join(self._name(column) for column in columns)
+
+    def _read(self, columns: tuple[str, ...], prefix: str = "") -> str:
+        instant = self._session.dialect.instant
+        read = [prefix + self._name(column) for column in columns]
+        return ", ".join(instant(text) if column in _INSTANTS else text for column, text in zip(columns, read, strict=True))
+
+    def _facts(self, columns: tuple[str, ...], row: tuple[Any, ...]) -> dict[str, Any]:
+        to_instant = self._session.dialect.to_instant
+        pairs = zip(columns, row, strict=True)
+        return {column: to_instant(value) if column in _INSTANTS else value for column, value in pairs}
 
     def _table(self, name: str) -> str:
         return self._session.make_qualified_table_name(name)
@@ -43,7 +54,7 @@ class Records:
     def _rows(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
         """Rows of a query; none when a table it reads does not exist."""
         try:
-            return self._session.execute_sql(sql, *params) or []
+            return self._session.fetch(sql, *params)
         except DatabaseUndefinedRelation:
             return []
 
@@ -88,7 +99,7 @@ class Records:
 
     def newest_schema(self, schema_name: str | None, version_hash: str | None) -> StoredSchema | None:
         """The newest stored schema of a name, or the one with a hash, or the newest of all."""
-        sql = f"SELECT {self._names(_SCHEMA_COLUMNS)} FROM {self._table(self._schema.version_table_name)}"
+        sql = f"SELECT {self._read(_SCHEMA_COLUMNS)} FROM {self._table(self._schema.version_table_name)}"
         tests, params = [], []
         for column, value in (("schema_name", schema_name), ("version_hash", version_hash)):
             if value is not None:
@@ -97,7 +108,7 @@ class Records:
         if tests:
             sql += f" WHERE {' AND '.join(tests)}"
         rows = self._rows(f"{sql} ORDER BY {self._name('inserted_at')} DESC LIMIT 1", *params)
-        return StoredSchema(**dict(zip(_SCHEMA_COLUMNS, rows[0], strict=True))) if rows else None
+        return StoredSchema(**self._facts(_SCHEMA_COLUMNS, rows[0])) if rows else None
 
     def drop_schemas(self, schema_name: str) -> None:
         """Delete all stored versions of a schema."""
@@ -114,7 +125,7 @@ class Records:
         states, loads = self._table(self._schema.state_table_name), self._table(self._schema.loads_table_name)
         load_of_state = f"s.{self._name('_dlt_load_id')}"
         rows = self._rows(
-            f"SELECT {self._names(_STATE_COLUMNS, 's.')} FROM {states} AS s JOIN {loads} AS l "
+            f"SELECT {self._read(_STATE_COLUMNS, 's.')} FROM {states} AS s JOIN {loads} AS l "
             f"ON l.{self._name('load_id')} = {load_of_state} "
             f"WHERE s.{self._name('pipeline_name')} = ? AND l.{self._name('status')} = 0 "
             f"ORDER BY {load_of_state} DESC LIMIT 1",
@@ -122,6 +133,6 @@ class Records:
         )
         if not rows:
             return None
-        facts = dict(zip(_STATE_COLUMNS, rows[0], strict=True))
+        facts = self._facts(_STATE_COLUMNS, rows[0])
         facts["dlt_load_id"] = facts.pop("_dlt_load_id")
         return StoredState(**facts)

@@ -100,7 +100,16 @@ class SqlClient(ABC):
 
     @abstractmethod
     def run(self, sql: str, *params: Any) -> int:
-        """Run a statement of ours and return the rows it touched, -1 when the database does not tell."""
+        """Run a statement of ours and return the rows it touched, -1 when the database does not tell.
+
+        Args:
+            sql: The statement, parameters marked ``?``.
+            params: Plain values.
+        """
+
+    def fetch(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        """Run a query of ours and return its rows; parameters as in `run`."""
+        return self.execute_sql(sql, *params) or []
 
     def execute_sql(self, sql: str, *params: Any) -> list[tuple[Any, ...]] | None:
         """Run a statement and return its rows; None when it has none to give."""

@@ -45,7 +45,8 @@ class DuckDbClient(SqlJobClient):
             listed = self._dialect.columns(names)
             for reader in files.statements_of(schema, batches):
                 connection = self._session.native_connection
-                connection.register(_INCOMING, reader)
+                # the bare stream: given a reader, DuckDB imports pyarrow.dataset and pandas, and reads far ahead
+                connection.register(_INCOMING, reader.__arrow_c_stream__())
                 try:
                     rows += self._session.run(f"INSERT INTO {target} ({listed}) SELECT {listed} FROM {_INCOMING}")
                 finally:

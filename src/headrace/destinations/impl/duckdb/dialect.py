@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import Any
 
@@ -9,6 +10,7 @@ from headrace.destinations.sql.dialect import SqlDialect
 from headrace.errors.outcome import DestinationTerminalException
 from headrace.typing import TColumnSchema, TDataType
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _PLAIN = {
     "text": "VARCHAR",
     "double": "DOUBLE",
@@ -92,6 +94,14 @@ class DuckDbDialect(SqlDialect):
             f"Column `{column.get('name')}` is declared as an integer of {precision} bits; DuckDB holds at most 128.",
             fix="declare `data_type` decimal or text for it",
         )
+
+    def instant(self, expression: str) -> str:
+        """Microseconds since 1970: fetching an instant would import pytz."""
+        return f"epoch_us({expression})"
+
+    def to_instant(self, value: Any) -> dt.datetime | None:
+        """Undo `instant`."""
+        return None if value is None else _EPOCH + dt.timedelta(microseconds=int(value))
 
     def column_facts(self, name: str, db_type: str, nullable: bool) -> TColumnSchema:
         facts: dict[str, Any] = {"name": name, "nullable": nullable}

@@ -163,12 +163,22 @@ class DuckDbSqlClient(SqlClient):
     def run(self, sql: str, *params: Any) -> int:
         """Run a statement of ours and return the rows it touched, -1 when DuckDB does not tell."""
         with self.translated(self.doing) as connection:
-            connection.execute(sql, params) if params else connection.execute(sql)
+            connection.execute(self._inlined(sql, params))
             described = connection.description
             if not described or described[0][0] != "Count":
                 return -1
             row = connection.fetchone()
             return int(row[0]) if row else 0
+
+    def fetch(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        """Run a query of ours and return its rows; parameters as in `run`."""
+        with self.translated(self.doing) as connection:
+            rows: list[tuple[Any, ...]] = connection.execute(self._inlined(sql, params)).fetchall()
+            return rows
+
+    def _inlined(self, sql: str, params: Sequence[Any]) -> str:
+        # DuckDB imports pandas (half a second) with the first parameter that it converts, so we give it none
+        return self.dialect.inline(sql, params) if params else sql
 
     @contextmanager
     def execute_query(self, sql: str, *params: Any) -> Iterator[DuckDbCursor]:
@@ -204,12 +214,8 @@ class DuckDbSqlClient(SqlClient):
 
     def has_dataset(self) -> bool:
         """Whether the dataset exists."""
-        with self.translated(self.doing) as connection:
-            found = connection.execute(
-                "SELECT 1 FROM duckdb_schemas() WHERE database_name = ? AND lower(schema_name) = lower(?)",
-                (self.database.name, self.dataset_name),
-            ).fetchone()
-            return found is not None
+        sql = "SELECT 1 FROM duckdb_schemas() WHERE database_name = ? AND lower(schema_name) = lower(?)"
+        return bool(self.fetch(sql, self.database.name, self.dataset_name))
 
     def drop_dataset(self) -> None:
         """Drop the dataset with all its tables; quiet when there is none."""
@@ -228,8 +234,7 @@ class DuckDbSqlClient(SqlClient):
         if tables is not None:
             sql += " AND list_contains(?, lower(table_name))"
             params.append([table.lower() for table in tables])
-        with self.translated(self.doing) as connection:
-            rows = connection.execute(f"{sql} ORDER BY table_name, column_index", params).fetchall()
+        rows = self.fetch(f"{sql} ORDER BY table_name, column_index", *params)
         asked = {table.lower(): table for table in tables or ()}
         found: dict[str, list[tuple[str, str, bool]]] = {}
         for table, column, kind, nullable in rows:
