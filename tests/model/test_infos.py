@@ -18,7 +18,8 @@ from headrace.model.infos import (
     PipelineRef,
     describe_hints,
 )
-from headrace.model.metrics import EMPTY_METRICS
+from headrace.model.jobs import LoadFile
+from headrace.model.metrics import EMPTY_METRICS, dataset_outputs, table_metrics
 from headrace.model.wording import human_bytes, without_secrets
 
 COMMON = ["loads_ids", "load_packages", "first_run"]
@@ -218,6 +219,15 @@ def test_hints_become_storable_and_saying_them_twice_changes_nothing():
     assert said["table_name"] == "<lambda>"
     assert "merge_key" not in said
     assert describe_hints(said) == said
+
+
+def test_rows_by_table_and_tables_by_resource_come_from_the_files():
+    schema = parts.package().schema
+    files = [LoadFile(id=i, table="users", path="f", format="arrow", rows=2, size=10) for i in "ab"]
+    assert table_metrics(files)["users"][1:3] == (4, 20)
+    [output] = dataset_outputs({"users"}, schema, dataset_name="raw", location="x.duckdb", destination_name="duckdb")
+    assert (output["resource_name"], output["tables"], output["physical_dataset_name"]) == ("users", ["users"], "raw")
+    assert output["schemas"] == [{"name": "shop", "version_hash": schema.stored_version_hash}]
 
 
 def test_sizes_and_secrets_in_words():

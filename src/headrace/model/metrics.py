@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 
 from typing_extensions import NotRequired, Self, TypedDict
 
+from headrace.base.json import dumps
+from headrace.base.strings import digest128
+from headrace.model.jobs import LoadFile
+
 # an instant later than all real ones, so that `+` with an empty metric keeps the other's instant
 _NEVER_CREATED = float(2**32)
 
@@ -165,6 +169,58 @@ def add_metrics(metrics: Iterable[DataWriterMetrics]) -> DataWriterMetrics:
     return total
 
 
+def table_metrics(files: Iterable[LoadFile]) -> dict[str, DataWriterMetrics]:
+    """Rows and bytes that loader files hold, by table: the ``table_metrics`` of `LoadMetrics`.
+
+    Args:
+        files: Files of one package.
+    """
+    found: dict[str, DataWriterMetrics] = {}
+    for file in files:
+        written = EMPTY_METRICS._replace(items_count=file.rows, file_size=file.size)
+        found[file.table] = found.get(file.table, EMPTY_METRICS) + written
+    return found
+
+
+def dataset_outputs(tables: Iterable[str], schema: Any, **place: Any) -> list[dict[str, Any]]:
+    """Say which tables of a dataset each resource reached: the ``outputs`` of `LoadMetrics`.
+
+    Args:
+        tables: Tables that had files in the package.
+        schema: The package's `Schema`.
+        **place: ``location``, ``destination_type``, ``destination_name``, ``destination_fingerprint``,
+            ``case_sensitive``, ``dataset_name``; none of them with a secret in it.
+
+    Returns:
+        One dictionary for each resource, in the order of the schema's tables.
+    """
+    reached: dict[str, list[str]] = {}
+    had_files = set(tables)
+    for name in schema.tables:
+        if name in had_files:
+            root = schema.get_root_table(name)
+            reached.setdefault(root.get("resource") or root["name"], []).append(name)
+    version = schema.stored_version_hash or schema.version_hash
+    return [
+        {
+            "kind": "dataset",
+            "resource_name": resource,
+            "location": place.get("location"),
+            "version": digest128(version),
+            "schemas": [{"name": schema.name, "version_hash": version}],
+            "tables": names,
+            "destination_type": place.get("destination_type"),
+            "destination_name": place.get("destination_name"),
+            "destination_fingerprint": place.get("destination_fingerprint", ""),
+            "casefold": "str",
+            "case_sensitive": place.get("case_sensitive", False),
+            "dataset_name": place.get("dataset_name"),
+            "physical_dataset_name": place.get("dataset_name"),
+        }
+        for resource, names in reached.items()
+    ]
+
+
 def describe_hints(hints: Mapping[str, Any]) -> dict[str, Any]:
     """Make a resource's hints storable: functions become their names, column hints become text.
 
@@ -185,8 +241,6 @@ def describe_hints(hints: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _describe_columns(columns: Any) -> dict[str, Any]:
-    from headrace.base.json import dumps
-
     if callable(columns) and not isinstance(columns, type):
         return {"columns": _name_of(columns), "original_columns": "callable"}
     if isinstance(columns, type):
