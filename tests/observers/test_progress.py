@@ -151,6 +151,19 @@ def test_tqdm_draws_names_and_totals():
     assert "3/10" in out.getvalue()
 
 
+@installed("rich")
+def test_rich_draws_on_a_terminal_and_leaves_files_clean():
+    from rich.console import Console
+
+    for terminal in (True, False):
+        out = io.StringIO()
+        with progress.rich(console=Console(file=out, force_terminal=terminal, width=120))("Extract shop") as collector:
+            collector.update("users", 3, total=10, message="[red]page 2[/]")
+        assert ("[red]page 2[/]" in out.getvalue()) is terminal
+        assert ("3/10" in out.getvalue()) is terminal
+        assert terminal or out.getvalue() == ""
+
+
 def test_nothing_is_shown_unless_asked(capsys: pytest.CaptureFixture[str]):
     collector = make_collector()
     assert isinstance(collector, NullCollector)

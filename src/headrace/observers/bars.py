@@ -152,7 +152,10 @@ class RichCollector(BarCollector):
             rich.TimeElapsedColumn(),
             rich.TextColumn("{task.fields[message]}"),
         )
-        self._display = rich.Progress(*columns, **self._options)
+        console = self._options.get("console") or need("rich", "progress with rich", "rich").get_console()
+        # without a terminal rich would write empty lines
+        unseen = not (console.is_terminal or console.is_jupyter)
+        self._display = rich.Progress(*columns, **{"disable": unseen, **self._options})
         self._display.start()
 
     def _close(self, bars: list[Any]) -> None:
