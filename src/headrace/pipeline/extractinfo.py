@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from headrace.model.infos import ExtractDataInfo
-from headrace.model.metrics import DataWriterMetrics, ExtractMetrics, add_metrics
+from headrace.model.metrics import DataWriterAndCustomMetrics, DataWriterMetrics, ExtractMetrics, add_metrics
 
 if TYPE_CHECKING:
     from headrace.extract.stage import SourceExtractResult
@@ -26,8 +26,11 @@ def source_metrics(
         name: _sum(rows, (m for f, m in written if f.table == name), started, finished)
         for name, rows in result.table_rows.items()
     }
-    resources = {
-        name: _sum(rows, (m for f, m in written if f.resource == name), started, finished)
+    resources: dict[str, DataWriterMetrics] = {
+        name: DataWriterAndCustomMetrics.extended(
+            _sum(rows, (m for f, m in written if f.resource == name), started, finished),
+            result.custom_metrics.get(name),
+        )
         for name, rows in result.resource_rows.items()
     }
     return {
