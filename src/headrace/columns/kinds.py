@@ -96,6 +96,8 @@ def _converter_for(kind: type) -> Callable[[Any], Any] | None:
         return lambda v: v.model_dump(by_alias=True)
     if dataclasses.is_dataclass(kind):
         return dataclasses.asdict
+    if issubclass(kind, tuple) and callable(getattr(kind, "asdict", None)):
+        return lambda v: v.asdict()  # load info and its like know their own document
     if issubclass(kind, tuple) and hasattr(kind, "_asdict"):
         return lambda v: v._asdict()
     if issubclass(kind, msgspec.Struct):
