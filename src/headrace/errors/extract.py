@@ -123,9 +123,7 @@ class InvalidDataItem(DataWriterException):
     ) -> None:
         self.resource_name, self.table_name = resource_name, table_name
         self.path, self.row, self.reason = path, row, reason
-        place = (f", at `{path}`" if path else "") + (
-            f", row {row} of its batch" if row is not None else ""
-        )
+        place = (f", at `{path}`" if path else "") + (f", row {row} of its batch" if row is not None else "")
         super().__init__(
             f"Resource `{resource_name}` gave a row for table `{table_name}` that cannot be stored{place}.",
             why=reason or None,
@@ -165,9 +163,7 @@ class ResourceNotFoundError(DltResourceException, KeyError):
 
     def __init__(self, resource_name: str, context: str) -> None:
         self.context = context
-        super().__init__(
-            resource_name, f"There is no resource `{resource_name}`: {context}"
-        )
+        super().__init__(resource_name, f"There is no resource `{resource_name}`: {context}")
 
 
 class InvalidResourceDataType(DltResourceException):
@@ -188,8 +184,7 @@ class InvalidResourceDataType(DltResourceException):
             resource_name,
             f"Resource `{resource_name}` cannot be made from a {kind}.",
             why=msg or None,
-            fix=fix
-            or "give a list of items, a generator, or a function that yields items",
+            fix=fix or "give a list of items, a generator, or a function that yields items",
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from headrace.errors.base import HeadraceException, PipelineException
 
-# ---- pipes -------------------------------------------------------------------------------------------------------------
+# ---- pipes ----------------------------------------------------------------------------------------------------------
 
 
 class PipeException(HeadraceException):
@@ -83,7 +83,7 @@ class UnclosablePipe(PipeException):
         super().__init__(pipe_name, f"The {type(gen).__name__} of `{pipe_name}` cannot be stopped early.")
 
 
-# ---- contexts ----------------------------------------------------------------------------------------------------------
+# ---- contexts -------------------------------------------------------------------------------------------------------
 
 
 class PipelineStateNotAvailable(PipelineException):

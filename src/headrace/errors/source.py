@@ -16,7 +16,7 @@ class ReferenceImportError(HeadraceException):
     """A name that stands for a Python object could not be imported."""
 
 
-# ---- sources -----------------------------------------------------------------------------------------------------------
+# ---- sources --------------------------------------------------------------------------------------------------------
 
 
 class DltSourceException(HeadraceException):

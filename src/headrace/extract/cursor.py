@@ -1,7 +1,8 @@
 """The place of a resource's incremental among the steps of its pipe.
 
-An incremental may come from the default or the annotation of an argument, from an explicit argument, from a hint or from
-`add_step`. Which one is in force is known only when the resource is read; this step stands in its place until then.
+An incremental may come from the default or the annotation of an argument, from an explicit argument, from a hint or
+from `add_step`. Which one is in force is known only when the resource is read; this step stands in its place until
+then.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class IncrementalResourceWrapper(BaseItemTransform):
         return self.active or self.hint or self.default
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
         found = self.__dict__.get("active") or self.__dict__.get("hint") or self.__dict__.get("default")
         if found is None:
@@ -170,7 +171,7 @@ def _may_be_incremental(parameter: inspect.Parameter) -> bool:
 def _type_hints(f: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(f)
-    except Exception:  # annotations may name what only a type checker imports
+    except Exception:  # noqa: BLE001 - annotations may name what only a type checker imports
         return {}
 
 

@@ -142,7 +142,8 @@ def resource(
         name: Name of the resource; by default the function's. A function gets the arguments as a dictionary.
         table_name: Name of the table, or a function of the item; by default the resource's name.
         max_table_nesting: How many levels of nested tables are made.
-        write_disposition: ``append``, ``replace``, ``merge``, ``skip``, a dictionary with options, or a function of the item.
+        write_disposition: ``append``, ``replace``, ``merge``, ``skip``, a dictionary with options, or a function of
+            the item.
         columns: Columns by name, a sequence of columns, a pydantic model, or a function of the item.
         primary_key: Column or columns, or a function of the item.
         merge_key: The same.
@@ -207,7 +208,9 @@ class _Maker:
         if callable(data) and not hasattr(data, "__arrow_c_stream__"):
             return self.decorate(data)
         if callable(self.name):
-            raise TypeError("the `name` of a resource made of data must be text; only resources of functions may compute it")
+            raise TypeError(
+                "the `name` of a resource made of data must be text; only resources of functions may compute it"
+            )
         return self._finish(self._from(data, self.name, self.section))
 
     def decorate(self, f: Any) -> Any:
@@ -263,7 +266,10 @@ class _Maker:
             made = function.resolve(bound.name, bound.incremental)()
         if not isinstance(made, DltResource):
             raise InvalidResourceDataType(
-                bound.name, made, type(made), f"the function is annotated to return a resource, not a {type(made).__name__}"
+                bound.name,
+                made,
+                type(made),
+                f"the function is annotated to return a resource, not a {type(made).__name__}",
             )
         if callable(self.name):
             made = made.with_name(bound.name)
@@ -279,7 +285,7 @@ def _returns_resource(f: Callable[..., Any]) -> bool:
     annotation = getattr(target, "__annotations__", {}).get("return")
     if isinstance(annotation, str):
         name = annotation.partition("[")[0].rpartition(".")[2]
-        return name == "DltResource" or "Resource" in name and _resolves_to_resource(target)
+        return name == "DltResource" or ("Resource" in name and _resolves_to_resource(target))
     annotation = getattr(annotation, "__origin__", annotation)
     return isinstance(annotation, type) and issubclass(annotation, DltResource)
 
@@ -289,7 +295,7 @@ def _resolves_to_resource(f: Callable[..., Any]) -> bool:
 
     try:
         found = typing.get_type_hints(f).get("return")
-    except Exception:  # annotations may name what only a type checker imports
+    except Exception:  # noqa: BLE001 - annotations may name what only a type checker imports
         return False
     return isinstance(found, type) and issubclass(found, DltResource)
 
@@ -319,8 +325,8 @@ def transformer(
 ) -> Any:
     """Turn a function that takes an item of another resource into a resource of what it makes of it.
 
-    Items are given as the first argument, pages as pages. The function returns or yields items. Other arguments are as for
-    `resource`.
+    Items are given as the first argument, pages as pages. The function returns or yields items. Other arguments are as
+    for `resource`.
 
     Args:
         f: The function; without it a decorator is given.

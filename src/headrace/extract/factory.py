@@ -78,7 +78,9 @@ class SourceFactory:
         if unknown:
             raise TypeError(f"a source has no option {', '.join(sorted(unknown))}; it has {', '.join(_OPTIONS)}")
         if options.get("name") and options.get("schema") is not None:
-            raise ArgumentsOverloadException("`name` has no effect when `schema` is given: its name is used", "source()")
+            raise ArgumentsOverloadException(
+                "`name` has no effect when `schema` is given: its name is used", "source()"
+            )
         for option, value in options.items():
             if value is not None:
                 setattr(self, option, value)
@@ -224,8 +226,7 @@ def resource_factory(resource: DltResource[Any], f: Callable[..., Any]) -> Sourc
     def make(*args: Any, **kwargs: Any) -> Any:
         return resource(*args, **kwargs) if resource._pipe.function is not None else resource
 
-    factory = _ResourceFactory(make, name=resource.name, section=resource.section)
-    return factory
+    return _ResourceFactory(make, name=resource.name, section=resource.section)
 
 
 class _ResourceFactory(SourceFactory):

@@ -168,7 +168,8 @@ class ResourceFunction:
 
     def _resolver(self, name: str) -> Callable[..., Arguments]:
         scope = current_scope()
-        section = scope.section if scope is not None and self.section else self.section
+        shared = scope is not None and scope.shares_section and self.section
+        section = scope.section if shared and scope is not None else self.section
         sections = ("sources", section, name) if section else ("sources", name)
         if sections not in self._resolvers:
             self._resolvers[sections] = argument_resolver(self.f, sections, self.spec, self.base_spec)

@@ -40,7 +40,7 @@ class DltResourceHints:
         """Name of the resource."""
         raise NotImplementedError
 
-    # ---- what the hints say ------------------------------------------------------------------------------------------------
+    # ---- what the hints say ----
 
     @property
     def table_name(self) -> Any:
@@ -108,7 +108,7 @@ class DltResourceHints:
         """Whether another hint is a function of the item, so that tables differ with items."""
         return any(is_dynamic(self._hints, name) for name in self._hints if name != "table_name")
 
-    # ---- changing them -----------------------------------------------------------------------------------------------------
+    # ---- changing them ----
 
     def apply_hints(
         self,
@@ -187,7 +187,7 @@ class DltResourceHints:
     def _renew_validator(self) -> None:
         return None
 
-    # ---- tables ------------------------------------------------------------------------------------------------------------
+    # ---- tables ----
 
     def _root_hints(self, meta: Any) -> tuple[TResourceHints, str | None]:
         """The hints that apply to an item, and the table its mark names."""

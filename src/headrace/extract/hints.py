@@ -44,7 +44,8 @@ def make_hints(
     Args:
         table_name: Name, or a function of the item.
         parent_table_name: The table this one is nested in.
-        write_disposition: ``append``, ``replace``, ``merge``, ``skip``, or a dictionary with ``disposition`` and options.
+        write_disposition: ``append``, ``replace``, ``merge``, ``skip``, or a dictionary with ``disposition`` and
+            options.
         columns: Columns by name, a sequence of columns, or a pydantic model.
         primary_key: Column or columns.
         merge_key: Column or columns.
@@ -175,7 +176,7 @@ def check_values(hints: Mapping[str, Any]) -> None:
         for reference in references:
             if len(reference.get("columns", ())) != len(reference.get("referenced_columns", ())):
                 raise InconsistentTableTemplate(
-                    f"the reference to `{reference.get('referenced_table')}` does not have as many columns as it refers to"
+                    f"the reference to `{reference.get('referenced_table')}` lists more columns on one side"
                 )
 
 

@@ -16,7 +16,8 @@ def argument_resolver(
 ) -> Callable[..., Arguments]:
     """Make a function that completes the arguments for another one from the configuration.
 
-    The arguments are found once, before the function is called, and not at each call: a transformer is called for each item.
+    The arguments are found once, before the function is called, and not at each call: a transformer is called for each
+    item.
 
     Args:
         f: The function whose signature says which arguments there are.

@@ -1,10 +1,10 @@
 """The loop that moves items through pipes.
 
-Order of items: with ``round_robin`` each resource gives one item in turn, with ``fifo`` one is read to its end before the
-next. When all resources are plain generators and ``chunk`` is above 1, a turn is that many items instead of one, which costs
-much less and changes only how the items of *different* resources interleave; the order within a resource is always the order
-of its yields. What a transformer or `add_yield_map` makes of an item is read to its end at once. Items that are computed in
-threads or on the event loop come when they are done.
+Order of items: with ``round_robin`` each resource gives one item in turn, with ``fifo`` one is read to its end before
+the next. When all resources are plain generators and ``chunk`` is above 1, a turn is that many items instead of one,
+which costs much less and changes only how the items of *different* resources interleave; the order within a resource
+is always the order of its yields. What a transformer or `add_yield_map` makes of an item is read to its end at once.
+Items that are computed in threads or on the event loop come when they are done.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Flow:
             if feed.mode != _ASYNC:
                 _close(feed.iterator)
 
-    # ---- turns -------------------------------------------------------------------------------------------------------------
+    # ---- turns ----
 
     def _next_feed(self) -> _Feed | None:
         """Whose turn it is; None when all wait for items that are being computed."""
@@ -170,7 +170,7 @@ class Flow:
         node = feed.node
         try:
             feed.iterator, is_async = node.open()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
             _fail(node, node.pipe.function, "function", error)
         feed.mode = _ASYNC if is_async else _THREAD if node.parallel else _SYNC
 
@@ -189,7 +189,7 @@ class Flow:
                     break
                 other = item
                 break
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
             _fail(node, node.pipe.gen, "generator", error)
         if rows:
             node.out(rows, None)
@@ -203,7 +203,7 @@ class Flow:
         for _ in range(self._chunk):
             try:
                 item = next(iterator, END)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the user's code may raise anything
                 _fail(node, node.pipe.gen, "generator", error)
             if item is END:
                 self._end(feed)
@@ -224,7 +224,7 @@ class Flow:
             else:
                 _close(feed.iterator)
 
-    # ---- items -------------------------------------------------------------------------------------------------------------
+    # ---- items ----
 
     def _run(self, node: Node, index: int, item: Any, meta: Any) -> None:
         """Take an item through the steps from an index on, and to where it goes."""
@@ -250,7 +250,7 @@ class Flow:
                 item = steps[index](item, meta)
             except _CLEAR:
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the user's code may raise anything
                 _fail(node, _step_name(node, index), "transform", error)
             index += 1
         for child in node.children:
@@ -271,7 +271,7 @@ class Flow:
             while True:
                 try:
                     new = next(item, END)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - the user's code may raise anything
                     _fail(node, node.pipe.gen, "generator", error)
                 if new is END:
                     return
@@ -287,7 +287,7 @@ class Flow:
             self._make_room()
             self._pending[self._workers.call(item)] = (_Feed(node, index, meta, item), False)
 
-    # ---- items computed elsewhere ----------------------------------------------------------------------------------------------
+    # ---- items computed elsewhere ----
 
     def _launch(self, feed: _Feed) -> None:
         """Have the next item of a feed computed."""
@@ -317,7 +317,9 @@ class Flow:
         try:
             error = future.exception()
             if error is not None:
-                _fail(node, feed.iterator if not is_fetch else node.pipe.gen, "generator" if is_fetch else "future", error)
+                _fail(
+                    node, feed.iterator if not is_fetch else node.pipe.gen, "generator" if is_fetch else "future", error
+                )
             self._landed(feed, is_fetch, future.result())
         finally:
             _pipe.reset(token)

@@ -35,7 +35,8 @@ def with_hints(
     Args:
         item: Item or page.
         hints: As made by `make_hints`.
-        create_table_variant: Keep the hints for the table they name, and send the item there; the resource stays as it is.
+        create_table_variant: Keep the hints for the table they name, and send the item there; the resource stays as it
+            is.
     """
     return DataItemWithMeta(HintsMeta(hints, create_table_variant), item)
 

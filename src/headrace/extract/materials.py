@@ -72,9 +72,8 @@ def parent_pipe_of(name: str, data_from: Any, resource_class: type[Any]) -> Pipe
     if isinstance(data_from, Pipe):
         return data_from
     if isinstance(data_from, resource_class):
-        pipe: Pipe = data_from._pipe  # type: ignore[attr-defined]
+        pipe: Pipe = data_from._pipe
         return None if pipe.is_empty else pipe
     if callable(data_from):
         raise InvalidParentResourceIsAFunction(name, getattr(data_from, "__name__", str(data_from)))
     raise InvalidParentResourceDataType(name, data_from, type(data_from))
-

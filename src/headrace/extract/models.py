@@ -57,7 +57,7 @@ def _config(model: type[BaseModel], key: str) -> bool:
     return bool((getattr(model, "dlt_config", None) or {}).get(key))
 
 
-# ---- columns -------------------------------------------------------------------------------------------------------------
+# ---- columns --------------------------------------------------------------------------------------------------------
 
 
 def model_columns(model: type[BaseModel], skip_nested: bool | None = None) -> dict[str, Any]:
@@ -106,7 +106,9 @@ def _take_apart(hint: Any) -> tuple[Any, bool]:
 def _data_type(kind: Any) -> str:
     if not isinstance(kind, type):
         return "text"
-    if typing.is_typeddict(kind) or issubclass(kind, (Mapping, Sequence, set, frozenset)) and not issubclass(kind, (str, bytes)):
+    if typing.is_typeddict(kind) or (
+        issubclass(kind, (Mapping, Sequence, set, frozenset)) and not issubclass(kind, (str, bytes))
+    ):
         return "json"
     try:
         return data_type_of(kind)
@@ -114,7 +116,7 @@ def _data_type(kind: Any) -> str:
         return "text"
 
 
-# ---- validation ----------------------------------------------------------------------------------------------------------
+# ---- validation -----------------------------------------------------------------------------------------------------
 
 
 class ModelValidator(BaseItemTransform):
@@ -122,7 +124,8 @@ class ModelValidator(BaseItemTransform):
 
     Args:
         model: The model.
-        modes: Of the contract: ``columns`` for fields that the model does not have, ``data_type`` for values it refuses.
+        modes: Of the contract: ``columns`` for fields that the model does not have, ``data_type`` for values it
+            refuses.
     """
 
     placement_affinity: ClassVar[float] = 0.9
@@ -131,8 +134,8 @@ class ModelValidator(BaseItemTransform):
         self.column_mode, self.data_mode = modes["columns"], modes["data_type"]
         if self.data_mode == "discard_value":
             raise NotImplementedError(
-                "schema_contract data_type=discard_value cannot be had with a pydantic model: a model validates whole items; "
-                "use freeze, discard_row or evolve"
+                "schema_contract data_type=discard_value cannot be had with a pydantic model: "
+                "a model validates whole items; use freeze, discard_row or evolve"
             )
         self.model, self.modes = model, dict(modes)
         self.is_authoritative = _config(model, "is_authoritative_model")
@@ -147,7 +150,8 @@ class ModelValidator(BaseItemTransform):
         self.table_name = pipe.name
         if self._adapter is None:
             adapted = _Adapted(_EXTRA_OF_MODE[self.column_mode], lenient=self.data_mode == "evolve")
-            self._adapter = TypeAdapter(list[adapted.model(self.model)])  # type: ignore[misc]
+            items: Any = list.__class_getitem__(adapted.model(self.model))
+            self._adapter = TypeAdapter(items)
         return self
 
     def __call__(self, item: Any, meta: Any = None) -> Any:

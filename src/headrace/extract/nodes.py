@@ -58,7 +58,9 @@ class Node:
             bound = [_bind(step, pipe) for step in pipe.steps[1:]]
         self.steps = [step for step in bound if not _is_idle(step)]
         if function is not None and function.is_transformer:
-            self.steps.insert(0, _transformer_step(found, function.takes_meta, self.parallel and not function.is_generator()))
+            self.steps.insert(
+                0, _transformer_step(found, function.takes_meta, self.parallel and not function.is_generator())
+            )
         else:
             self.gen = found
             self.limit = pipe.limit

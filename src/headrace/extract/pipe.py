@@ -22,8 +22,8 @@ class Pipe:
 
     Args:
         name: The resource's name.
-        steps: The data (an iterable, an iterator, an async iterator, an awaitable or a `ResourceFunction`), then the steps.
-            Of a transformer, the first is its function.
+        steps: The data (an iterable, an iterator, an async iterator, an awaitable or a `ResourceFunction`), then the
+            steps. Of a transformer, the first is its function.
         parent: The pipe whose items a transformer takes.
     """
 

@@ -24,7 +24,7 @@ class SourceReference:
 
     SOURCES: ClassVar[dict[str, SourceReference]] = {}
 
-    def __init__(self, ref: str, SPEC: Any, factory: Any, section: str, name: str) -> None:  # noqa: N803
+    def __init__(self, ref: str, SPEC: Any, factory: Any, section: str, name: str) -> None:
         self.ref, self.SPEC, self.factory = ref, SPEC, factory
         self.section, self.name = section, name
 

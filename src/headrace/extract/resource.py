@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -12,33 +11,20 @@ from headrace.errors.extract import (
     ParametrizedResourceUnbound,
     ResourceNotATransformer,
 )
-from headrace.extract.cursor import IncrementalResourceWrapper, ensure_incremental, incremental_class
 from headrace.extract.functions import ResourceFunction
-from headrace.extract.hinted import DltResourceHints
 from headrace.extract.hints import TResourceHints
 from headrace.extract.materials import data_of, parent_pipe_of
-from headrace.extract.models import ModelValidator, model_contract
 from headrace.extract.pipe import Pipe
 from headrace.extract.state import peek_resource_state
-from headrace.extract.steps import (
-    BaseItemTransform,
-    FilterItem,
-    LimitItem,
-    MapItem,
-    MetricsItem,
-    PlainStep,
-    SelectTables,
-    YieldMapItem,
-)
+from headrace.extract.stepped import WithSteps
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 TDataItem = TypeVar("TDataItem")
-_logger = logging.getLogger("headrace")
 
 
-class DltResource(DltResourceHints, Iterable[Any], Generic[TDataItem]):
+class DltResource(WithSteps, Iterable[Any], Generic[TDataItem]):
     """A named stream of items. Made by the decorators `resource` and `transformer`, or by `from_data`.
 
     Args:
@@ -52,7 +38,13 @@ class DltResource(DltResourceHints, Iterable[Any], Generic[TDataItem]):
     source_name: str | None = None
 
     def __init__(
-        self, pipe: Pipe, hints: TResourceHints | None, selected: bool, *, section: str | None = None, args_bound: bool = False
+        self,
+        pipe: Pipe,
+        hints: TResourceHints | None,
+        selected: bool,
+        *,
+        section: str | None = None,
+        args_bound: bool = False,
     ) -> None:
         super().__init__()
         self._pipe = pipe
@@ -110,18 +102,7 @@ class DltResource(DltResourceHints, Iterable[Any], Generic[TDataItem]):
             resource._sync_incremental()
         return resource
 
-    # ---- what it is --------------------------------------------------------------------------------------------------------
-
-    @property
-    def name(self) -> str:
-        """The name; state, settings and by default the table are known by it."""
-        return self._pipe.name
-
-    @property
-    def is_transformer(self) -> bool:
-        """Whether it takes items of another resource."""
-        function = self._pipe.function
-        return self._pipe.has_parent or (function is not None and function.is_transformer)
+    # ---- what it is ----
 
     @property
     def requires_args(self) -> bool:
@@ -142,27 +123,6 @@ class DltResource(DltResourceHints, Iterable[Any], Generic[TDataItem]):
         return function.explicit_args if function is not None else {}
 
     @property
-    def incremental(self) -> IncrementalResourceWrapper | None:
-        """The cursor: an attribute look-up on it gives those of the incremental in force."""
-        return self._pipe.incremental
-
-    @property
-    def limit(self) -> LimitItem | None:
-        """The limit of items, if one was set."""
-        return self._pipe.limit
-
-    @property
-    def validator(self) -> ModelValidator | None:
-        """The step that validates items with a pydantic model."""
-        return next(iter(self._pipe.of_type(ModelValidator)), None)
-
-    @validator.setter
-    def validator(self, step: ModelValidator | None) -> None:
-        self._pipe.remove_type(ModelValidator)
-        if step is not None:
-            self._pipe.append_step(step)
-
-    @property
     def custom_metrics(self) -> dict[str, Any]:
         """Metrics that steps and functions wrote in the last extract."""
         return self._pipe.custom_metrics
@@ -177,105 +137,7 @@ class DltResource(DltResourceHints, Iterable[Any], Generic[TDataItem]):
         """The state of the resource, to look at; inside of functions use `current.resource_state`."""
         return peek_resource_state(self.source_name or "", self.name)
 
-    # ---- steps -------------------------------------------------------------------------------------------------------------
-
-    def add_map(self, item_map: Callable[..., Any], insert_at: int | None = None) -> Self:
-        """Replace each item by what a function makes of it; pages are unrolled.
-
-        Args:
-            item_map: Takes the item, and the mark of the item if it has an argument ``meta``.
-            insert_at: Index among the steps, from 1; by default behind those added before.
-        """
-        return self._add(MapItem(item_map), insert_at)
-
-    def add_yield_map(self, item_map: Callable[..., Iterator[Any]], insert_at: int | None = None) -> Self:
-        """Replace each item by the items that a function yields for it; see `add_map`."""
-        return self._add(YieldMapItem(item_map), insert_at)
-
-    def add_filter(self, item_filter: Callable[..., bool], insert_at: int | None = None) -> Self:
-        """Keep the items for which a function is true; see `add_map`."""
-        return self._add(FilterItem(item_filter), insert_at)
-
-    def add_metrics(self, metrics_f: Callable[[Any, Any, dict[str, Any]], None], insert_at: int | None = None) -> Self:
-        """Let a function see each item or page, its mark, and the dictionary of custom metrics to write to."""
-        return self._add(MetricsItem(metrics_f), insert_at)
-
-    def add_step(self, item_transform: Any, insert_at: int | None = None) -> Self:
-        """Add a step that gets items and pages as they come: a function, an `ItemTransform`, or an incremental."""
-        if isinstance(item_transform, BaseItemTransform):
-            return self._add(item_transform, insert_at)
-        if "ncremental" in type(item_transform).__name__ and isinstance(item_transform, incremental_class()):
-            self.set_incremental(item_transform)
-            return self
-        return self._add(PlainStep(item_transform), insert_at)
-
-    def add_limit(
-        self, max_items: int | None = None, max_time: float | None = None, count_rows: bool | None = False
-    ) -> Self:
-        """Stop after a number of items or some time; replaces an earlier limit.
-
-        Args:
-            max_items: Yields, with pages as one each; 0 for nothing, None or negative for all.
-            max_time: Seconds.
-            count_rows: Count rows instead; the page that reaches the limit is kept whole.
-        """
-        if self.is_transformer:
-            _logger.warning(
-                "add_limit on transformer %s has no effect: set the limit on the resource it takes items from", self.name
-            )
-            return self
-        self._pipe.remove_type(LimitItem)
-        return self._add(LimitItem(max_items, max_time, bool(count_rows)), None)
-
-    def select_tables(self, *table_names: str) -> Self:
-        """Keep only items that go to the given tables."""
-        named = self.table_name
-        name_of = named if callable(named) else lambda item: named
-        return self._add(SelectTables(frozenset(table_names), name_of), None)
-
-    def _add(self, step: Any, insert_at: int | None) -> Self:
-        if insert_at is None:
-            self._pipe.append_step(step)
-        else:
-            self._pipe.insert_step(step, insert_at)
-        return self
-
-    # ---- incremental and validation follow the hints -------------------------------------------------------------------------
-
-    def set_incremental(self, new_incremental: Any) -> Any:
-        """Set or, with None, remove the incremental; it wins over arguments. Gives it back."""
-        if new_incremental is None or new_incremental is getattr(incremental_class(), "EMPTY", self):
-            self._hints.pop("incremental", None)
-        else:
-            self._hints["incremental"] = ensure_incremental(new_incremental)
-        self._version += 1
-        self._sync_incremental()
-        return new_incremental
-
-    def _sync_incremental(self) -> None:
-        hint = self._hints.get("incremental")
-        step = self._pipe.incremental
-        if step is None and hint is not None:
-            step = IncrementalResourceWrapper()
-            self._pipe.append_step(step)
-        if step is not None:
-            step.hint, step.primary_key = hint, self._hints.get("primary_key")
-            if hint is None and step.argument is None:
-                self._pipe.remove_type(IncrementalResourceWrapper)
-
-    def _set_hints(self, hints: TResourceHints, changed: Any) -> None:
-        super()._set_hints(hints, changed)
-        validator = changed.get("validator")
-        if validator is not None:
-            self.validator = validator
-        self._sync_incremental()
-
-    def _renew_validator(self) -> None:
-        present = self.validator
-        if present is not None:
-            self.validator = ModelValidator(present.model, model_contract(present.model, self.schema_contract))
-
-    # ---- arguments ---------------------------------------------------------------------------------------------------------
+    # ---- arguments ----
 
     def bind(self, *args: Any, **kwargs: Any) -> Self:
         """Give the function its arguments, in place.
@@ -315,7 +177,7 @@ class DltResource(DltResourceHints, Iterable[Any], Generic[TDataItem]):
         self._pipe.parallelized = True
         return self
 
-    # ---- piping ------------------------------------------------------------------------------------------------------------
+    # ---- piping ----
 
     def pipe_data_from(self, data_from: Any) -> Self:
         """Take items of another resource (or its pipe), in place.
@@ -339,15 +201,13 @@ class DltResource(DltResourceHints, Iterable[Any], Generic[TDataItem]):
         """Pipe plain data into this transformer."""
         return self.pipe_data_from(DltResource.from_data(data, name=f"{self.name}_data"))
 
-    # ---- copies ------------------------------------------------------------------------------------------------------------
+    # ---- copies ----
 
     def with_name(self, new_name: str, new_section: str | None = None) -> Self:
         """A copy under another name, and so with state, settings and by default a table of its own."""
         return self._clone(new_name=new_name, new_section=new_section)
 
-    def _clone(
-        self, *, new_name: str | None = None, new_section: str | None = None, pipe: Pipe | None = None
-    ) -> Self:
+    def _clone(self, *, new_name: str | None = None, new_section: str | None = None, pipe: Pipe | None = None) -> Self:
         new = type(self).__new__(type(self))
         new.__dict__.update(self.__dict__)
         new._pipe = pipe if pipe is not None else self._pipe.clone(new_name)
@@ -360,7 +220,7 @@ class DltResource(DltResourceHints, Iterable[Any], Generic[TDataItem]):
         new._dress()
         return new
 
-    # ---- reading -----------------------------------------------------------------------------------------------------------
+    # ---- reading ----
 
     def __iter__(self) -> Iterator[Any]:
         """Read the items, without loading anything; pages are unrolled.

@@ -131,7 +131,9 @@ class DltResourceDict(dict[str, DltResource[Any]]):
         if resource_name is None:
             names = list(self.selected)
             if len(names) != 1:
-                raise ResourceNotFoundError("", f"{len(names)} resources of `{self.source_name}` are selected: name one")
+                raise ResourceNotFoundError(
+                    "", f"{len(names)} resources of `{self.source_name}` are selected: name one"
+                )
             resource_name = names[0]
         if resource_name not in self:
             raise ResourceNotFoundError(resource_name, f"source `{self.source_name}` does not have it")

@@ -13,7 +13,8 @@ class ExtractSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         max_parallel_items: How many items may be computed outside the main thread at a time.
         workers: Threads for deferred functions and parallelized resources.
-        next_item_mode: ``round_robin``: resources give an item in turn; ``fifo``: one is read to its end before the next.
+        next_item_mode: ``round_robin``: resources give an item in turn; ``fifo``: one is read to its end before the
+            next.
         futures_poll_interval: Seconds between looks at items that are being computed.
         copy_on_fork: Give each transformer a deep copy of the items of its resource.
     """

@@ -41,6 +41,8 @@ class DltSource(Iterable[Any], Generic[TItem]):
     def __init__(self, schema: Schema, section: str, resources: Sequence[DltResource[Any]] = ()) -> None:
         self._schema = schema
         self.section = section
+        # resources of a source are configured in its section; those thrown together by `run` keep their own
+        self.shares_section = True
         self._resources = DltResourceDict(schema.name, section)
         if resources:
             self._resources.add(*resources)
@@ -62,7 +64,7 @@ class DltSource(Iterable[Any], Generic[TItem]):
             return cls(schema, section, [DltResource.from_data(items, schema.name)] if items else [])
         return cls(schema, section, [DltResource.from_data(data, getattr(data, "__name__", schema.name))])
 
-    # ---- what it is --------------------------------------------------------------------------------------------------------
+    # ---- what it is ----
 
     @property
     def name(self) -> str:
@@ -92,7 +94,7 @@ class DltSource(Iterable[Any], Generic[TItem]):
     @property
     def max_table_nesting(self) -> int | None:
         """How many levels of nested tables are made; None for no limit."""
-        found: int | None = _json_config(self._schema).get("max_nesting")
+        found: int | None = json_config(self._schema).get("max_nesting")
         return found
 
     @max_table_nesting.setter
@@ -102,7 +104,7 @@ class DltSource(Iterable[Any], Generic[TItem]):
     @property
     def root_key(self) -> bool | None:
         """Whether nested rows carry the key of their root row; None leaves it to the write disposition."""
-        found: bool | None = _json_config(self._schema).get("root_key_propagation")
+        found: bool | None = json_config(self._schema).get("root_key_propagation")
         return found
 
     @root_key.setter
@@ -134,7 +136,7 @@ class DltSource(Iterable[Any], Generic[TItem]):
         """`run` of the active pipeline with this source as its data."""
         return _pipeline_run(self)
 
-    # ---- choosing and changing -------------------------------------------------------------------------------------------------
+    # ---- choosing and changing ----
 
     def with_resources(self, *resource_names: str) -> DltSource[Any]:
         """A copy in which exactly these resources are selected.
@@ -193,6 +195,7 @@ class DltSource(Iterable[Any], Generic[TItem]):
             with_name: Name of the copy and of its schema.
         """
         new = type(self)(self._schema.clone(with_name=with_name), self.section)
+        new.shares_section = self.shares_section
         self._resources.copy_into(new._resources)
         return new
 
@@ -211,11 +214,11 @@ class DltSource(Iterable[Any], Generic[TItem]):
                 schema.update_table(table)
         return schema
 
-    # ---- reading -----------------------------------------------------------------------------------------------------------
+    # ---- reading ----
 
     def scope(self) -> SourceScope:
         """What is current while this source is read."""
-        return SourceScope(self.name, self.section, self._schema, self)
+        return SourceScope(self.name, self.section, self._schema, self, self.shares_section)
 
     def __iter__(self) -> Iterator[Any]:
         """Read the items of all selected resources, without loading anything; pages are unrolled."""
@@ -288,6 +291,7 @@ def source_of(resource: DltResource[Any]) -> Iterator[Any]:
     """Read a resource that is in no source, under a source made for the purpose."""
     schema = Schema(resource.source_name or _default_name())
     source: DltSource[Any] = DltSource(schema, resource.section or schema.name)
+    source.shares_section = False
     source.resources.hold(resource)
     yield from items_of([resource._pipe], source)
 
@@ -299,12 +303,13 @@ def _default_name() -> str:
     return name if name and name.isidentifier() else "source"
 
 
-def _json_config(schema: Schema) -> dict[str, Any]:
+def json_config(schema: Schema) -> dict[str, Any]:
+    """A copy of the settings of a schema's normalizer of documents."""
     return dict((schema.normalizers.get("json") or {}).get("config") or {})
 
 
 def _set_json_config(schema: Schema, key: str, value: Any) -> None:
-    config = {k: v for k, v in _json_config(schema).items() if k != key}
+    config = {k: v for k, v in json_config(schema).items() if k != key}
     if value is not None:
         config[key] = value
     # replaced and not changed: copies of a schema share the inner dictionaries

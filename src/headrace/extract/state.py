@@ -1,7 +1,7 @@
 """What is current while sources are made and read: the source, its resource, its state.
 
-Everything lives in context variables, so it is seen in functions that the engine runs in its own threads and on its event
-loop, and not in threads a user starts.
+Everything lives in context variables, so it is seen in functions that the engine runs in its own threads and on its
+event loop, and not in threads a user starts.
 """
 
 from __future__ import annotations
@@ -36,12 +36,14 @@ class SourceScope(NamedTuple):
         section: The part of the configuration it reads: ``sources.<section>``.
         schema: Its schema.
         source: The source object; None while the source function itself runs.
+        shares_section: Resources read the configuration of this section, and not of their own.
     """
 
     name: str
     section: str
     schema: Schema
-    source: DltSource | None = None
+    source: DltSource[Any] | None = None
+    shares_section: bool = True
 
 
 _state: ContextVar[StateDict | None] = ContextVar("headrace_state", default=None)
@@ -161,7 +163,7 @@ def peek_resource_state(source_name: str, resource_name: str) -> StateDict:
     return found
 
 
-def current_source() -> DltSource:
+def current_source() -> DltSource[Any]:
     """The source that is being read.
 
     Raises:
@@ -211,7 +213,7 @@ def resource_name() -> str:
     return current_pipe().name
 
 
-def current_resource() -> DltResource:
+def current_resource() -> DltResource[Any]:
     """The resource whose function runs.
 
     Raises:

@@ -22,8 +22,8 @@ class BaseItemTransform(ABC):
     """A step. Called with each item (or page) and its meta; returns an item, or None to drop it.
 
     Attributes:
-        placement_affinity: Steps are ordered by it: negative ones come right behind the function, steps of 0 in the order in
-            which they were added, then those above.
+        placement_affinity: Steps are ordered by it: negative ones come right behind the function, steps of 0 in the
+            order in which they were added, then those above.
     """
 
     placement_affinity: ClassVar[float] = 0.0
@@ -153,7 +153,8 @@ class LimitItem(BaseItemTransform):
     """Stops the pipe after a number of items or some time.
 
     Args:
-        max_items: Yields of the function (pages count as one) that reach the end of the pipe, or rows with ``count_rows``.
+        max_items: Yields of the function (pages count as one) that reach the end of the pipe, or rows with
+            ``count_rows``.
         max_time: Seconds since the first item was asked for.
         count_rows: Count rows. A page is never cut, so that a few more rows may come.
     """

@@ -12,7 +12,14 @@ from headrace.model.naming import NamingConvention
 from headrace.model.tables import X_NORMALIZER
 from headrace.typing import TTableSchema
 
-_HANDLED = NOT_TABLE_HINTS | {"table_name", "parent_table_name", "columns", "primary_key", "merge_key", "write_disposition"}
+_HANDLED = NOT_TABLE_HINTS | {
+    "table_name",
+    "parent_table_name",
+    "columns",
+    "primary_key",
+    "merge_key",
+    "write_disposition",
+}
 
 
 def resolve_hints(resource_name: str, hints: Mapping[str, Any], item: Any) -> TResourceHints:
@@ -94,7 +101,9 @@ def _nested_table(
 ) -> TTableSchema:
     has_key = bool(given.get("primary_key") or given.get("merge_key"))
     columns = {"columns": as_columns(given["columns"])} if given.get("columns") else {}
-    table = cast("dict[str, Any]", table_of_hints(resource_name, {**given, **columns}, naming.make_path(root_table_name, *path)))
+    table = cast(
+        "dict[str, Any]", table_of_hints(resource_name, {**given, **columns}, naming.make_path(root_table_name, *path))
+    )
     if not has_key:
         table.pop("resource", None)
         table.pop("write_disposition", None)

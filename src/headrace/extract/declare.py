@@ -1,0 +1,86 @@
+"""Tables that hints describe, put into the schema as far as the contract allows."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from headrace.extract.resource import DltResource
+from headrace.model.contract import apply_contract
+from headrace.model.schema import Schema
+from headrace.model.tables import X_NORMALIZER
+from headrace.typing import TTableSchema
+
+
+class Declarations:
+    """What the hints of one resource declared so far.
+
+    Args:
+        schema: Gets the tables.
+        resource: Has the hints.
+    """
+
+    def __init__(self, schema: Schema, resource: DltResource[Any]) -> None:
+        self.schema, self.resource = schema, resource
+        self._seen: dict[str, tuple[TTableSchema, str | None]] = {}
+
+    def declare(self, item: Any, meta: Any) -> str | None:
+        """Put the tables for an item into the schema.
+
+        Args:
+            item: For hints that are functions of it.
+            meta: The mark of the item.
+
+        Returns:
+            The normalized name of the root table; None when the contract does not want the table, so that all its rows
+            are to be dropped.
+
+        Raises:
+            DataValidationError: The contract forbids the table or a change to it.
+            DataItemRequiredForDynamicTableHints: There is no item, and a hint is a function.
+        """
+        table = self.resource.compute_table_schema(item, meta)
+        seen = self._seen.get(table["name"])
+        if seen is not None and seen[0] == table:
+            return seen[1]
+        name = self._put(table)
+        if name is not None:
+            for nested in self.resource.compute_nested_table_schemas(name, self.schema.naming, item, meta):
+                self._put_parents(nested)
+                self._put(nested)
+        self._seen[table["name"]] = (table, name)
+        return name
+
+    def forget(self) -> None:
+        """Look at all tables again: the hints have changed."""
+        self._seen.clear()
+
+    def _put(self, table: TTableSchema) -> str | None:
+        schema = self.schema
+        wanted = schema._names.normalized(table)
+        name = wanted["name"]
+        contract = schema.resolve_contract_settings_for_table(name, wanted)
+        validator = self.resource.validator
+        allowed: TTableSchema | None = wanted
+        if validator is None or not validator.is_authoritative:
+            allowed, _ = apply_contract(schema, contract, wanted)
+        if allowed is None:
+            return None
+        marks: dict[str, Any] = dict(allowed.get("x-normalizer") or {})
+        if contract["columns"] != "evolve" and schema.is_new_table(name):
+            # the rows of this very run may still bring columns
+            marks["evolve-columns-once"] = True
+        if marks:
+            stored: dict[str, Any] = (schema.tables.get(name) or {}).get("x-normalizer") or {}
+            allowed = cast(TTableSchema, {**allowed, X_NORMALIZER: {**stored, **marks}})
+        schema.update_table(allowed, normalize_identifiers=False, merge_compound_props=False)
+        return name
+
+    def _put_parents(self, nested: TTableSchema) -> None:
+        """Hints may be given for a table at some depth and none for those above it."""
+        parent = nested.get("parent")
+        if parent is None or self.schema.normalize_table_name(parent) in self.schema.tables:
+            return
+        above = parent.rpartition(self.schema.naming.PATH_SEPARATOR)[0]
+        table = cast(TTableSchema, {"name": parent, "parent": above, "columns": {}})
+        self._put_parents(table)
+        self._put(table)

@@ -1,0 +1,154 @@
+"""The stage: all items of a source into the sink, all tables its hints describe into the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from headrace.errors.extract import SourceExhausted
+from headrace.extract.inject import config_sections
+from headrace.extract.iterate import Flow
+from headrace.extract.resource import DltResource
+from headrace.extract.settings import ExtractSettings
+from headrace.extract.source import DltSource, json_config
+from headrace.extract.state import SourceScope, reset_resource_state, source_scope
+from headrace.extract.writer import CHUNK_ROWS, ResourceWriter
+from headrace.model.events import Progress
+from headrace.model.schema import Schema
+
+if TYPE_CHECKING:
+    from headrace.extract.sink import Sink
+
+_LABEL = "Resources"
+
+
+class SourceExtractResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a source.
+
+    Attributes:
+        resource_rows: Rows by resource; resources that wrote nothing are not in it.
+        table_rows: Rows by root table, under its normalized name.
+        hints: What resources say of their tables, by resource, as plain data.
+        dag: Pairs of resource names: who gives items to whom.
+        custom_metrics: What functions and steps measured, by resource.
+    """
+
+    resource_rows: dict[str, int] = {}
+    table_rows: dict[str, int] = {}
+    hints: dict[str, dict[str, Any]] = {}
+    dag: list[tuple[str, str]] = []
+    custom_metrics: dict[str, dict[str, Any]] = {}
+
+
+def extract_source(
+    source: DltSource[Any],
+    schema: Schema,
+    sink: Sink,
+    settings: ExtractSettings | None = None,
+    publish: Callable[[Any], None] | None = None,
+) -> SourceExtractResult:
+    """Read the selected resources of a source.
+
+    A state document must be open (`state_scope`): sources write to it, and incrementals keep their cursors in it.
+
+    Args:
+        source: What to read. Hints of its resources may be changed by marks on items.
+        schema: Gets the tables that hints describe, checked by its contract.
+        sink: Gets rows, frames and files.
+        settings: How items are read.
+        publish: Gets progress.
+
+    Raises:
+        SourceExhausted: A generator of the source was read before.
+        ResourceExtractionError: A function of the source failed.
+        DataValidationError: Hints want what the contract forbids.
+    """
+    if source.exhausted:
+        raise SourceExhausted(source.name)
+    settings = settings or ExtractSettings()
+    publish = publish or _nobody
+    scope = SourceScope(source.name, source.section, schema, source, source.shares_section)
+    with source_scope(scope), config_sections(("sources", source.section, source.name)):
+        _reset_replaced(source)
+        flow = Flow(source.resources.selected_pipes, chunk=CHUNK_ROWS, **settings.flow_options())
+        writers = _writers(source, schema, sink, flow, publish)
+        publish(Progress(step="extract", name=_LABEL, inc=0, total=len(writers), label=source.name))
+        flow.prepare()
+        flow.run()
+        for writer in writers:
+            writer.flush_all()
+            writer.empty_replaced(schema)
+            writer.show_progress()
+        publish(Progress(step="extract", name=_LABEL, inc=len(writers), total=len(writers), label=source.name))
+    return _result(source, writers)
+
+
+def _nobody(event: Any) -> None:
+    return None
+
+
+def _reset_replaced(source: DltSource[Any]) -> None:
+    """What is replaced is read from the start: resources of that disposition lose their state and cursors."""
+    for resource in source.resources.extracted:
+        disposition = resource.write_disposition
+        if isinstance(disposition, Mapping):
+            disposition = disposition.get("disposition")
+        if disposition == "replace":
+            reset_resource_state(resource.name)
+
+
+def _writers(
+    source: DltSource[Any], schema: Schema, sink: Sink, flow: Flow, publish: Callable[[Any], None]
+) -> list[ResourceWriter]:
+    nesting = source.max_table_nesting
+    if nesting is None:
+        nesting = json_config(schema).get("max_nesting")
+    writers = []
+    for node in flow.nodes:
+        if node.emits:
+            writer = ResourceWriter(source.resources.with_pipe(node.pipe), schema, sink, nesting, publish)
+            node.out = writer
+            writers.append(writer)
+    return writers
+
+
+def _result(source: DltSource[Any], writers: list[ResourceWriter]) -> SourceExtractResult:
+    tables: dict[str, int] = {}
+    for writer in writers:
+        for table, rows in writer.table_rows.items():
+            tables[table] = tables.get(table, 0) + rows
+    extracted = source.resources.extracted
+    return SourceExtractResult(
+        resource_rows={w.resource.name: w.rows for w in writers if w.wrote},
+        table_rows=tables,
+        hints={r.name: describe_hints(r) for r in source.resources.selected.values()},
+        dag=source.resources.selected_dag,
+        custom_metrics={r.name: dict(r.custom_metrics) for r in extracted if r.custom_metrics},
+    )
+
+
+def describe_hints(resource: DltResource[Any]) -> dict[str, Any]:
+    """The hints of a resource as plain data: functions and models by name."""
+    found: dict[str, Any] = {}
+    for name, value in resource._hints.items():
+        if name == "validator" or (name == "columns" and not value):
+            continue
+        if name == "original_columns":
+            found[name] = getattr(value, "__name__", type(value).__name__)
+        elif name == "incremental":
+            found[name] = _describe_incremental(value)
+        else:
+            found[name] = getattr(value, "__name__", "function") if callable(value) else value
+    cursor = resource.incremental.incremental if resource.incremental is not None else None
+    if cursor is not None:
+        found["incremental"] = _describe_incremental(cursor)
+    return found
+
+
+def _describe_incremental(cursor: Any) -> dict[str, Any]:
+    fields = ("cursor_path", "initial_value", "end_value", "row_order", "on_cursor_value_missing", "lag")
+    described = {name: getattr(cursor, name, None) for name in (*fields, "range_start", "range_end")}
+    function = getattr(cursor, "last_value_func", None)
+    return {**described, "last_value_func": getattr(function, "__name__", function)}
