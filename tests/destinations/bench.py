@@ -79,7 +79,12 @@ class Bench:
         with pa.ipc.new_stream(str(path), data.schema) as stream:
             stream.write_table(data, max_chunksize=size)
         return LoadFile(
-            id=str(self._files), table=name, path=path.name, format="arrow", rows=data.num_rows, columns=data.column_names
+            id=str(self._files),
+            table=name,
+            path=path.name,
+            format="arrow",
+            rows=data.num_rows,
+            columns=data.column_names,
         )
 
     def _arrow(self, name: str, rows: Sequence[dict[str, Any]]) -> pa.Table:

@@ -72,11 +72,16 @@ def test_completing_a_load_without_jobs_needs_no_ledger(tmp_path: Path) -> None:
 def test_a_failing_job_leaves_nothing_behind(tmp_path: Path) -> None:
     """The first file's rows and the key go with the second file's error."""
     with bench(tmp_path, T, table("u", column("n", nullable=False))) as b:
-        job, context = b.copy(b.file("t", [{"id": 1}]), b.file("u", pa.table({"n": pa.array([None], pa.int64())}))), b.context()
+        job, context = (
+            b.copy(b.file("t", [{"id": 1}]), b.file("u", pa.table({"n": pa.array([None], pa.int64())}))),
+            b.context(),
+        )
         with pytest.raises(DatabaseTerminalException) as caught:
             b.client.apply(job, context)
         text = str(caught.value)
-        assert "`t`, `u`" in text and "dataset `ds`" in text and f"{context.load_id}.copy-0" in text and "NOT NULL" in text
+        assert (
+            "`t`, `u`" in text and "dataset `ds`" in text and f"{context.load_id}.copy-0" in text and "NOT NULL" in text
+        )
         assert b.rows("SELECT * FROM t") == b.rows("SELECT * FROM _headrace_jobs") == []
 
 
@@ -128,7 +133,9 @@ def test_parquet_jsonl_and_csv(tmp_path: Path) -> None:
         (tmp_path / "t.csv").write_text('id,ts,d,s,raw\n3,2024-05-01 10:00:00+00:00,1.5,"x\ny",00ff\n')
         for ending in ("parquet", "jsonl", "csv"):
             b.load(b.copy(LoadFile(id=ending, table="t", path=f"t.{ending}", format=ending, rows=1)))
-        assert [row[0] for row in b.rows("SELECT DISTINCT (raw, d, s) FROM t")] == [(b"\x00\xff", Decimal("1.5"), "x\ny")]
+        assert [row[0] for row in b.rows("SELECT DISTINCT (raw, d, s) FROM t")] == [
+            (b"\x00\xff", Decimal("1.5"), "x\ny")
+        ]
         assert b.rows("SELECT id, epoch(ts)::BIGINT FROM t WHERE ts IS NOT NULL") == [(2, 1714557600), (3, 1714557600)]
         assert b.rows("SELECT id FROM t WHERE doc->>'$.a[0]' = '1'") == [(1,), (2,)]
 

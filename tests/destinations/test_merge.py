@@ -34,11 +34,11 @@ def chain(*columns: Row, **facts: Any) -> list[Row]:
     ]
 
 
-# ---- rows and files ------------------------------------------------------------------------------------------------------
+# ---- rows and files ----------------------------------------------------------------------------------------------
 
 
 def stage(b: Bench, rows: Sequence[Row], name: Callable[[Row], str]) -> list[LoadFile]:
-    """Loader files of documents ``{…, "n": [[1, 2], [3]]}``: the nested table has the sums, the one below the numbers."""
+    """Loader files of documents ``{…, "n": [[1, 2], [3]]}``: sums in the nested table, numbers in the one below."""
     root, nested, below = [], [], []
     for row in rows:
         row_id = name(row)
@@ -69,11 +69,11 @@ def stored(b: Bench, columns: Sequence[str]) -> list[tuple[Any, ...]]:
 
 def expected(rows: Sequence[Row], columns: Sequence[str]) -> list[tuple[Any, ...]]:
     return sorted(
-        (tuple(row.get(c) for c in columns) + (sorted(sorted(m) for m in row.get("n", [])),) for row in rows), key=repr
+        ((*(row.get(c) for c in columns), sorted(sorted(m) for m in row.get("n", []))) for row in rows), key=repr
     )
 
 
-# ---- the obvious merges --------------------------------------------------------------------------------------------------
+# ---- the obvious merges ------------------------------------------------------------------------------------------
 
 
 def same(a: Row, b: Row, key: Sequence[str]) -> bool:
@@ -116,7 +116,8 @@ def insert_only(target: list[Row], staged: list[Row], pk: list[str], mk: list[st
     return target + [row for row in winners(fresh, pk, sort) if not deleted(row)]
 
 
-# ---- comparison ----------------------------------------------------------------------------------------------------------
+# ---- comparison --------------------------------------------------------------------------------------------------
+
 
 def without_shared_nested(rows: list[Row], pk: Sequence[str]) -> list[Row]:
     """Row ids made of the key cannot tell apart the nested rows of two rows with one key: leave those out."""
@@ -207,7 +208,7 @@ def test_merges_are_those_of_the_oracle(
         check()
 
 
-# ---- single cases --------------------------------------------------------------------------------------------------------
+# ---- single cases ------------------------------------------------------------------------------------------------
 
 KEYED = [column("id", primary_key=True, nullable=False), column("v")]
 
@@ -312,7 +313,7 @@ def test_a_chain_without_its_keys_is_refused(tmp_path: Path) -> None:
     tables = chain(*KEYED)
     del tables[2]["columns"]["_dlt_root_id"]
     with bench(tmp_path, *tables) as b:
-        with pytest.raises(MergeDispositionException, match="t__n__m.*root_key"):
+        with pytest.raises(MergeDispositionException, match=r"t__n__m.*root_key"):
             b.load(b.merge(CHAIN, b.file("t", [{"id": 1, "_dlt_id": "r"}])))
         assert b.rows("SELECT * FROM t") == []
 

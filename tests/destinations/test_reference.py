@@ -12,8 +12,7 @@ import duckdb
 import pytest
 
 from headrace import destinations
-from headrace.config.spec import BaseConfiguration
-from headrace.destinations.impl.duckdb.configuration import DuckDbCredentials
+from headrace.destinations.impl.duckdb.configuration import DuckDbClientConfiguration, DuckDbCredentials
 from headrace.destinations.impl.duckdb.connections import open_files
 from headrace.destinations.impl.duckdb.factory import duckdb as DuckDb
 from headrace.destinations.reference import resolve_destination
@@ -35,7 +34,7 @@ def place(destination: Destination, tmp_path: Path) -> str:
     return destination.describe_location().removeprefix("duckdb:///").replace(str(tmp_path), "")
 
 
-# ---- references ----------------------------------------------------------------------------------------------------------
+# ---- references --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -107,7 +106,7 @@ def test_capabilities_can_be_overridden_and_strangers_are_dropped(caplog: pytest
     assert "`colour`" in caplog.text
 
 
-# ---- where the database is -------------------------------------------------------------------------------------------------
+# ---- where the database is ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -185,7 +184,7 @@ def test_settings_from_the_configuration(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("DESTINATION__DUCKDB__CREATE_INDEXES", "true")
     monkeypatch.setenv("DESTINATION__DUCKDB__REPLACE_STRATEGY", "truncate-and-insert")
     settings = DuckDb().configuration()
-    assert isinstance(settings, BaseConfiguration)
+    assert isinstance(settings, DuckDbClientConfiguration)
     assert (settings.credentials.database, settings.create_indexes) == ("env.duckdb", True)
     assert settings.replace_strategy == "truncate-and-insert"
     assert DuckDb("mine.duckdb").configuration().credentials.database == "mine.duckdb"
@@ -205,7 +204,8 @@ def test_fingerprints_tell_files_apart(tmp_path: Path) -> None:
 def test_names_are_found_before_anything_heavy_is_loaded() -> None:
     """Making a destination loads neither DuckDB nor Arrow nor sqlglot; opening it does not load sqlglot either."""
     script = (
-        "import sys; from headrace.destinations.reference import resolve_destination as r; d = r('duckdb'); d.capabilities();"
+        "import sys; from headrace.destinations.reference import resolve_destination as r\n"
+        "r('duckdb').capabilities();"
         "heavy = {'duckdb', 'pyarrow', 'numpy', 'pandas', 'sqlglot'} & set(sys.modules); assert not heavy, heavy;"
         "from headrace.model.schema import Schema; c = r('duckdb', credentials=':memory:').open('ds', Schema('x'));\n"
         "with c: c.create_dataset(); c.is_complete('1'); c.read_state('p'); c.describe(['t'])\n"

@@ -23,7 +23,11 @@ def until(marker: str | None = None) -> dict[str, Any]:
 
 def dimension(*columns: dict[str, Any], marker: str | None = None, **facts: Any) -> list[dict[str, Any]]:
     nested = table(
-        "t__n", column("n"), column("_dlt_parent_id", "text", parent_key=True), column("_dlt_id", "text", row_key=True), parent="t"
+        "t__n",
+        column("n"),
+        column("_dlt_parent_id", "text", parent_key=True),
+        column("_dlt_id", "text", row_key=True),
+        parent="t",
     )
     return [table("t", FROM, until(marker), *columns, VERSION, write_disposition="merge", **facts), nested]
 
@@ -100,9 +104,7 @@ def test_a_version_column_of_the_users_own(tmp_path: Path) -> None:
     with bench(tmp_path, *tables) as b:
         for at, rows in enumerate([[("x", 1)], [("x", 2), ("y", 2)]]):
             file = b.file("t", [{"h": h, "v": v, "_dlt_id": f"{h}{at}"} for h, v in rows])
-            nested = b.file(
-                "t__n", [{"n": v, "_dlt_parent_id": f"{h}{at}", "_dlt_id": f"{h}{at}.0"} for h, v in rows]
-            )
+            nested = b.file("t__n", [{"n": v, "_dlt_parent_id": f"{h}{at}", "_dlt_id": f"{h}{at}.0"} for h, v in rows])
             b.load(b.merge(["t", "t__n"], file, nested, strategy="scd2"), created_at=day(at))
         assert history(b, "h, v") == [("x", 1, 0, None), ("y", 2, 1, None)]
         assert b.rows("SELECT n, _dlt_parent_id FROM t__n") == [(1, "x0"), (2, "y1")]

@@ -105,7 +105,7 @@ def test_foreign_types_are_described_as_something() -> None:
 
 def test_unknown_types_are_refused_with_advice() -> None:
     """A column that cannot be made says which it is."""
-    with pytest.raises(DestinationTerminalException, match="`c`.*'geometry'"):
+    with pytest.raises(DestinationTerminalException, match=r"`c`.*'geometry'"):
         DuckDbDialect().column_type(column("c", "geometry"))  # type: ignore[arg-type]
     with pytest.raises(DestinationTerminalException, match="200 bits"):
         DuckDbDialect().column_type(column("c", "bigint", precision=200))  # type: ignore[arg-type]

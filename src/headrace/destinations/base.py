@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from headrace.destinations.configuration import DestinationClientConfiguration
+from headrace.config.known import DestinationConfiguration, destination_settings
 from headrace.load.destination import Destination
 from headrace.model.capabilities import Capabilities
 
@@ -27,12 +27,12 @@ class ConfiguredDestination(Destination):
     Args:
         destination_name: The name it is configured under; the kind's own name when None.
         environment: A word to tell installations apart.
-        **settings: Fields of the configuration class and of `Capabilities`; None means not given. Others are dropped with
-            a warning.
+        **settings: Fields of the configuration class and of `Capabilities`; None means not given. Others are dropped
+            with a warning.
     """
 
     short_name: ClassVar[str]
-    spec: ClassVar[type[DestinationClientConfiguration]]
+    spec: ClassVar[type[DestinationConfiguration]]
 
     def __init__(self, *, destination_name: str | None = None, environment: str | None = None, **settings: Any) -> None:
         self.config_params: dict[str, Any] = {}
@@ -51,7 +51,7 @@ class ConfiguredDestination(Destination):
                 self.caps_params[name] = tuple(value) if isinstance(value, list) else value
             else:
                 logger.warning(
-                    "destination `%s`: the argument `%s` is neither one of its settings nor a capability; it is dropped",
+                    "destination `%s`: the argument `%s` is neither a setting of it nor a capability; it is dropped",
                     self.short_name,
                     name,
                 )
@@ -91,11 +91,7 @@ class ConfiguredDestination(Destination):
         Raises:
             ConfigFieldMissingException: A setting it needs is nowhere.
         """
-        from headrace.config.resolve import resolve_configuration
-
-        found = resolve_configuration(
-            self.spec(), sections=("destination", self.destination_name), explicit_value=dict(self.config_params)
-        )
+        found = destination_settings(self.spec(), self.destination_name, dict(self.config_params))
         found.destination_name = self.destination_name
         found.destination_type = self.destination_type
         return found

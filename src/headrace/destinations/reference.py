@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from headrace import destinations
+from headrace.config.known import named_destination_type
 from headrace.errors.destination import (
     InvalidDestinationReference,
     UnknownDestinationModule,
@@ -64,19 +65,10 @@ def _changed(destination: Destination, given: dict[str, Any]) -> Destination:
 
 def _by_name(ref: str, given: dict[str, Any]) -> Destination:
     if "." not in ref:
-        kind = _configured_type(ref)
+        kind = named_destination_type(ref)
         if kind is not None and kind != ref:
             return _make(_factory(kind, named=True), kind, {"destination_name": ref, **given})
     return _make(_factory(ref), ref, given)
-
-
-def _configured_type(name: str) -> str | None:
-    """The value of ``destination.<name>.destination_type``, looked up at exactly that place."""
-    from headrace.config.current import get_pipeline_name
-    from headrace.config.lookup import Lookup
-
-    found = Lookup(get_pipeline_name()).find("destination_type", False, [("destination", name)], mapping=False)
-    return str(found.value) if found else None
 
 
 def _factory(ref: str, named: bool = False) -> Any:

@@ -88,7 +88,7 @@ class SqlJobClient(Client):
     ) -> None:
         self._session.close_connection()
 
-    # ---- dataset and tables ----------------------------------------------------------------------------------------
+    # ---- dataset and tables ---------------------------------------------------------------------------------------
 
     def has_dataset(self) -> bool:
         """Whether the dataset exists."""
@@ -140,7 +140,7 @@ class SqlJobClient(Client):
     def exclusive_ddl(self) -> contextlib.AbstractContextManager[object]:
         """Keep other threads of this process from changing tables inside ``with``."""
 
-    # ---- jobs ------------------------------------------------------------------------------------------------------
+    # ---- jobs -----------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def insert_file(self, file: LoadFile, context: LoadContext, target: str, columns: Sequence[str] | None) -> int:
@@ -266,7 +266,7 @@ class SqlJobClient(Client):
                 )
         return build_chain(schemas[job.tables[0]], tables)
 
-    # ---- records ---------------------------------------------------------------------------------------------------
+    # ---- records --------------------------------------------------------------------------------------------------
 
     def complete(self, context: LoadContext) -> None:
         """Make the load visible in ``_dlt_loads`` and forget its job keys; safe to repeat."""

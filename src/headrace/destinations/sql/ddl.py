@@ -32,9 +32,7 @@ def column_clause(dialect: SqlDialect, column: TColumnSchema, *, unique: bool = 
     return clause
 
 
-def create_table(
-    dialect: SqlDialect, table: str, columns: Mapping[str, TColumnSchema], *, unique: bool = False
-) -> str:
+def create_table(dialect: SqlDialect, table: str, columns: Mapping[str, TColumnSchema], *, unique: bool = False) -> str:
     """CREATE TABLE IF NOT EXISTS; ``table`` is already qualified."""
     clauses = ",\n  ".join(column_clause(dialect, c, unique=unique) for c in columns.values() if is_complete(c))
     return f"CREATE TABLE IF NOT EXISTS {table} (\n  {clauses}\n)"

@@ -1,8 +1,8 @@
 """What sets one SQL database apart from another, as values and small functions.
 
 A destination gives one subclass. The rest of `destinations.sql` writes its statements through it, so that the text a
-database receives is made in one place. Rendering is by hand and not through sqlglot: importing sqlglot costs more than a
-small run. A destination whose statements need translation uses sqlglot in its own subclass.
+database receives is made in one place. Rendering is by hand and not through sqlglot: importing sqlglot costs more than
+a small run. A destination whose statements need translation uses sqlglot in its own subclass.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The ledger: which jobs the dataset has taken in.
 
-A job's key is written in the transaction that writes its rows. Either both are there or neither; a job that is run again
-after a crash meets its own key and does nothing. ``complete`` deletes the keys of a load once ``_dlt_loads`` vouches for it.
+A job's key is written in the transaction that writes its rows. Either both are there or neither; a job that is run
+again after a crash meets its own key and does nothing. ``complete`` deletes the keys of a load once ``_dlt_loads``
+vouches for it.
 """
 
 from __future__ import annotations

@@ -54,9 +54,7 @@ class MergeRun:
     def same(self, columns: Sequence[str], left: str = "d", right: str = "s") -> str:
         """A predicate: rows of two aliases agree in all columns."""
         safe, nullable = self.dialect.null_safe_equal, self.chain.nullable
-        return " AND ".join(
-            f"{right}.{self.q(c)} {safe if c in nullable else '='} {left}.{self.q(c)}" for c in columns
-        )
+        return " AND ".join(f"{right}.{self.q(c)} {safe if c in nullable else '='} {left}.{self.q(c)}" for c in columns)
 
     def fail(self, reason: str) -> MergeDispositionException:
         """The error of a chain that lacks something."""
@@ -64,7 +62,7 @@ class MergeRun:
         return MergeDispositionException(self.dataset_name, "temporary tables", names, reason)
 
 
-# ---- steps that strategies share ---------------------------------------------------------------------------------------
+# ---- steps that strategies share ---------------------------------------------------------------------------------
 
 
 def _is_deletion(m: MergeRun, alias: str = "") -> str:
@@ -159,7 +157,7 @@ def _gone(m: MergeRun, table: ChainTable) -> str:
     return f"EXISTS (SELECT 1 FROM {gone} AS g WHERE g.row_key = d.{column})"
 
 
-# ---- strategies --------------------------------------------------------------------------------------------------------
+# ---- strategies --------------------------------------------------------------------------------------------------
 
 
 def append_staged(m: MergeRun) -> None:
@@ -179,7 +177,8 @@ def delete_insert(m: MergeRun) -> None:
             "`merge_key`, or the write disposition `append`",
             root.name,
         )
-        return append_staged(m)
+        append_staged(m)
+        return
     if m.chain.nested:
         _remember_gone(m, keys)
         for table in m.chain.nested:
@@ -195,8 +194,8 @@ def _warn_of_mixed(m: MergeRun, dropped: int) -> None:
     # row ids are made of the key here: nested rows of two rows with one key have the same parent
     if dropped > 0 and m.chain.nested:
         logger.warning(
-            "table `%s`: %d row(s) of the load share their primary key with an earlier one and were left out; their nested "
-            "rows cannot be told apart from those of the row that stays. Make keys unique within a load",
+            "table `%s`: %d row(s) of the load share their primary key with an earlier one and were left out; their "
+            "nested rows cannot be told apart from those of the row that stays. Make keys unique within a load",
             m.chain.root.name,
             dropped,
         )

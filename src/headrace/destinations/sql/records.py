@@ -41,7 +41,9 @@ class Records:
     def _read(self, columns: tuple[str, ...], prefix: str = "") -> str:
         instant = self._session.dialect.instant
         read = [prefix + self._name(column) for column in columns]
-        return ", ".join(instant(text) if column in _INSTANTS else text for column, text in zip(columns, read, strict=True))
+        return ", ".join(
+            instant(text) if column in _INSTANTS else text for column, text in zip(columns, read, strict=True)
+        )
 
     def _facts(self, columns: tuple[str, ...], row: tuple[Any, ...]) -> dict[str, Any]:
         to_instant = self._session.dialect.to_instant
@@ -58,13 +60,15 @@ class Records:
         except DatabaseUndefinedRelation:
             return []
 
-    # ---- loads ---------------------------------------------------------------------------------------------------
+    # ---- loads ----------------------------------------------------------------------------------------------------
 
     def has_load(self, load_id: str) -> bool:
         """Whether the load is there with status 0."""
         loads = self._table(self._schema.loads_table_name)
         return bool(
-            self._rows(f"SELECT 1 FROM {loads} WHERE {self._name('load_id')} = ? AND {self._name('status')} = 0", load_id)
+            self._rows(
+                f"SELECT 1 FROM {loads} WHERE {self._name('load_id')} = ? AND {self._name('status')} = 0", load_id
+            )
         )
 
     def add_load(self, load_id: str, schema: Schema) -> None:
@@ -73,11 +77,12 @@ class Records:
         columns = ("load_id", "schema_name", "status", "inserted_at", "schema_version_hash")
         self._session.run(
             f"INSERT INTO {loads} ({self._names(columns)}) SELECT ?, ?, 0, ?, ? "
-            f"WHERE NOT EXISTS (SELECT 1 FROM {loads} WHERE {self._name('load_id')} = ? AND {self._name('status')} = 0)",
+            f"WHERE NOT EXISTS (SELECT 1 FROM {loads} AS l "
+            f"WHERE l.{self._name('load_id')} = ? AND l.{self._name('status')} = 0)",
             *(load_id, schema.name, now(), schema.version_hash, load_id),
         )
 
-    # ---- schemas -------------------------------------------------------------------------------------------------
+    # ---- schemas --------------------------------------------------------------------------------------------------
 
     def add_schema(self, schema: Schema) -> None:
         """Write a schema, unless its content hash is there."""
@@ -118,7 +123,7 @@ class Records:
         except DatabaseUndefinedRelation:
             return
 
-    # ---- state ---------------------------------------------------------------------------------------------------
+    # ---- state ----------------------------------------------------------------------------------------------------
 
     def newest_state(self, pipeline_name: str) -> StoredState | None:
         """The newest state of a pipeline whose load was completed."""

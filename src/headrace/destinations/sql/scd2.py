@@ -34,7 +34,9 @@ def scd2(m: MergeRun) -> None:
     root, q = m.chain.root, m.q
     version, start, end = _hinted(m, "x-row-version"), _hinted(m, "x-valid-from"), _hinted(m, "x-valid-to")
     facts = m.chain.facts
-    boundary = m.dialect.timestamp(_instant(facts["x-boundary-timestamp"]) if facts.get("x-boundary-timestamp") else m.boundary)
+    boundary = m.dialect.timestamp(
+        _instant(facts["x-boundary-timestamp"]) if facts.get("x-boundary-timestamp") else m.boundary
+    )
     marker = facts["columns"][end].get("x-active-record-timestamp")
     forever = m.dialect.timestamp(_instant(marker)) if marker is not None else "NULL"
     active = f"d.{q(end)} IS NULL" if marker is None else f"d.{q(end)} = {forever}"

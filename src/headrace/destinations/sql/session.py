@@ -46,7 +46,7 @@ class SqlClient(ABC):
         self.dialect, self.capabilities = dialect, capabilities
         self.doing = ""
 
-    # ---- connection ----------------------------------------------------------------------------------------------
+    # ---- connection -----------------------------------------------------------------------------------------------
 
     @abstractmethod
     def open_connection(self) -> Any:
@@ -86,7 +86,7 @@ class SqlClient(ABC):
     ) -> None:
         self.close_connection()
 
-    # ---- statements ----------------------------------------------------------------------------------------------
+    # ---- statements -----------------------------------------------------------------------------------------------
 
     @abstractmethod
     def execute_query(self, sql: str, *params: Any) -> AbstractContextManager[SqlCursor]:
@@ -127,7 +127,7 @@ class SqlClient(ABC):
         """Run the statement that the fragments make together."""
         return self.execute_sql("".join(fragments), *params)
 
-    # ---- transactions --------------------------------------------------------------------------------------------
+    # ---- transactions ---------------------------------------------------------------------------------------------
 
     @contextmanager
     def begin_transaction(self) -> Iterator[Self]:
@@ -152,7 +152,7 @@ class SqlClient(ABC):
     def rollback_transaction(self) -> None:
         """Roll back; quiet when there is nothing to roll back."""
 
-    # ---- names ---------------------------------------------------------------------------------------------------
+    # ---- names ----------------------------------------------------------------------------------------------------
 
     def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:
         """The database above the dataset where names need it, else None."""
@@ -202,7 +202,7 @@ class SqlClient(ABC):
         """Whether the session works in the staging dataset."""
         return self.dataset_name == self.staging_dataset_name
 
-    # ---- datasets and tables -------------------------------------------------------------------------------------
+    # ---- datasets and tables --------------------------------------------------------------------------------------
 
     @abstractmethod
     def has_dataset(self) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, Optional
 from urllib.parse import parse_qsl, unquote
 
 from headrace.config.coerce import coerce
+from headrace.config.known import DwhConfiguration
 from headrace.config.spec import CredentialsConfiguration, configspec
-from headrace.destinations.configuration import DestinationClientConfiguration
 from headrace.load.destination import PipelineFacts
 
 MEMORY, PIPELINE, EXTERNAL = ":memory:", ":pipeline:", ":external:"
@@ -20,8 +21,8 @@ _SCHEME = "duckdb:"
 class DuckDbCredentials(CredentialsConfiguration):
     """Which database, and how to open it.
 
-    Given as a path, ``:memory:``, ``:pipeline:`` (a file in the pipeline's working folder), a ``duckdb:///path`` url, an
-    open connection, or a mapping of these fields.
+    Given as a path, ``:memory:``, ``:pipeline:`` (a file in the pipeline's working folder), a ``duckdb:///path`` url,
+    an open connection, or a mapping of these fields.
 
     Attributes:
         database: Path of the file; None takes ``<pipeline>.duckdb`` in the local folder.
@@ -86,7 +87,7 @@ class DuckDbCredentials(CredentialsConfiguration):
 
 
 @configspec
-class DuckDbClientConfiguration(DestinationClientConfiguration):
+class DuckDbClientConfiguration(DwhConfiguration):
     """Settings of the DuckDB destination.
 
     Attributes:
@@ -109,12 +110,12 @@ def database_path(database: str | None, destination_name: str | None, pipeline: 
     Returns:
         An absolute path, or ``:memory:``.
     """
-    local = pipeline.local_dir if pipeline else ""
+    local = Path(pipeline.local_dir if pipeline else "")
     if database == MEMORY:
         return MEMORY
     name = destination_name or (pipeline.pipeline_name if pipeline else "") or DEFAULT_NAME
     if database == PIPELINE:
         if pipeline is None:
             raise ValueError("`:pipeline:` is a file in a pipeline's working folder, and there is no pipeline")
-        return os.path.abspath(os.path.join(pipeline.working_dir, f"{pipeline.pipeline_name}.duckdb"))
-    return os.path.abspath(os.path.join(local, os.path.expanduser(database or f"{name}.duckdb")))
+        return str((Path(pipeline.working_dir) / f"{pipeline.pipeline_name}.duckdb").absolute())
+    return str((local / Path(database or f"{name}.duckdb").expanduser()).absolute())

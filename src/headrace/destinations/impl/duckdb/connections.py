@@ -1,8 +1,8 @@
 """Open databases of this process, one connection for each file, shared by all clients.
 
-DuckDB locks a file for one process, and opening it costs some ten milliseconds. So a file is opened by the first client and
-closed by the last: in between other threads work through cursors of the same connection, afterwards other processes get
-their turn.
+DuckDB locks a file for one process, and opening it costs some ten milliseconds. So a file is opened by the first client
+and closed by the last: in between other threads work through cursors of the same connection, afterwards other processes
+get their turn.
 """
 
 from __future__ import annotations

@@ -62,12 +62,11 @@ class DuckDbDialect(SqlDialect):
     name = "duckdb"
     row_address = "rowid"
 
-    def __init__(
-        self, decimal_precision: tuple[int, int] = (38, 9), wei_precision: tuple[int, int] = (38, 0)
-    ) -> None:
+    def __init__(self, decimal_precision: tuple[int, int] = (38, 9), wei_precision: tuple[int, int] = (38, 0)) -> None:
         self.decimal_precision, self.wei_precision = decimal_precision, wei_precision
 
     def column_type(self, column: TColumnSchema) -> str:
+        """DuckDB's type for a column of the schema."""
         kind, precision = column.get("data_type"), column.get("precision")
         if kind in _PLAIN:
             return _PLAIN[kind]
@@ -104,6 +103,7 @@ class DuckDbDialect(SqlDialect):
         return None if value is None else _EPOCH + dt.timedelta(microseconds=int(value))
 
     def column_facts(self, name: str, db_type: str, nullable: bool) -> TColumnSchema:
+        """A column as the schema would describe it, from DuckDB's name of its type."""
         facts: dict[str, Any] = {"name": name, "nullable": nullable}
         kind, precision = _BACK.get(db_type, (None, None))
         if kind is not None:

@@ -38,12 +38,12 @@ _TRANSIENT = {
     "HTTPException": None,
 }
 _FIXES = {
-    "ConstraintException": "a value breaks a constraint of the table: look for NULL in a column that is NOT NULL, or for "
-    "a value that must be unique",
+    "ConstraintException": "a value breaks a constraint of the table: look for NULL in a column that is NOT NULL, or "
+    "for a value that must be unique",
     "ConversionException": "a value does not fit the column's type at the destination: declare a wider `data_type` in "
     "`columns` of the resource, or change the column in the database",
-    "OutOfRangeException": "a number is larger than the column's type: declare a larger `precision` in `columns` of the "
-    "resource, or change the column in the database",
+    "OutOfRangeException": "a number is larger than the column's type: declare a larger `precision` in `columns` of "
+    "the resource, or change the column in the database",
     "BinderException": "a column or function of the statement does not exist as it is used there",
     "ParserException": "correct the statement",
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from headrace.base.strings import digest128
+from headrace.config.known import DestinationConfiguration
 from headrace.destinations.base import ConfiguredDestination
-from headrace.destinations.configuration import DestinationClientConfiguration
 from headrace.destinations.impl.duckdb.capabilities import CAPABILITIES
 from headrace.destinations.impl.duckdb.configuration import (
     EXTERNAL,
@@ -40,7 +40,7 @@ class duckdb(ConfiguredDestination):
     """
 
     short_name: ClassVar[str] = "duckdb"
-    spec: ClassVar[type[DestinationClientConfiguration]] = DuckDbClientConfiguration
+    spec: ClassVar[type[DestinationConfiguration]] = DuckDbClientConfiguration
 
     def __init__(
         self,

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 ROWS_A_STATEMENT = 4 * 122_880
 """Rows that one INSERT takes from Arrow: four of DuckDB's row groups.
 
-Larger statements are a little faster and take more memory: 2 million rows of 150 bytes in one, 1.4 s and 440 MB; by two row
-groups, 2.1 s and 300 MB. Up to half a million rows there is no difference in time.
+Larger statements are a little faster and take more memory: 2 million rows of 150 bytes in one, 1.4 s and 440 MB; by two
+row groups, 2.1 s and 300 MB. Up to half a million rows there is no difference in time.
 """
 BYTES_A_STATEMENT = 128 * 1024 * 1024
 
@@ -120,7 +120,9 @@ def select_file(dialect: DuckDbDialect, file: LoadFile, path: Path, columns: TTa
         typed = _typed_json(dialect, columns)
         kept = {name: typed[name] for name in file.columns if name in typed} if file.columns else typed
         types = ", ".join(f"{dialect.quote(name)}: {dialect.text(kind)}" for name, (kind, _) in kept.items())
-        source = f"read_json({where}, format = 'newline_delimited', columns = {{{types}}}, maximum_object_size = 268435456)"
+        source = (
+            f"read_json({where}, format = 'newline_delimited', columns = {{{types}}}, maximum_object_size = 268435456)"
+        )
         return Selection(source, {name: expression for name, (_, expression) in kept.items()})
     if file.format == "csv":
         names = file.columns or _csv_columns(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from headrace.destinations.impl.duckdb.connections import Database
@@ -103,7 +103,7 @@ class DuckDbSqlClient(SqlClient):
         self._cursor: duckdb.DuckDBPyConnection | None = None
         self._in_use: str | None = None
 
-    # ---- connection ----------------------------------------------------------------------------------------------
+    # ---- connection -----------------------------------------------------------------------------------------------
 
     def open_connection(self) -> duckdb.DuckDBPyConnection:
         """Connect, unless connected."""
@@ -123,9 +123,13 @@ class DuckDbSqlClient(SqlClient):
         made = DestinationConnectionError("DuckDB", self.dataset_name, str(error), error)
         made.what = f"The DuckDB database {self._location} could not be opened for dataset `{self.dataset_name}`."
         if "lock" in str(error).lower():
-            made.fix = "another process has the file open: end it, or wait for it; DuckDB lets one process write at a time"
+            made.fix = (
+                "another process has the file open: end it, or wait for it; DuckDB lets one process write at a time"
+            )
         else:
-            made.fix = "check the path under `destination.duckdb.credentials`, that its folder exists and may be written"
+            made.fix = (
+                "check the path under `destination.duckdb.credentials`, that its folder exists and may be written"
+            )
         return made
 
     def close_connection(self) -> None:
@@ -145,7 +149,7 @@ class DuckDbSqlClient(SqlClient):
         assert self.native_connection is not None and self._database is not None
         return self._database
 
-    # ---- statements ----------------------------------------------------------------------------------------------
+    # ---- statements -----------------------------------------------------------------------------------------------
 
     @contextmanager
     def translated(self, doing: str = "") -> Iterator[duckdb.DuckDBPyConnection]:
@@ -199,12 +203,10 @@ class DuckDbSqlClient(SqlClient):
         import duckdb
 
         if self._cursor is not None:
-            try:
+            with suppress(duckdb.Error):  # a failed commit has rolled back already
                 self._cursor.execute("ROLLBACK")
-            except duckdb.Error:
-                pass  # a failed commit has rolled back already
 
-    # ---- names, datasets and tables ------------------------------------------------------------------------------
+    # ---- names, datasets and tables -------------------------------------------------------------------------------
 
     def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:
         """The database's name where a dataset has the same, which DuckDB could not tell apart; else None."""
