@@ -26,9 +26,7 @@ class Run(NamedTuple):
         return [row for page in self.passed if page is not None for row in (page if isinstance(page, list) else [page])]
 
 
-def run(
-    pages: Iterable[Any], state: dict[str, Any] | None = None, resource_key: Any = None, /, **settings: Any
-) -> Run:
+def run(pages: Iterable[Any], state: dict[str, Any] | None = None, resource_key: Any = None, /, **settings: Any) -> Run:
     """One run on a copy of the state; the copy is in the result."""
     state = copy.deepcopy(state or {})
     cursor: Incremental[Any] = Incremental(**settings)

@@ -142,7 +142,7 @@ def test_frames_pass_as_rows_do(case: tuple[dict[str, Any], list[list[list[dict[
     for pages in runs:
         pages = [page for page in pages if page]
         some = next((r["c"] for page in pages for r in page if r["c"] is not None), None)
-        if make == "pandas" and some != some or (make == "pandas" and isinstance(some, float)):
+        if make == "pandas" and isinstance(some, float):
             return  # in pandas NaN means null
         kind = pa.scalar(some).type if some is not None else pa.null()
         expected = run_with(Incremental("c", **options), pages, by_rows)

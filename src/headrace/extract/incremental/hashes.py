@@ -21,8 +21,6 @@ import binascii
 import datetime as dt
 import hashlib
 import zlib
-from array import array
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -41,6 +39,7 @@ LEGACY_BYTES = 15
 _PACKED_BYTES = 8
 _PACKED_PREFIX = "packed8:"
 _LEGACY_LENGTH = 20
+_BIG_ENDIAN = ">u8"
 _EPOCH = dt.datetime(1970, 1, 1)
 _AWARE_EPOCH = dt.datetime(1970, 1, 1, tzinfo=UTC)
 _SAME_IN_JSON = frozenset({str, int, bool, type(None), dt.date, dt.time})
@@ -155,7 +154,7 @@ class Seen:
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._exact: set[bytes] = set()
-        self._packed: array[int] = array("Q")
+        self._packed: Any = None  # sorted numbers, as an array of numpy
         self._unknown: list[str] = []
         self.legacy = False
         for text in texts:
@@ -164,7 +163,7 @@ class Seen:
     def _take(self, text: str) -> None:
         try:
             if text.startswith(_PACKED_PREFIX):
-                self._packed.extend(_unpack(text))
+                self._packed = _unpack(text)
                 return
             raw = base64.b64decode(text, validate=True)
         except (ValueError, zlib.error, AttributeError):
@@ -174,21 +173,26 @@ class Seen:
         self._exact.add(raw)
 
     def __len__(self) -> int:
-        return len(self._exact) + len(self._packed) + len(self._unknown)
+        return len(self._exact) + len(self._unknown) + (0 if self._packed is None else len(self._packed))
 
     def __contains__(self, raw: bytes) -> bool:
-        if raw in self._exact:
-            return True
-        if not self._packed:
-            return False
-        number = int.from_bytes(raw[:_PACKED_BYTES], "big")
-        at = bisect_left(self._packed, number)
-        return at < len(self._packed) and self._packed[at] == number
+        return self.known([raw])[0]
+
+    def known(self, raws: Sequence[bytes]) -> list[bool]:
+        """Which of the hashes were seen."""
+        exact = self._exact
+        if self._packed is None:
+            return [raw in exact for raw in raws]
+        numbers = _numbers(b"".join([raw[:_PACKED_BYTES] for raw in raws]))
+        at = self._packed.searchsorted(numbers).clip(max=len(self._packed) - 1)
+        packed = (self._packed[at] == numbers).tolist()
+        return [raw in exact or found for raw, found in zip(raws, packed, strict=True)]
 
     def pour_into(self, boundary: Boundary) -> None:
         """Add all of them to those collected: the cursor has not moved, so they stay at the edge."""
         boundary.add_all(self._exact)
-        boundary.add_packed(self._packed)
+        if self._packed is not None:
+            boundary.add_packed(self._packed)
         boundary.unknown.extend(self._unknown)
 
 
@@ -202,67 +206,84 @@ class Boundary:
         cap: Up to how many are kept one by one.
     """
 
-    __slots__ = ("_exact", "_packed", "_sorted_at", "cap", "unknown")
+    __slots__ = ("_exact", "_merged", "_packed", "cap", "unknown")
 
     def __init__(self, cap: int = MAX_LISTED) -> None:
         self.cap = cap
         self._exact: set[bytes] = set()
-        self._packed: array[int] = array("Q")
-        self._sorted_at = 0
+        self._packed = bytearray()
+        self._merged = 0  # bytes of `_packed` when it was last freed of duplicates
         self.unknown: list[str] = []
 
     def clear(self) -> None:
         """Forget all: the last value has moved."""
         if self._exact or self._packed or self.unknown:
             self._exact = set()
-            self._packed, self._sorted_at = array("Q"), 0
+            self._packed, self._merged = bytearray(), 0
             self.unknown = []
 
     def add_all(self, raws: Iterable[bytes]) -> None:
         """Add hashes of rows."""
         self._exact.update(raws)
         if len(self._exact) > self.cap:
-            self._packed.extend(int.from_bytes(raw[:_PACKED_BYTES], "big") for raw in self._exact)
-            self._exact = set()
-            # rows that come again and again must not make it grow: sort and merge whenever it has doubled
-            if len(self._packed) > max(2 * self._sorted_at, 4 * self.cap):
+            self._pack_exact()
+            # rows that come again and again must not make it grow without end
+            if len(self._packed) > 2 * self._merged + 4 * _PACKED_BYTES * self.cap:
                 self._merge()
 
-    def add_packed(self, numbers: Sequence[int]) -> None:
+    def add_packed(self, numbers: Any) -> None:
         """Add hashes that only exist in packed form."""
-        self._packed.extend(numbers)
+        self._packed += numbers.astype(_BIG_ENDIAN).tobytes()
 
-    def _merge(self) -> None:
-        self._packed = array("Q", sorted(set(self._packed)))
-        self._sorted_at = len(self._packed)
+    def _pack_exact(self) -> None:
+        self._packed += b"".join([raw[:_PACKED_BYTES] for raw in self._exact])
+        self._exact = set()
+
+    def _merge(self) -> Any:
+        """Pack all, once each; gives the sorted numbers."""
+        import numpy as np
+
+        self._pack_exact()
+        numbers = _numbers(bytes(self._packed))
+        if len(self._packed) == self._merged:
+            return numbers
+        numbers.sort()
+        numbers = numbers[np.concatenate(([True], numbers[1:] != numbers[:-1]))]
+        self._packed = bytearray(numbers.astype(_BIG_ENDIAN).tobytes())
+        self._merged = len(self._packed)
+        return numbers
 
     def __len__(self) -> int:
-        if self._packed:
-            self._pack_all()
-        return len(self._exact) + len(self._packed) + len(self.unknown)
-
-    def _pack_all(self) -> None:
-        self._packed.extend(int.from_bytes(raw[:_PACKED_BYTES], "big") for raw in self._exact)
-        self._exact = set()
-        self._merge()
+        listed = len(self._merge()) if self._packed else len(self._exact)
+        return listed + len(self.unknown)
 
     def to_state(self) -> list[str]:
         """The list for ``unique_hashes``, in a fixed order."""
         if self._packed:
-            self._pack_all()
-            return [_PACKED_PREFIX + _pack(self._packed), *self.unknown]
+            return [_PACKED_PREFIX + _pack(self._merge()), *self.unknown]
         return sorted(map(to_text, self._exact)) + self.unknown
 
 
-def _pack(numbers: array[int]) -> str:
+# ---- packed form ---------------------------------------------------------------------------------------------------
+
+
+def _numbers(raw: bytes) -> Any:
+    """Hashes of 8 bytes, one after the other, as an array of numbers that sort as the bytes do."""
+    import numpy as np
+
+    return np.frombuffer(raw, _BIG_ENDIAN).astype(np.uint64)
+
+
+def _pack(numbers: Any) -> str:
     """Write sorted numbers byte plane by byte plane: the leading bytes, nearly constant, compress to nothing."""
-    raw = b"".join(n.to_bytes(_PACKED_BYTES, "big") for n in numbers)
-    planes = b"".join(raw[i::_PACKED_BYTES] for i in range(_PACKED_BYTES))
-    return base64.b64encode(zlib.compress(planes, 6)).decode("ascii")
+    import numpy as np
+
+    planes = numbers.astype(_BIG_ENDIAN).view(np.uint8).reshape(-1, _PACKED_BYTES).T.tobytes()
+    return base64.b64encode(zlib.compress(planes, 1)).decode("ascii")
 
 
-def _unpack(text: str) -> list[int]:
+def _unpack(text: str) -> Any:
+    import numpy as np
+
     planes = zlib.decompress(base64.b64decode(text[len(_PACKED_PREFIX) :], validate=True))
-    count = len(planes) // _PACKED_BYTES
-    rows = zip(*(planes[i * count : (i + 1) * count] for i in range(_PACKED_BYTES)), strict=True)
-    return [int.from_bytes(row, "big") for row in rows]
+    return _numbers(np.frombuffer(planes, np.uint8).reshape(_PACKED_BYTES, -1).T.tobytes())

@@ -12,6 +12,8 @@ from typing import Any
 __all__ = ["apply_lag"]
 
 _DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}")
+# days by week and by number within the year
+_OTHER_DATES = ((re.compile(r"\d{4}-W\d{2}-\d"), "%G-W%V-%u"), (re.compile(r"\d{4}-\d{3}"), "%Y-%j"))
 _INSTANT = re.compile(
     r"(?P<day>\d{4}-?\d{2}-?\d{2})(?P<sep>[T ])(?P<hour>\d{2})(?::?(?P<minute>\d{2}))?(?::?(?P<second>\d{2}))?"
     r"(?:(?P<mark>[.,])(?P<fraction>\d{1,9}))?(?P<zone>Z|z|[+-]\d{2}(?::?\d{2})?)?"
@@ -70,6 +72,10 @@ def _shift(value: Any, amount: float) -> Any:
 def _shift_text(text: str, amount: float) -> str:
     if _DATE.fullmatch(text):
         return _say_day(_parse_day(text) + dt.timedelta(days=amount), text)
+    for pattern, notation in _OTHER_DATES:
+        if pattern.fullmatch(text):
+            moved = dt.datetime.strptime(text, notation) + dt.timedelta(days=amount)
+            return moved.strftime(notation)
     found = _INSTANT.fullmatch(text)
     if found is None:
         raise ValueError(f"lag needs a date or an instant in ISO 8601, and the cursor is the text {text!r}")

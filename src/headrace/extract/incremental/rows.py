@@ -12,7 +12,7 @@ from headrace.errors.incremental import IncrementalCursorPathHasValueNone, Incre
 from headrace.extract.incremental.cursor import MISSING
 from headrace.extract.incremental.window import Window, run_page
 
-__all__ = ["filter_rows", "plain"]
+__all__ = ["filter_row", "filter_rows", "plain"]
 
 _PLAIN = frozenset({int, float, str, bool, bytes, dt.datetime, dt.date, Decimal})
 
@@ -52,6 +52,32 @@ def filter_rows(w: Window, rows: list[Any]) -> list[Any] | None:
         return _filter_with_holes(w, rows, values)
     except TypeError as error:
         raise w.invalid(values, error) from error
+
+
+def filter_row(w: Window, row: Any) -> bool:
+    """Let a single row pass the window; whether it does. Raises as `filter_rows` does.
+
+    The common case, a value of the usual type that is neither at the start nor at the last value, is decided at once.
+    """
+    field, last = w.cursor.field, w.last
+    if type(row) is dict and field is not None and w.end is None and not w.custom:
+        value = row.get(field)
+        if type(value) is type(last) and value is not None:
+            try:
+                if value > last if w.ascending else value < last:
+                    w.advance(value)
+                    if w.dedup:
+                        w.boundary.add_all((w.hasher()(row),))
+                    w.start_out = w.end_out = False
+                    return True
+                # NaN is neither larger nor smaller than anything
+                inside = value < last if w.ascending else value > last
+                if inside and (w.start is None or (value > w.start if w.ascending else value < w.start)):
+                    w.start_out = w.end_out = False
+                    return True
+            except TypeError:
+                pass  # told properly below
+    return filter_rows(w, [row]) is not None
 
 
 def plain(value: Any) -> Any:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Optional, TypeVar
 
 from headrace.config.coerce import can_coerce
-from headrace.config.spec import BaseConfiguration, configspec, resolve_type
+from headrace.config.fields import resolve_type
+from headrace.config.spec import BaseConfiguration, configspec
 from headrace.errors.base import ValueErrorWithKnownValues
 from headrace.errors.config import ConfigurationValueError
 from headrace.errors.incremental import IncrementalCursorPathMissing

@@ -12,7 +12,7 @@ from headrace.errors.extract import IncrementalUnboundError
 from headrace.extract.incremental.external import current_context, express
 from headrace.extract.incremental.hashes import MAX_LISTED, Boundary, Seen, to_text
 from headrace.extract.incremental.lag import apply_lag
-from headrace.extract.incremental.rows import filter_rows, plain
+from headrace.extract.incremental.rows import filter_row, filter_rows, plain
 from headrace.extract.incremental.settings import Settings, TCursorValue
 from headrace.extract.incremental.window import Window, logger, to_kind_of
 
@@ -335,12 +335,14 @@ class Incremental(Settings[TCursorValue]):
                 return kept or None
             counts["unfiltered_items_count"] += len(item)
             left: Any = filter_rows(window, item)
+            some_passed = bool(left)
         elif is_arrow_like(item):
             return self._frame(window, item)
         else:
             counts["unfiltered_items_count"] += 1
-            left = item if filter_rows(window, [item]) else None
-        if left:
+            some_passed = filter_row(window, item)
+            left = item if some_passed else None
+        if some_passed:
             self._store(window)
         return left
 

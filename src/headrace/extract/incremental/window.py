@@ -232,7 +232,7 @@ def _above(value: Any, high: Any, closed: bool) -> bool:
 def _drop_seen(w: Window, page: Page) -> list[bytes]:
     """Drop rows at the start that an earlier run loaded; the hashes of the others."""
     raws = page.digests(w.start, w.seen.legacy)
-    known = [raw in w.seen for raw in raws]
+    known = w.seen.known(raws)
     if any(known):
         page.drop_equal(w.start, known)
     return [raw for raw, old in zip(raws, known, strict=True) if not old]
