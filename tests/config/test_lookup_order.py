@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar
 
 import pytest
 
@@ -81,7 +81,7 @@ class Dest(BaseConfiguration):
 
 @configspec
 class Choice(BaseConfiguration):
-    credentials: Union[Cred, Own] = None
+    credentials: Cred | Own = None
 
 
 @with_config(sections=("sources", "mymod", "shop"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
-from typing import Annotated, Any, ClassVar, Final, Optional, Union
+import typing
+from typing import Annotated, Any, ClassVar, Final
 
 import pytest
 
@@ -53,17 +54,17 @@ class Service(BaseConfiguration):
 
 @configspec
 class Either(BaseConfiguration):
-    credentials: Union[Login, Token] = None
+    credentials: Login | Token = None
 
 
 @configspec
 class Lenient(BaseConfiguration):
-    credentials: Union[Login, str] = None
+    credentials: Login | str = None
 
 
 @configspec
 class Maybe(BaseConfiguration):
-    credentials: Optional[Login] = None
+    credentials: Login | None = None
 
 
 @configspec
@@ -72,7 +73,7 @@ class Shop(BaseConfiguration):
     b: str = "x"
     tags: list[str] = []
     kind: Final[str] = "shop"
-    inner: Annotated[Optional[int], NotResolved()] = None
+    inner: Annotated[int | None, NotResolved()] = None
 
 
 def test_fields_are_given_by_position_or_name_and_defaults_are_not_shared() -> None:
@@ -356,7 +357,24 @@ def test_private_state_that_a_parser_leaves_on_the_object_is_kept() -> None:
 def test_annotations_that_only_type_checkers_know_do_no_harm() -> None:
     @configspec
     class Odd(BaseConfiguration):
-        pool: Annotated[Optional["NoSuchThing"], NotResolved()] = None  # noqa: F821
+        pool: Annotated[NoSuchThing | None, NotResolved()] = None  # noqa: F821
         a: int = 1
 
     assert resolve_configuration(Odd()).a == 1
+
+
+def test_forward_references_inside_hints_are_followed(monkeypatch) -> None:
+    monkeypatch.setenv("LATE__A", "5")
+    later = configspec(
+        type(
+            "Later",
+            (BaseConfiguration,),
+            {"__annotations__": {"late": typing.Optional["Late"]}, "__module__": __name__},
+        )
+    )
+    assert resolve_configuration(later()).late.a == 5
+
+
+@configspec
+class Late(BaseConfiguration):
+    a: int = 1

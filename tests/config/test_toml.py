@@ -10,7 +10,7 @@ import pytest
 from headrace.config import BaseConfiguration, TSecretStrValue, configspec, registry, resolve_configuration, toml
 from headrace.config import config as dlt_config
 from headrace.config import secrets as dlt_secrets
-from headrace.config.providers import CustomLoaderDocProvider, DictionaryProvider
+from headrace.config.documents import CustomLoaderDocProvider, DictionaryProvider
 from headrace.config.toml import ConfigTomlProvider, SecretsTomlProvider, StringTomlProvider
 from headrace.errors.config import (
     ConfigurationValueError,
@@ -80,7 +80,7 @@ def test_text_may_refer_to_environment_variables(write_toml, monkeypatch) -> Non
 
 def test_a_reference_to_a_variable_that_is_not_set_is_an_error(write_toml) -> None:
     write_toml("secrets.toml", "[api]\nkey = '${NOT_SET_ANYWHERE}'\nother = 1")
-    with pytest.raises(ConfigurationValueError, match="api.key.*NOT_SET_ANYWHERE"):
+    with pytest.raises(ConfigurationValueError, match=r"api.key.*NOT_SET_ANYWHERE"):
         resolve_configuration(Api(url="u"), sections=("api",))
     assert dlt_secrets["api.other"] == 1
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from headrace.config.accessors import config as config
     from headrace.config.accessors import secrets as secrets
     from headrace.config.credentials import ConnectionStringCredentials as ConnectionStringCredentials
+    from headrace.config.fields import is_secret_hint as is_secret_hint
+    from headrace.config.fields import is_valid_hint as is_valid_hint
+    from headrace.config.fields import resolve_type as resolve_type
     from headrace.config.hints import NotResolved as NotResolved
     from headrace.config.hints import TSecretStrValue as TSecretStrValue
     from headrace.config.hints import TSecretValue as TSecretValue
@@ -29,9 +32,6 @@ if TYPE_CHECKING:
     from headrace.config.spec import CredentialsConfiguration as CredentialsConfiguration
     from headrace.config.spec import CredentialsWithDefault as CredentialsWithDefault
     from headrace.config.spec import configspec as configspec
-    from headrace.config.spec import is_secret_hint as is_secret_hint
-    from headrace.config.spec import is_valid_hint as is_valid_hint
-    from headrace.config.spec import resolve_type as resolve_type
 
 _where = {
     name: f"headrace.config.{module}:{name}"
@@ -47,10 +47,8 @@ _where = {
             "CredentialsConfiguration",
             "CredentialsWithDefault",
             "configspec",
-            "is_secret_hint",
-            "is_valid_hint",
-            "resolve_type",
         ),
+        "fields": ("is_secret_hint", "is_valid_hint", "resolve_type"),
     }.items()
     for name in names
 }

@@ -9,10 +9,10 @@ from typing import Any, TypeVar, overload
 from headrace.config import registry
 from headrace.config.coerce import coerce, guess
 from headrace.config.current import ResolvedValue, get_pipeline_name, record_resolved
+from headrace.config.fields import as_spec
 from headrace.config.hints import CONFIG_VALUE, SECRET_VALUE, Placeholder, take_apart
 from headrace.config.lookup import Found, Lookup
 from headrace.config.providers import ConfigProvider, env_key
-from headrace.config.spec import as_spec
 from headrace.errors.config import ConfigFieldMissingException, ConfigurationException, MissingPlace
 
 T = TypeVar("T")

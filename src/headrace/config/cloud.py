@@ -1,7 +1,7 @@
 """Credentials of AWS, Azure, SFTP servers, Hugging Face, and OAuth clients.
 
-The classes without ``WithoutDefaults`` take the machine's own login (a role, a profile, a command line login) when nothing is
-configured; the library that finds it is loaded only then.
+The classes without ``WithoutDefaults`` take the machine's own login (a role, a profile, a command line login) when
+nothing is configured; the library that finds it is loaded only then.
 """
 
 from __future__ import annotations

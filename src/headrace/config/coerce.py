@@ -150,7 +150,7 @@ def _tuple(value: Any) -> tuple[Any, ...]:
         except (SyntaxError, ValueError):
             value = _json(value)
     if not isinstance(value, (list, tuple)):
-        raise ValueError("not a tuple")
+        raise TypeError("not a tuple")
     return tuple(value)
 
 
@@ -162,7 +162,7 @@ def _container(value: Any, kind: type[Any], accepted: tuple[type[Any], ...]) -> 
     if isinstance(value, str):
         value = _json(value)
     if not isinstance(value, accepted):
-        raise ValueError(f"not a {kind.__name__}")
+        raise TypeError(f"not a {kind.__name__}")
     return value if isinstance(value, kind) else kind(value)
 
 

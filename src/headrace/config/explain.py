@@ -57,7 +57,7 @@ def _known(lookup: Lookup) -> Iterator[tuple[str, tuple[str, ...]]]:
                     yield "__".join(path), path
                 else:
                     yield f"`{'.'.join(map(toml_key, path))}` in {provider.name}", path
-        except Exception:  # a provider that cannot list its keys must not hide the real error
+        except Exception:  # noqa: BLE001  a provider that cannot list its keys must not hide the real error
             continue
 
 
@@ -70,7 +70,7 @@ def _score(name: str, wanted: str) -> float:
         # one letter words alone say nothing
         if len(have) == 1 and len(want[0]) < 4:
             return 0.0
-        worst = min(_alike(a, b) for a, b in zip(have, want))
+        worst = min(_alike(a, b) for a, b in zip(have, want, strict=True))
         return 0.9 * worst if worst >= _ALIKE else 0.0
     if have[-1] == want[-1] and len(have) > 1 and len(want) > 1 and have[0] == want[0]:
         inside = [w for w in have if w in want]
@@ -92,8 +92,9 @@ def _absent_files(lookup: Lookup) -> str:
     from headrace.config.registry import providers
 
     opened = {id(provider) for provider, _ in lookup.readers}
-    absent = []
-    for provider in providers():
-        if id(provider) not in opened and provider.locations and not provider.present_locations:
-            absent.append(os.path.normpath(provider.locations[0]))
+    absent = [
+        os.path.normpath(provider.locations[0])
+        for provider in providers()
+        if id(provider) not in opened and provider.locations and not provider.present_locations
+    ]
     return " and no ".join(absent)

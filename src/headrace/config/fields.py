@@ -80,13 +80,10 @@ def fields_of(cls: type[BaseConfiguration]) -> tuple[Field, ...]:
     if cached is not None:
         return cached  # type: ignore[no-any-return]
     resolvers = _resolvers(cls)
-    found = []
-    for name in field_names(cls):
-        found.append(
-            make_field(
-                name, _hint_of(cls, name), secret=name in cls.__secret_fields__, resolver=resolvers.pop(name, None)
-            )
-        )
+    found = [
+        make_field(name, _hint_of(cls, name), secret=name in cls.__secret_fields__, resolver=resolvers.pop(name, None))
+        for name in field_names(cls)
+    ]
     if resolvers:
         raise UnmatchedConfigHintResolversException(cls.__name__, sorted(resolvers))
     made = tuple(sorted(found, key=lambda f: f.resolver is not None))
@@ -124,6 +121,7 @@ def _hint_of(cls: type[Any], name: str) -> Any:
 
 
 def module_names(cls: type[Any]) -> dict[str, Any]:
+    """The names of the module that a class is defined in."""
     module = sys.modules.get(cls.__module__)
     return vars(module) if module else {}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import inspect
 import sys
 import types
 import typing
@@ -22,6 +24,7 @@ class AnySecret:
     """Stands for a secret of any type; calling it gives the value back."""
 
     def __new__(cls, value: Any) -> Any:
+        """Give the value back."""
         return value
 
 
@@ -153,32 +156,67 @@ def own_annotations(cls: type[Any]) -> dict[str, Any]:
         import annotationlib
 
         return dict(annotationlib.get_annotations(cls, format=annotationlib.Format.FORWARDREF))
-    return dict(cls.__dict__.get("__annotations__") or {})
+    return dict(inspect.get_annotations(cls))
 
 
 def evaluate(text: Any, scopes: Sequence[Mapping[str, Any]]) -> Any:
     """Turn an annotation given as text into what it names.
 
     Args:
-        text: The annotation; anything but text and forward references is returned as it is.
+        text: The annotation; other than text, only forward references inside it are replaced.
         scopes: Names to look in, innermost first.
 
     Returns:
-        The hint, or `Any` when a name in it is known nowhere (as under ``if TYPE_CHECKING``).
+        The hint; names that are known nowhere (as those under ``if TYPE_CHECKING``) stand for `Any` in it.
     """
     if isinstance(text, typing.ForwardRef):
         text = text.__forward_arg__
+    names = _Names(scopes)
     if not isinstance(text, str):
-        return text
-    names: dict[str, Any] = {}
-    for scope in reversed(scopes[:-1]):
-        names.update(scope)
-    outermost = scopes[-1] if scopes else {}
+        return _without_references(text, names)
     try:
-        # the text is the program's own annotation
-        return eval(text, outermost if isinstance(outermost, dict) else dict(outermost), names)
-    except Exception:
+        hint = eval(text, {}, names)  # the text is the program's own annotation
+    except Exception:  # noqa: BLE001  annotations may run any code
         return Any
+    # quoted annotations are text twice over in modules that postpone annotations
+    if isinstance(hint, (str, typing.ForwardRef)):
+        return evaluate(hint, scopes)
+    return _without_references(hint, names)
+
+
+def has_text(hint: Any) -> bool:
+    """Whether a hint is text or has text inside that must be evaluated."""
+    return isinstance(hint, str) or _has_reference(hint)
+
+
+def _without_references(hint: Any, names: _Names) -> Any:
+    if not _has_reference(hint):
+        return hint
+    holder = type("Holder", (), {"__annotations__": {"hint": hint}})
+    try:
+        return typing.get_type_hints(holder, {}, names, include_extras=True)["hint"]
+    except Exception:  # noqa: BLE001  annotations may run any code
+        return Any
+
+
+def _has_reference(hint: Any) -> bool:
+    if isinstance(hint, typing.ForwardRef):
+        return True
+    inner = (*typing.get_args(hint), getattr(hint, "__origin__", None))
+    return not isinstance(hint, str) and any(_has_reference(h) for h in inner if h is not None and h is not hint)
+
+
+class _Names(dict[str, Any]):
+    """The names that an annotation may use; unknown ones are `Any`."""
+
+    def __init__(self, scopes: Sequence[Mapping[str, Any]]) -> None:
+        self.scopes = scopes
+
+    def __missing__(self, name: str) -> Any:
+        for scope in self.scopes:
+            if name in scope:
+                return scope[name]
+        return getattr(builtins, name, Any)
 
 
 def caller_scopes(depth: int = 2, limit: int = 8) -> list[Mapping[str, Any]]:

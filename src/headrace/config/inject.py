@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Optional, TypeVar, overload
 
 from headrace.config.coerce import can_coerce
+from headrace.config.fields import as_spec, field_names
 from headrace.config.hints import Placeholder, SecretSentinel, caller_scopes, evaluate, take_apart
 from headrace.config.resolve import resolve_configuration
 from headrace.config.sections import ConfigSectionContext, current_sections, inject_section
-from headrace.config.fields import as_spec, field_names
 from headrace.config.spec import BaseConfiguration, configspec
 
 TFun = TypeVar("TFun", bound=Callable[..., Any])
@@ -155,7 +155,7 @@ class _Injector:
 
     def resolve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> BaseConfiguration:
         """The configuration of one call."""
-        given = dict(zip(self.positional, args))
+        given = dict(zip(self.positional, args, strict=False))
         given.update(kwargs)
         if self.spec_argument and isinstance(given.get(self.spec_argument), self.spec):
             handed: BaseConfiguration = given[self.spec_argument]
@@ -268,7 +268,7 @@ def _argument_hint(function: Callable[..., Any], parameter: inspect.Parameter) -
             return None
         hint = hint if specs or len(parts.members) > 1 else Any
     if default is None and not parts.optional:
-        hint = Optional[hint]
+        hint = Optional[hint]  # noqa: UP045  the hint is a value here
     if marked and default.secret and not parts.secret:
         hint = Annotated[hint, SecretSentinel]
     return hint
@@ -280,10 +280,10 @@ def _type_of(default: Any) -> Any:
 
 def _evaluate(function: Callable[..., Any], text: str, default: Any) -> Any:
     inner = inspect.unwrap(function)
-    scopes = [getattr(inner, "__globals__", {})]
+    scopes: list[Any] = [getattr(inner, "__globals__", {})]
+    if "<locals>" in getattr(inner, "__qualname__", ""):
+        scopes = [*caller_scopes(4, 16), *scopes]
     hint = evaluate(text, scopes)
-    if hint is Any and text not in ("Any", "typing.Any"):
-        hint = evaluate(text, [*caller_scopes(4, 16), *scopes])
     if hint is Any and not isinstance(default, Placeholder) and default is not None:
         return _type_of(default)
     return hint
@@ -341,7 +341,7 @@ def create_resolved_partial(f: Callable[..., Any], config: BaseConfiguration | N
 def _override(
     config: BaseConfiguration, injector: _Injector, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> BaseConfiguration:
-    given = {**dict(zip(injector.positional, args)), **kwargs}
+    given = {**dict(zip(injector.positional, args, strict=False)), **kwargs}
     changed = {k: v for k, v in given.items() if k in injector.injected and not isinstance(v, Placeholder)}
     if not changed:
         return config

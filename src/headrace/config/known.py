@@ -238,7 +238,7 @@ class DestinationConfiguration(BaseConfiguration):
     @classmethod
     def credentials_type(cls, config: DestinationConfiguration | None = None) -> type[CredentialsConfiguration] | None:
         """The class of the credentials."""
-        from headrace.config.spec import fields_of
+        from headrace.config.fields import fields_of
 
         specs = next((f.specs for f in fields_of(cls) if f.name == "credentials"), ())
         return specs[0] if specs else None  # type: ignore[return-value]

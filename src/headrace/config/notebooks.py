@@ -32,12 +32,12 @@ def _colab(file_name: str) -> dict[str, Any]:
         from google.colab import userdata  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
         return parse_toml(userdata.get(file_name))
-    except Exception:  # no such entry, no right to read it, or no notebook
+    except Exception:  # noqa: BLE001  no such entry, no right to read it, or no notebook
         return {}
 
 
 def _streamlit() -> dict[str, Any]:
     try:
         return dict(sys.modules["streamlit"].secrets.to_dict())
-    except Exception:  # streamlit raises when it has no file of secrets
+    except Exception:  # noqa: BLE001  streamlit raises when it has no file of secrets
         return {}

@@ -8,18 +8,12 @@ from typing import Any, NamedTuple
 
 from headrace.config.coerce import coerce, json_object, takes_mapping
 from headrace.config.current import ResolvedValue, get_pipeline_name, record_resolved
+from headrace.config.fields import Field, fields_of, make_field
 from headrace.config.hints import Placeholder
 from headrace.config.lookup import Found, Lookup
 from headrace.config.providers import ENVIRONMENT, EXPLICIT_VALUES_PROVIDER_NAME, env_key
 from headrace.config.sections import Path, current_sections, section_paths
-from headrace.config.spec import (
-    BaseConfiguration,
-    CredentialsConfiguration,
-    Field,
-    TConfiguration,
-    fields_of,
-    make_field,
-)
+from headrace.config.spec import BaseConfiguration, CredentialsConfiguration, TConfiguration
 from headrace.errors.config import (
     ConfigFieldMissingException,
     ConfigurationWrongTypeException,
@@ -60,9 +54,11 @@ class Scope(NamedTuple):
 
     @property
     def paths(self) -> tuple[Path, ...]:
+        """Where the fields are looked up, in order."""
         return section_paths(self.walked, self.kept, self.base)
 
     def inside(self, field: str) -> Scope:
+        """The scope of a nested configuration."""
         walked = (*self.walked, self.kept) if self.kept else self.walked
         return Scope(self.lookup, walked, field, self.base, (*self.above, field))
 

@@ -1,5 +1,8 @@
 """Where things are: the project, its settings, the data of pipelines, local files."""
 
+# os.path: these places are asked at every lookup, and pathlib takes many times as long
+# ruff: noqa: PTH110, PTH111, PTH118
+
 from __future__ import annotations
 
 import os

@@ -20,20 +20,13 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, overload
 
 from headrace.config.coerce import can_coerce, json_object
-from headrace.config.fields import Field as Field
-from headrace.config.fields import as_spec as as_spec
-from headrace.config.fields import extract_inner_hint as extract_inner_hint
-from headrace.config.fields import fields_of as fields_of
-from headrace.config.fields import is_base_configuration_inner_hint as is_base_configuration_inner_hint
-from headrace.config.fields import is_secret_hint as is_secret_hint
-from headrace.config.fields import is_valid_hint as is_valid_hint
-from headrace.config.fields import make_field as make_field
-from headrace.config.fields import module_names
+from headrace.config.fields import Field, fields_of, make_field, module_names
 from headrace.config.fields import resolve_type as resolve_type
 from headrace.config.hints import (
     Placeholder,
     caller_scopes,
     evaluate,
+    has_text,
     is_class_var,
     own_annotations,
     take_apart,
@@ -48,12 +41,12 @@ if TYPE_CHECKING:
 else:
 
     def dataclass_transform(**_: Any) -> Callable[[Any], Any]:
+        """Only type checkers read the real one."""
         return lambda decorated: decorated
 
 
 TAnyClass = TypeVar("TAnyClass", bound=type[Any])
 TConfiguration = TypeVar("TConfiguration", bound="BaseConfiguration")
-TMethod = TypeVar("TMethod", bound=Callable[..., Any])
 
 _SCALARS = (str, int, float, bool, bytes, tuple, type(None))
 
@@ -149,10 +142,9 @@ def _settle_hints(cls: type[Any], names: Mapping[str, Any]) -> None:
     for name, hint in names.items():
         if is_class_var(hint):
             continue
-        if isinstance(hint, str):
-            if local:
-                known[name] = evaluate(hint, [*caller_scopes(3), module_names(cls)])
-        else:
+        if local:
+            hint = evaluate(hint, [*caller_scopes(3), module_names(cls)])
+        if not has_text(hint):
             known[name] = hint
             _check_supported(cls, make_field(name, hint))
     cls.__own_hints__ = known
@@ -163,10 +155,8 @@ def _settle_hints(cls: type[Any], names: Mapping[str, Any]) -> None:
 def _check_supported(cls: type[Any], field: Field) -> None:
     if not field.resolvable or field.specs:
         return
-    for member in field.plain:
-        if not can_coerce(member) and not isinstance(member, str):
-            if len(field.plain) == 1:
-                raise ConfigFieldTypeHintNotSupported(field.name, cls, member)
+    if len(field.plain) == 1 and not isinstance(field.plain[0], str) and not can_coerce(field.plain[0]):
+        raise ConfigFieldTypeHintNotSupported(field.name, cls, field.plain[0])
 
 
 @dataclasses.dataclass(init=False, repr=False, eq=False)
@@ -187,6 +177,7 @@ class BaseConfiguration(MutableMapping[str, Any]):
     __resolved_fields_set__: ClassVar[Any] = ()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make an instance with all defaults, also for classes whose constructor does not call that of the base."""
         self = super().__new__(cls)
         shape = _shape(cls)
         values = self.__dict__
@@ -207,7 +198,7 @@ class BaseConfiguration(MutableMapping[str, Any]):
         who = type(self).__name__
         if len(args) > len(names):
             raise TypeError(f"{who}() takes {len(names)} values, {len(args)} were given")
-        for name, value in zip(names, args):
+        for name, value in zip(names, args, strict=False):
             setattr(self, name, value)
         for name, value in kwargs.items():
             if name not in names:
@@ -392,7 +383,7 @@ def _is_final(hint: Any) -> bool:
 def _same(a: Any, b: Any) -> bool:
     try:
         return a is b or bool(a == b)
-    except Exception:
+    except Exception:  # noqa: BLE001  values compare as they like
         return False
 
 

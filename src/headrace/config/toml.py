@@ -4,6 +4,9 @@ Files are parsed again only when their time or size has changed. Text may refer 
 replaced when the value is looked up, ``${NAME:-text}`` has a default, ``$${`` stands for ``${``.
 """
 
+# os.path: these places are asked at every lookup, and pathlib takes many times as long
+# ruff: noqa: PTH109, PTH113, PTH116, PTH117, PTH118, PTH123
+
 from __future__ import annotations
 
 import os
@@ -13,7 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from headrace.config import run_context
-from headrace.config.providers import DocProvider, DocReader, Reader, merge, paths_of
+from headrace.config.documents import DocProvider, DocReader, merge, paths_of
+from headrace.config.providers import Reader
 from headrace.errors.config import ConfigurationValueError, TomlProviderReadException
 
 CONFIG_TOML: Final = "config.toml"
@@ -112,14 +116,17 @@ class SettingsTomlProvider(DocProvider):
 
     @property
     def name(self) -> str:
+        """The provider's name."""
         return self._name
 
     @property
     def supports_secrets(self) -> bool:
+        """Whether secrets may be kept here."""
         return self._secrets
 
     @property
     def locations(self) -> Sequence[str]:
+        """Files that are looked for."""
         dirs = self._dirs
         if dirs is None:
             context = run_context.current()
@@ -128,17 +135,21 @@ class SettingsTomlProvider(DocProvider):
 
     @property
     def present_locations(self) -> Sequence[str]:
+        """Files that are there."""
         return [path for path in self.locations if os.path.isfile(path)]
 
     def document(self) -> Mapping[str, Any]:
+        """The document as it is now."""
         values = self._read().values
         return merge(values, self._config_doc) if self._config_doc else values
 
     def get_value(self, key: str, hint: Any, pipeline_name: str | None, *sections: str) -> tuple[Any | None, str]:
+        """Look at one place."""
         reader = self.open() or DocReader({})
         return reader.get(key, False, pipeline_name, sections), reader.full_key(key, pipeline_name, sections)
 
     def get_value_location(self, key: str, pipeline_name: str | None, *sections: str) -> str:
+        """The file that holds the value of a place."""
         for path in self.present_locations:
             found = _file(path)
             if found and DocReader(found[1]).get(key, False, pipeline_name, sections) is not None:
@@ -146,6 +157,7 @@ class SettingsTomlProvider(DocProvider):
         return self.name
 
     def open(self) -> Reader | None:
+        """Begin a run of lookups."""
         read = self._read()
         if self._config_doc:
             return _ExpandingReader(self.document())
@@ -154,6 +166,7 @@ class SettingsTomlProvider(DocProvider):
         return _ExpandingReader(read.values, read.keys) if read.refers else DocReader(read.values, read.keys)
 
     def known_keys(self) -> Iterator[tuple[str, ...]]:
+        """The places that hold something."""
         return paths_of(self.document())
 
     def _read(self) -> _Document:
@@ -221,6 +234,7 @@ class StringTomlProvider(DocProvider):
         self._refers = "${" in toml_string
 
     def open(self) -> Reader | None:
+        """Begin a run of lookups."""
         return _ExpandingReader(self._config_doc) if self._config_doc else None
 
     def update(self, toml_string: str) -> None:
@@ -229,6 +243,7 @@ class StringTomlProvider(DocProvider):
 
     @property
     def name(self) -> str:
+        """The provider's name."""
         return "memory"
 
 

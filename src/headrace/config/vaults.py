@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from headrace.base.lazy import need
-from headrace.config.providers import ConfigProvider, DocProvider, DocReader, Reader
-from headrace.config.spec import BaseConfiguration, configspec, is_secret_hint
+from headrace.config.documents import DocProvider, DocReader
+from headrace.config.fields import is_secret_hint
+from headrace.config.providers import ConfigProvider, Reader
+from headrace.config.spec import BaseConfiguration, configspec
 from headrace.config.toml import SECRETS_TOML_KEY, parse_toml
 from headrace.errors.config import ConfigProviderException, TomlProviderReadException
 
@@ -52,6 +54,7 @@ class VaultDocProvider(DocProvider):
         return ".".join(path)
 
     def get_value(self, key: str, hint: Any, pipeline_name: str | None, *sections: str) -> tuple[Any | None, str]:
+        """Look at one place."""
         path = tuple(filter(None, (pipeline_name, *sections)))
         full_key = ".".join((*path, key))
         self._load_fragments((*path, key), pipeline_name)
@@ -111,14 +114,17 @@ class VaultDocProvider(DocProvider):
         self._asked, self._names, self._config_doc = {}, None, {}
 
     def open(self) -> Reader | None:
+        """Begin a run of lookups."""
         return ConfigProvider.open(self)
 
     @property
     def is_empty(self) -> bool:
+        """Whether there is nothing to look at."""
         return False
 
     @property
     def is_writable(self) -> bool:
+        """Whether values can be set."""
         return False
 
 
@@ -132,10 +138,12 @@ class AirflowSecretsTomlProvider(VaultDocProvider):
 
     @property
     def name(self) -> str:
+        """The provider's name."""
         return "Airflow Secrets TOML Provider"
 
     @property
     def locations(self) -> Sequence[str]:
+        """Files that are looked for."""
         return ["Airflow Variables"]
 
     def _look_vault(self, full_key: str, hint: Any) -> str | None:
@@ -163,10 +171,12 @@ class GoogleSecretsProvider(VaultDocProvider):
 
     @property
     def name(self) -> str:
+        """The provider's name."""
         return "Google Secrets"
 
     @property
     def locations(self) -> Sequence[str]:
+        """Files that are looked for."""
         return [str(self.credentials)]
 
     def vault_key(self, *path: str) -> str:
@@ -230,6 +240,7 @@ class AwsSecretsManagerProvider(VaultDocProvider):
 
     @property
     def name(self) -> str:
+        """The provider's name."""
         return "AWS Secrets Manager"
 
     def vault_key(self, *path: str) -> str:

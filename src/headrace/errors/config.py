@@ -158,6 +158,11 @@ class ConfigFieldMissingException(ConfigurationException, KeyError):
             fix="\n".join([*self._say_where(), *notes]),
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # classes made from a function's arguments cannot be found again by name
+        rebuild, (cls, args, facts) = super().__reduce__()
+        return rebuild, (cls, args, {**facts, "config": None})
+
     def _say_what(self, needed_by: str | None) -> str:
         marked = [f"`{p.field}`" + (" (secret)" if p.secret else "") for p in self.places]
         names = marked or [f"`{f}`" for f in self.fields]
