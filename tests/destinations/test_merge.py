@@ -308,6 +308,25 @@ def test_nested_rows_right_below_the_root_are_found_by_their_parent(tmp_path: Pa
         assert (b.rows("SELECT id, v FROM t"), b.rows("SELECT n FROM t__n")) == ([(1, 2)], [(2,)])
 
 
+@pytest.mark.parametrize("strategy", ["delete-insert", "upsert"])
+def test_rows_appended_before_the_first_merge_are_found(tmp_path: Path, strategy: str) -> None:
+    """The root key comes with the merge disposition; nested rows that are older get theirs from their parents."""
+    before = chain(column("id"), column("v"))
+    for each in before[1:]:
+        del each["columns"]["_dlt_root_id"]
+    with bench(tmp_path, *before) as b:
+        b.load(b.copy(b.file("t", [{"id": i, "v": 0, "_dlt_id": f"o{i}"} for i in (1, 2)])))
+        b.load(b.copy(b.file("t__n", [{"n": i, "_dlt_parent_id": f"o{i}", "_dlt_id": f"o{i}.0"} for i in (1, 2)])))
+        b.load(
+            b.copy(b.file("t__n__m", [{"m": i, "_dlt_parent_id": f"o{i}.0", "_dlt_id": f"o{i}.0.0"} for i in (1, 2)]))
+        )
+        for each in chain(*KEYED):
+            b.schema.update_table(each)  # type: ignore[arg-type]
+        b.migrate()
+        load(b, [{"id": 1, "v": 1, "n": [[7]]}], strategy)
+        assert stored(b, ["id", "v"]) == [(1, 1, [[7]]), (2, 0, [[2]])]
+
+
 def test_a_chain_without_its_keys_is_refused(tmp_path: Path) -> None:
     """Deeper down a root key is needed; the error names the table and what to set."""
     tables = chain(*KEYED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,8 @@ class ChainTable:
         root_key: In nested tables, names the root row.
         parent_key: In nested tables, names the parent row.
         depth: 0 for the root, 1 for tables nested in it, and so on.
+        parent: Name of the parent table.
+        gaps: Whether the root key may be NULL in the target: it was added when the table had rows already.
     """
 
     name: str
@@ -32,6 +34,8 @@ class ChainTable:
     root_key: str | None = None
     parent_key: str | None = None
     depth: int = 0
+    parent: str | None = None
+    gaps: bool = False
 
     @property
     def key_of_root(self) -> str | None:
@@ -86,18 +90,21 @@ def depth_of(table: TTableSchema, by_name: dict[str, TTableSchema]) -> int:
     return 0 if not parent or parent not in by_name else 1 + depth_of(by_name[parent], by_name)
 
 
-def chain_table(table: TTableSchema, *, target: str, stage: str, present: Sequence[str], depth: int) -> ChainTable:
-    """Facts of one table; ``present`` are the columns its target has."""
-    there = {name.casefold() for name in present}
+def chain_table(table: TTableSchema, *, target: str, stage: str, present: Mapping[str, bool], depth: int) -> ChainTable:
+    """Facts of one table; ``present`` are the columns its target has, and whether each may be NULL."""
+    there = {name.casefold(): nullable for name, nullable in present.items()}
+    root_key = _first(table, "root_key")
     return ChainTable(
         name=table["name"],
         target=target,
         stage=stage,
         columns=[name for name in table.get("columns", {}) if name.casefold() in there],
         row_key=_first(table, "row_key"),
-        root_key=_first(table, "root_key"),
+        root_key=root_key,
         parent_key=_first(table, "parent_key"),
         depth=depth,
+        parent=table.get("parent"),
+        gaps=root_key is not None and there.get(root_key.casefold(), False),
     )
 
 

@@ -260,7 +260,7 @@ class SqlJobClient(Client):
                         schemas[name],
                         target=self._session.make_qualified_table_name(name),
                         stage=self._dialect.quote(f"_hr_stage_{len(tables)}"),
-                        present=[column for column, _, _ in present.get(name, [])],
+                        present={column: nullable for column, _, nullable in present.get(name, [])},
                         depth=depth_of(schemas[name], schemas),
                     )
                 )

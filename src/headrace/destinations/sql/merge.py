@@ -139,6 +139,24 @@ def insert_staged(m: MergeRun) -> None:
         m.run(f"INSERT INTO {table.target} ({columns}) SELECT {columns} FROM {table.stage}")
 
 
+def fill_root_keys(m: MergeRun) -> None:
+    """Give nested rows that are older than the first merge the root keys they lack, by way of their parents."""
+    by_name = {table.name: table for table in m.chain.tables}
+    for table in m.chain.nested:
+        parent = by_name.get(table.parent or "")
+        if not (table.gaps and table.root_key and table.parent_key and parent and parent.row_key):
+            continue
+        root, above = m.q(table.root_key), m.q(table.parent_key)
+        update = f"UPDATE {table.target} AS d SET {root} ="
+        if table.depth == 1:
+            m.run(f"{update} {above} WHERE {root} IS NULL")
+        elif parent.root_key:
+            m.run(
+                f"{update} p.{m.q(parent.root_key)} FROM {parent.target} AS p "
+                f"WHERE d.{root} IS NULL AND p.{m.q(parent.row_key)} = d.{above}"
+            )
+
+
 def _remember_gone(m: MergeRun, keys: Sequence[Sequence[str]]) -> None:
     """Collect the row keys of the root rows that staged rows hit, for the nested tables' sake."""
     root = m.chain.root
@@ -148,6 +166,7 @@ def _remember_gone(m: MergeRun, keys: Sequence[Sequence[str]]) -> None:
         f"WHERE EXISTS (SELECT 1 FROM {root.stage} AS s WHERE {m.same(key)})"
         for key in keys
     ]
+    fill_root_keys(m)
     m.run(m.dialect.temp_as(GONE_KEYS, " UNION ".join(found)))
     m.cleanup.append(f"DROP TABLE {m.q(GONE_KEYS)}")
 
