@@ -8,7 +8,7 @@ DOCS := $(VENVS)/docs
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help demo test lint bench docs clean parity crash
+.PHONY: help demo test lint bench docs clean parity crash smoke
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -31,6 +31,18 @@ lint: $(DEV)/.stamp  ## formatting, types, layers, sizes
 	@$(DEV)/bin/mypy
 	@$(DEV)/bin/lint-imports --no-cache
 	@$(DEV)/bin/python tools/sizes.py
+
+# the oldest DuckDB that is supported, and the newest there is below the bound in pyproject.toml
+$(VENVS)/smoke-oldest/.stamp: SMOKE_DUCKDB := duckdb==1.4.*
+$(VENVS)/smoke-newest/.stamp: SMOKE_DUCKDB := duckdb
+$(VENVS)/smoke-%/.stamp: pyproject.toml
+	@$(PYTHON) -m venv $(VENVS)/smoke-$*
+	@$(VENVS)/smoke-$*/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable . '$(SMOKE_DUCKDB)'
+	@touch $@
+
+smoke: $(VENVS)/smoke-oldest/.stamp $(VENVS)/smoke-newest/.stamp  ## a small run on the oldest and the newest DuckDB
+	@$(VENVS)/smoke-oldest/bin/python tests/smoke/smoke.py
+	@$(VENVS)/smoke-newest/bin/python tests/smoke/smoke.py
 
 bench: $(BENCH)/.stamp  ## headrace and dlt side by side
 	@$(BENCH)/bin/python bench/run.py $(BENCH_ARGS)

