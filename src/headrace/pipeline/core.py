@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from headrace.base.time import now
 from headrace.bus.bus import Bus
 from headrace.bus.observer import Run
-from headrace.errors.pipeline import PipelineConfigMissing, PipelineNeverRan
+from headrace.errors.pipeline import PipelineConfigMissing
 from headrace.pipeline import current, names
 from headrace.pipeline.destinations import Destinations
 from headrace.pipeline.external import ExternalSchemas
@@ -228,12 +228,9 @@ class PipelineCore:
         """The first schema that was extracted.
 
         Raises:
-            PipelineNeverRan: There is none yet.
+            SchemaNotFoundError: There is none yet.
         """
-        name = self.default_schema_name
-        if name is None:
-            raise PipelineNeverRan(self.pipeline_name, self.pipelines_dir)
-        return self._schemas[name]
+        return self._schemas[self.default_schema_name or self._destinations.default_schema_name()]
 
     @property
     def naming(self) -> NamingConvention:

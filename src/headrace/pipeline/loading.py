@@ -25,7 +25,7 @@ logger = logging.getLogger("headrace")
 
 def load(
     p: Pipeline, workers: int | None = None, raise_on_failed_jobs: bool | None = None, *, park: bool = False
-) -> LoadInfo:
+) -> LoadInfo | None:
     """Load all normalized packages, oldest first.
 
     Args:
@@ -33,9 +33,14 @@ def load(
         workers: Threads.
         raise_on_failed_jobs: Stop at a job that fails for good.
         park: Go on behind a package that failed for good; it is set aside in either case.
+
+    Returns:
+        What was done; None when the pipeline has no schema yet.
     """
+    if p.default_schema_name is None and not p.has_pending_data:
+        return None
+    destination = p._need_destination("load")
     with step(p, "load") as run, signals.delayed(p._settings.runtime.intercept_signals):
-        destination = p._need_destination("load")
         done = StepParts()
         run.info = new_info(p, destination, done)
         load_ids = p._store.list("normalized")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from headrace.base import signals
 from headrace.base.time import now
 from headrace.errors.base import TransientException
+from headrace.errors.destination import DestinationIncompatibleLoaderFileFormatException
 from headrace.model.infos import NormalizeInfo
 from headrace.model.metrics import DataWriterMetrics, NormalizeMetrics
 from headrace.pipeline.recovery import schema_for
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
     from headrace.pipeline.pipeline import Pipeline
 
 logger = logging.getLogger("headrace")
+_ROW_FORMATS = ("insert_values", "typed-jsonl")
 
 
 def normalize(
     p: Pipeline, workers: int | None = None, loader_file_format: str | None = None, *, park: bool = False
-) -> NormalizeInfo:
+) -> NormalizeInfo | None:
     """Normalize all extracted packages, oldest first.
 
     Args:
@@ -35,13 +37,18 @@ def normalize(
         workers: Threads.
         loader_file_format: For tables whose resource asks for none.
         park: Set a package aside when its data can never be normalized, and go on.
+
+    Returns:
+        What was done; None when the pipeline has no schema yet.
     """
+    if p.default_schema_name is None and not p.has_pending_data:
+        return None
+    p._need_destination("normalize")
     with step(p, "normalize") as run, signals.delayed(p._settings.runtime.intercept_signals):
         done = StepParts()
         run.info = info = NormalizeInfo(p, done.metrics, done.loads_ids, done.load_packages, p.first_run)
         load_ids = p._store.list("extracted")
         if load_ids:
-            p._need_destination("normalize")
             settings = _settings(p, workers, loader_file_format)
             for load_id in load_ids:
                 signals.raise_if_received()
@@ -87,10 +94,32 @@ def is_final(error: BaseException) -> bool:
     return True
 
 
+def usable_format(p: Pipeline, file_format: str | None) -> str | None:
+    """The format to ask normalize for; None leaves it to the resources and the destination.
+
+    Formats that only carry rows as SQL text give the same tables as any other, so destinations need not write them.
+
+    Raises:
+        DestinationIncompatibleLoaderFileFormatException: The destination loads no files of this format.
+    """
+    capabilities = p._destinations.capabilities()
+    if file_format is None or file_format in capabilities.supported_loader_file_formats:
+        return file_format
+    if file_format in _ROW_FORMATS and capabilities.sqlglot_dialect:
+        logger.info(
+            "loader file format %s: rows travel as the destination likes best, which loads the same", file_format
+        )
+        return None
+    name = getattr(p.destination, "destination_name", "the destination")
+    supported = capabilities.supported_loader_file_formats
+    raise DestinationIncompatibleLoaderFileFormatException(name, None, file_format, list(supported))
+
+
 def _settings(p: Pipeline, workers: int | None, loader_file_format: str | None) -> NormalizeSettings:
     from headrace.normalize.settings import NormalizeSettings
 
     found, writer = p._settings.normalize(), p._settings.writer()
+    loader_file_format = usable_format(p, loader_file_format)
     return NormalizeSettings(
         workers=workers or found.workers or 0,
         loader_file_format=loader_file_format,

@@ -70,6 +70,7 @@ class Pipeline(PipelineCore):
             What was loaded; None when no data was given and nothing was pending.
 
         Raises:
+            PipelineConfigMissing: There is no destination.
             PipelineStepFailed: A step failed; ``step``, ``exception`` and ``load_id`` tell which and why.
             PipelineLocked: Another process works on this pipeline.
         """
@@ -133,15 +134,19 @@ class Pipeline(PipelineCore):
 
     def normalize(
         self, workers: int | None = None, loader_file_format: TLoaderFileFormat | None = None
-    ) -> NormalizeInfo:
+    ) -> NormalizeInfo | None:
         """Turn extracted packages into loader files; the schema grows with what is new in the data.
 
         Args:
             workers: Threads; by default one a core, at most four.
             loader_file_format: For tables whose resource asks for none.
 
+        Returns:
+            What was normalized; None when nothing was ever extracted.
+
         Raises:
-            PipelineStepFailed: The data does not fit the schema's contract, or there is no destination.
+            PipelineConfigMissing: There is no destination: its naming and formats are needed.
+            PipelineStepFailed: The data does not fit the schema's contract.
         """
         from headrace.pipeline.normalizing import normalize
 
@@ -155,7 +160,7 @@ class Pipeline(PipelineCore):
         *,
         workers: int | None = None,
         raise_on_failed_jobs: bool | None = None,
-    ) -> LoadInfo:
+    ) -> LoadInfo | None:
         """Load normalized packages, oldest first, each once.
 
         Args:
@@ -166,7 +171,11 @@ class Pipeline(PipelineCore):
             raise_on_failed_jobs: Stop at a job that fails for good, and set its package aside (the default); else load
                 the rest of the package.
 
+        Returns:
+            What was loaded; None when nothing was ever extracted.
+
         Raises:
+            PipelineConfigMissing: There is no destination.
             PipelineStepFailed: A job failed, or the destination cannot be reached.
         """
         from headrace.pipeline.loading import load

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from headrace.errors.destination import DestinationIncompatibleLoaderFileFormatException
 from headrace.model.infos import LoadInfo
 from headrace.pipeline.extracting import ExtractArgs, extract
 from headrace.pipeline.loading import load, merge_infos
-from headrace.pipeline.normalizing import normalize
+from headrace.pipeline.normalizing import normalize, usable_format
+from headrace.pipeline.refreshing import check_mode
 from headrace.pipeline.step import step
 from headrace.pipeline.sync import sync_if_needed
 
@@ -31,15 +31,18 @@ def run(p: Pipeline, data: Any, where: tuple[Any, Any, str | None, Any], hints: 
     p._destinations.set(*where)
     file_format = hints.pop("loader_file_format", None)
     refresh = hints.pop("refresh", None) or p.refresh
+    # what cannot work is refused before anything is read or written
+    p._need_destination("run")
+    usable_format(p, file_format)
+    check_mode(refresh)
     with step(p, "run") as bracket:
-        p._need_destination("run")
-        _check_format(p, file_format)
         sync_if_needed(p)
         info = _finish_pending(p, file_format, announce=data is not None)
         if data is not None:
             extract(p, data, ExtractArgs({**hints, "file_format": file_format}, refresh=refresh))
             normalize(p, None, file_format)
-            info = merge_infos(info, load(p))
+            loaded = load(p)
+            info = merge_infos(info, loaded) if loaded is not None else info
         bracket.info = info
         return info
 
@@ -56,12 +59,3 @@ def _finish_pending(p: Pipeline, file_format: str | None, announce: bool) -> Loa
         )
     normalize(p, None, file_format, park=True)
     return load(p, park=True)
-
-
-def _check_format(p: Pipeline, file_format: str | None) -> None:
-    if file_format is None:
-        return
-    supported = p._destinations.capabilities().supported_loader_file_formats
-    if file_format not in supported:
-        name = getattr(p.destination, "destination_name", "the destination")
-        raise DestinationIncompatibleLoaderFileFormatException(name, None, file_format, list(supported))

@@ -1,0 +1,170 @@
+"""State: kept with the data, rolled back with it, restored on a fresh machine."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import headrace
+from headrace.errors.pipeline import CannotRestorePipelineException, PipelineStepFailed
+from tests.e2e.project import rows
+
+
+def pipeline(**settings: Any) -> headrace.Pipeline:
+    return headrace.pipeline("shop", **{"destination": "duckdb", "dataset_name": "raw", **settings})
+
+
+@headrace.resource(name="counter")
+def counter(fail: bool = False) -> Any:
+    state = headrace.current.resource_state()
+    state["n"] = state.get("n", 0) + 1
+    yield {"n": state["n"]}
+    if fail:
+        raise ValueError("no more")
+
+
+@headrace.resource(name="events", primary_key="id")
+def events(upto: int, at: Any = headrace.sources.incremental("id", initial_value=0)) -> Any:
+    yield [{"id": n} for n in range(1, upto + 1) if n > (at.last_value or 0) - 1]
+
+
+def test_state_goes_on_from_run_to_run(project: Path) -> None:
+    p = pipeline()
+    for _ in range(3):
+        p.run(counter())
+    assert rows(p, "counter", "n") == [(1,), (2,), (3,)]
+    assert p.state["sources"]["shop"]["resources"]["counter"] == {"n": 3}
+    assert rows(p, "_dlt_pipeline_state", "version") == [(1,), (2,), (3,)]
+
+
+def test_a_failed_extract_leaves_no_trace_in_the_state(project: Path) -> None:
+    p = pipeline()
+    p.run(counter())
+    with pytest.raises(PipelineStepFailed) as caught:
+        p.run(counter(fail=True))
+    assert caught.value.step == "extract"
+    assert not caught.value.has_pending_data
+    assert p.state["sources"]["shop"]["resources"]["counter"] == {"n": 1}
+    p.run(counter())
+    assert rows(p, "counter", "n") == [(1,), (2,)]
+
+
+def test_a_fresh_machine_goes_on_where_the_other_was(project: Path) -> None:
+    p = pipeline()
+    p.run(counter())
+    p.run(events(3))
+    shutil.rmtree(p.working_dir)
+    again = pipeline()
+    assert again.first_run
+    info = again.run(counter())
+    assert info is not None
+    assert not info.first_run
+    again.run(events(5))
+    assert rows(again, "counter", "n") == [(1,), (2,)]
+    assert rows(again, "events", "id") == [(1,), (2,), (3,), (4,), (5,)]
+    assert again.default_schema.tables["events"]["columns"]["id"]["primary_key"]
+
+
+def test_restoring_brings_all_schemas(project: Path) -> None:
+    @headrace.source
+    def other() -> Any:
+        yield headrace.resource([{"a": 1}], name="x")
+
+    p = pipeline()
+    p.run(counter())
+    p.run(other())
+    names, hashes = p.schema_names, [s.stored_version_hash for s in p.schemas.values()]
+    shutil.rmtree(p.working_dir)
+    again = pipeline()
+    again.sync_destination()
+    assert again.schema_names == names == ["other", "shop"]
+    assert again.default_schema_name == "shop"
+    assert [s.stored_version_hash for s in again.schemas.values()] == hashes
+
+
+def test_attach_restores_from_the_destination(project: Path) -> None:
+    p = pipeline()
+    p.run(counter())
+    shutil.rmtree(p.working_dir)
+    again = headrace.attach("shop", destination="duckdb", dataset_name="raw")
+    assert again.default_schema_name == "shop"
+    assert again.state["sources"]["shop"]["resources"]["counter"] == {"n": 1}
+
+
+def test_attach_to_nothing_leaves_nothing(project: Path) -> None:
+    with pytest.raises(CannotRestorePipelineException):
+        headrace.attach("nobody", destination="duckdb", dataset_name="raw")
+    with pytest.raises(CannotRestorePipelineException, match="there is no pipeline"):
+        headrace.attach("nobody")
+    assert not (project / "data" / "pipelines" / "nobody").exists()
+
+
+def test_a_lost_dataset_starts_from_the_beginning(project: Path) -> None:
+    p = pipeline()
+    p.run(counter())
+    (project / "shop.duckdb").unlink()
+    again = pipeline()
+    info = again.run(counter())
+    assert info is not None
+    assert info.first_run
+    assert rows(again, "counter", "n") == [(1,)]
+
+
+def test_a_newer_state_at_the_destination_wins(project: Path) -> None:
+    """Two machines in turn: the second one sees what the first one read."""
+    here, there = (pipeline(pipelines_dir=str(project / place)) for place in ("here", "there"))
+    here.run(counter())
+    there.run(counter())
+    headrace.pipeline("shop", pipelines_dir=str(project / "here"), destination="duckdb", dataset_name="raw").run(
+        counter()
+    )
+    assert rows(here, "counter", "n") == [(1,), (2,), (3,)]
+
+
+def test_without_restoring_no_state_is_written(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESTORE_FROM_DESTINATION", "false")
+    p = pipeline()
+    p.run(counter())
+    assert "_dlt_pipeline_state" not in p.default_schema.tables
+    assert p.last_trace is not None
+    assert p.last_trace.last_pipeline_step_trace("sync") is None
+
+
+def test_managed_state_is_kept_or_rolled_back(project: Path) -> None:
+    p = pipeline()
+    p.run(counter())
+    with p.managed_state(extract_state=True) as state:
+        state["sources"]["mine"] = {"a": 1}
+    assert p.has_pending_data
+    with pytest.raises(KeyError), p.managed_state() as state:
+        state["sources"]["mine"] = {"a": 2}
+        raise KeyError
+    assert p.state["sources"]["mine"] == {"a": 1}
+    p.run()
+    assert len(rows(p, "_dlt_pipeline_state")) == 2
+
+
+def test_local_values_stay_here(project: Path) -> None:
+    p = pipeline()
+    p.set_local_state_val("x", [1])
+    assert pipeline().get_local_state_val("x") == [1]
+    with pytest.raises(KeyError):
+        p.get_local_state_val("y")
+    with p.managed_state() as state:
+        assert state["_local"]["x"] == [1]
+
+
+def test_sync_of_another_pipelines_name_is_no_match(project: Path) -> None:
+    pipeline().run(counter())
+    other = headrace.pipeline("else", destination=headrace.destinations.duckdb("shop.duckdb"), dataset_name="raw")
+    other.sync_destination()
+    assert other.default_schema_name is None
+
+
+def test_the_state_copy_can_be_changed_at_will(project: Path) -> None:
+    p = pipeline()
+    p.state["sources"] = {"x": 1}
+    assert "sources" not in p.state
