@@ -2,9 +2,9 @@
 
     python examples/chess_pipeline.py
 
-Profiles are fetched in parallel and replaced, games of the months asked for are merged by their ``uuid``. The address of
-the API comes from the configuration (``SOURCES__CHESS_PIPELINE__CHESS__CHESS_URL``), so that the test can put a server of
-its own in its place.
+Profiles are fetched in parallel and replaced, games of the months asked for are merged by their ``uuid``. The API's
+address comes from the configuration (``SOURCES__CHESS_PIPELINE__CHESS__CHESS_URL``), so that the test can put a server
+of its own in its place.
 """
 
 from collections.abc import Iterator, Sequence
