@@ -140,7 +140,10 @@ def test_azure_sftp_and_hugging_face_in_the_forms_of_their_users() -> None:
 
 
 def test_google_key_files_are_read() -> None:
-    text = '{"type":"service_account","project_id":"p","private_key":"-----K\\\\nX-----","client_email":"e","client_id":"1"}'
+    text = (
+        '{"type":"service_account","project_id":"p","private_key":"-----K\\\\nX-----",'
+        '"client_email":"e","client_id":"1"}'
+    )
     google = resolve_configuration(GcpServiceAccountCredentials(), explicit_value=text)
     assert (google.project_id, google.private_key, str(google)) == ("p", "-----K\nX-----\n", "e@p")
     assert google.to_gcs_credentials()["project"] == "p"

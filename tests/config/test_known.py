@@ -72,7 +72,8 @@ def test_named_destinations_have_sections_of_their_own(monkeypatch, write_toml) 
 
     write_toml(
         "secrets.toml",
-        "[destination.prod]\ndestination_type = 'postgres'\ncredentials = 'pg://h1/d'\nreplace_strategy = 'insert-from-staging'\n"
+        "[destination.prod]\ndestination_type = 'postgres'\ncredentials = 'pg://h1/d'\n"
+        "replace_strategy = 'insert-from-staging'\n"
         "[destination.postgres.credentials]\ndrivername = 'pg'\nhost = 'h2'\n",
     )
     prod = known.destination_settings(Config(), "prod")

@@ -187,51 +187,66 @@ def _resolve_field(
 # nested configurations
 
 
+class _Tries:
+    """What came of trying the classes of a field one by one."""
+
+    __slots__ = ("places", "traces", "unread", "was_read")
+
+    def __init__(self) -> None:
+        self.traces: list[LookupTraces] = []
+        self.places: list[MissingPlace] = []
+        self.unread: list[InvalidNativeValue] = []
+        self.was_read = False
+
+
 def _resolve_nested(
     config: BaseConfiguration, field: Field, scope: Scope, explicit: Any, accept_partial: bool
 ) -> Missing | None:
     """Complete a field that is a configuration: the first of its classes that resolves."""
-    default = getattr(config, field.name)
     if explicit is not None and _is_plain(explicit, field):
         setattr(config, field.name, explicit)
         return None
-    inner = scope.inside(field.name)
-    candidates = _candidates(field, explicit if explicit is not None else default)
-    tried: list[LookupTraces] = []
-    places: list[MissingPlace] = []
+    default = getattr(config, field.name)
+    candidates = _candidates(field, explicit, default)
     native = None if explicit is not None else _find_native(field, candidates, scope)
-    unread: list[InvalidNativeValue] = []
-    was_read = False
+    tries = _Tries()
     for position, spec in enumerate(candidates, 1):
+        given = explicit
+        if given is None and native is not None and _can_read(spec, native.value):
+            given = native.value
         try:
-            made, given = _instance(spec, default), explicit
-            if given is None and native is not None and _can_read(spec, native.value):
-                given = native.value
-            resolved, missing = resolve_fields(made, inner, given, accept_partial)
-            was_read = was_read or isinstance(given, str)
+            made, missing = resolve_fields(_instance(spec, default), scope.inside(field.name), given, accept_partial)
         except InvalidNativeValue as error:
-            unread.append(error)
+            tries.unread.append(error)
             continue
+        tries.was_read = tries.was_read or isinstance(given, str)
+        if missing is None and native is not None:
+            _record(field, made, None, scope, native)
+        if missing is None or accept_partial:
+            setattr(config, field.name, made)
         if missing is None:
-            if native is not None:
-                _record(field, resolved, None, scope, native)
-            setattr(config, field.name, resolved)
             return None
-        tried.append(_nested_trace(resolved, missing, position, len(candidates)))
-        places = places or missing.places
+        tries.traces.append(_nested_trace(made, missing, position, len(candidates)))
+        tries.places = tries.places or missing.places
         if accept_partial:
-            setattr(config, field.name, resolved)
-            return Missing({field.name: tried}, places)
-    raw = explicit if explicit is not None else native.value if native else None
-    if isinstance(raw, str) and not was_read and str in field.plain:
+            return Missing({field.name: tries.traces}, tries.places)
+    raw = native.value if explicit is None and native is not None else explicit
+    return _none_resolved(config, field, scope, raw, explicit is None, tries)
+
+
+def _none_resolved(
+    config: BaseConfiguration, field: Field, scope: Scope, raw: Any, may_be_none: bool, tries: _Tries
+) -> Missing | None:
+    """Decide what a field is when none of its classes resolved: plain text, an error, nothing, or missing."""
+    if isinstance(raw, str) and not tries.was_read and str in field.plain:
         setattr(config, field.name, raw)  # the field takes text, and no class can read it: it is just text
         return None
-    if unread and not tried:
-        raise unread[0]
-    if explicit is None and field.optional:
+    if tries.unread and not tries.traces:
+        raise tries.unread[0]
+    if may_be_none and field.optional:
         setattr(config, field.name, None)
         return None
-    return Missing({field.name: tried or list(_missing_value(field, scope).traces[field.name])}, places)
+    return Missing({field.name: tries.traces or _missing_value(field, scope).traces[field.name]}, tries.places)
 
 
 def _instance(spec: type[BaseConfiguration], default: Any) -> BaseConfiguration:
@@ -241,10 +256,12 @@ def _instance(spec: type[BaseConfiguration], default: Any) -> BaseConfiguration:
     return spec.from_init_value(default)
 
 
-def _candidates(field: Field, given: Any) -> Sequence[type[BaseConfiguration]]:
-    """The classes to try: only its own for an instance, though an instance of a subclass stays what it is."""
-    if isinstance(given, BaseConfiguration):
-        return (type(given),)
+def _candidates(field: Field, explicit: Any, default: Any) -> Sequence[type[BaseConfiguration]]:
+    """The classes to try: only its own for an instance that was given; that of a default first."""
+    if isinstance(explicit, BaseConfiguration):
+        return (type(explicit),)
+    if isinstance(default, BaseConfiguration):
+        return (type(default), *(s for s in field.specs if not isinstance(default, s)))
     return field.specs
 
 
