@@ -150,6 +150,16 @@ def test_wide_decimals_and_sliced_nested_structs(tmp_path: Path) -> None:
         assert b.rows("SELECT count(*) FROM t WHERE doc->>'$.s.c' = 'x' || big::BIGINT") == [(100,)]
 
 
+def test_half_floats_and_unreadable_types(tmp_path: Path) -> None:
+    """Types that DuckDB lacks are widened where there is a wider one; else the error is ours and says which job."""
+    made = table("t", column("x", "double"))
+    with bench(tmp_path, made) as b:
+        b.load(b.copy(b.file("t", pa.table({"x": pa.array([1.5], pa.float32()).cast(pa.float16())}))))
+        assert b.rows("SELECT x FROM t") == [(1.5,)]
+        with pytest.raises(DatabaseTerminalException, match=r"copy of `t`"):
+            b.load(b.copy(b.file("t", pa.table({"x": pa.array([1], pa.duration("s"))}))))
+
+
 @pytest.mark.parametrize(("content", "why"), [(None, "there is no file"), (b"nonsense", "arrow file")])
 def test_unreadable_files_are_terminal(tmp_path: Path, content: bytes | None, why: str) -> None:
     """A lost or broken file will not come back by trying again."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pytest
 
+from headrace.destinations.impl.duckdb import connections
 from headrace.destinations.impl.duckdb.session import DuckDbSqlClient, to_question_marks
 from headrace.errors.destination import (
     DatabaseTerminalException,
@@ -107,6 +109,8 @@ def test_datasets_and_tables(tmp_path: Path) -> None:
         assert client.get_qualified_table_names("t") == ('"ds"."t"', '"ds_staging"."t"')
         with client.with_staging_dataset():
             assert client.is_staging_dataset_active and not client.has_dataset()
+            with pytest.raises(DatabaseUndefinedRelation):
+                client.execute_sql("SELECT * FROM t")
             client.create_dataset()
             client.create_dataset()
             client.execute_sql("CREATE TABLE only_here (a INTEGER)")
@@ -214,9 +218,7 @@ def test_system_records(tmp_path: Path) -> None:
         assert b.rows("SELECT count(*) FROM _dlt_version") == [(1,)]
         found = client.read_schema("demo")
         assert found is not None and found == client.read_schema(version_hash=b.schema.version_hash)
-        assert (
-            type(b.schema).from_stored_schema(__import__("json").loads(found.schema)).version_hash == found.version_hash
-        )
+        assert type(b.schema).from_stored_schema(json.loads(found.schema)).version_hash == found.version_hash
         assert client.read_schema("other") is None
         row = {
             "version": 1, "engine_version": 4, "pipeline_name": "p", "state": "x", "version_hash": "h",
@@ -233,3 +235,18 @@ def test_system_records(tmp_path: Path) -> None:
         assert client.read_state("q") is None
         client.drop_schema_history("demo")
         assert client.read_schema("demo") is None
+
+
+def test_a_database_that_broke_is_opened_anew(tmp_path: Path) -> None:
+    """After a fatal error clients of the broken one and of the new one do not get into each other's way."""
+    path = str(tmp_path / "x.duckdb")
+    broken, first = connections.open_database(path)
+    broken.discard()
+    fresh, second = connections.open_database(path)
+    assert fresh is not broken
+    broken.release(first)
+    same, third = connections.open_database(path)
+    assert same is fresh
+    fresh.release(second)
+    fresh.release(third)
+    assert connections.open_files() == []

@@ -44,13 +44,13 @@ class DuckDbClient(SqlJobClient):
             names = self._wanted(file, list(schema.names), columns)
             listed = self._dialect.columns(names)
             for reader in files.statements_of(schema, batches):
-                connection = self._session.native_connection
-                # the bare stream: given a reader, DuckDB imports pyarrow.dataset and pandas, and reads far ahead
-                connection.register(_INCOMING, reader.__arrow_c_stream__())
-                try:
-                    rows += self._session.run(f"INSERT INTO {target} ({listed}) SELECT {listed} FROM {_INCOMING}")
-                finally:
-                    connection.unregister(_INCOMING)
+                with self._session.translated(self._session.doing) as connection:
+                    # the bare stream: given a reader, DuckDB imports pyarrow.dataset and pandas, and reads far ahead
+                    connection.register(_INCOMING, reader.__arrow_c_stream__())
+                    try:
+                        rows += self._session.run(f"INSERT INTO {target} ({listed}) SELECT {listed} FROM {_INCOMING}")
+                    finally:
+                        connection.unregister(_INCOMING)
         return rows
 
     def _insert_selection(

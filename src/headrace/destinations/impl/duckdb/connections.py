@@ -49,12 +49,11 @@ class Database:
             cursor.close()
             self._users -= 1
             if self._users == 0 and self._owned:
+                self.discard()
                 self._connection.close()
-                if self._key is not None:
-                    _open.pop(self._key, None)
 
     def discard(self) -> None:
-        """Forget a database that broke: whoever comes next opens the file anew."""
+        """Forget a database that is closed or broke: whoever comes next opens the file anew."""
         with _lock:
             if self._key is not None and _open.get(self._key) is self:
                 del _open[self._key]

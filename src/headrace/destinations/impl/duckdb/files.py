@@ -55,10 +55,16 @@ def open_arrow(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
 
 
 def readable_schema(schema: pa.Schema) -> pa.Schema:
-    """The schema with the types that DuckDB does not read from Arrow as text, which it casts to the column's type."""
+    """The schema with near types in the place of those that DuckDB does not read; it casts to the column's type."""
     import pyarrow as pa
 
-    return pa.schema([f.with_type(pa.string()) if pa.types.is_decimal256(f.type) else f for f in schema])
+    def near(kind: pa.DataType) -> pa.DataType:
+        if pa.types.is_decimal256(kind):
+            return pa.string()
+        return pa.float32() if pa.types.is_float16(kind) else kind
+
+    fields = [field.with_type(near(field.type)) for field in schema]
+    return schema if all(a.type == b.type for a, b in zip(fields, schema, strict=True)) else pa.schema(fields)
 
 
 def statements_of(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatchReader]:
@@ -68,7 +74,7 @@ def statements_of(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Itera
     from headrace.columns.handover import safe_batches
 
     readable = readable_schema(schema)
-    source = safe_batches(batches if readable is schema or readable == schema else (b.cast(readable) for b in batches))
+    source = safe_batches(batches if readable is schema else (batch.cast(readable) for batch in batches))
     ended = False
 
     def some() -> Iterator[pa.RecordBatch]:

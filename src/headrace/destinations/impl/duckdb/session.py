@@ -194,9 +194,16 @@ class DuckDbSqlClient(SqlClient):
 
     def use_dataset(self) -> None:
         """Let statements name the dataset's tables without it, if it exists."""
-        if self._in_use != self.dataset_name and self.has_dataset():
-            self.run(f"USE {self.dialect.path(self.database.name, self.dataset_name)}")
-            self._in_use = self.dataset_name
+        if self._in_use == self.dataset_name:
+            return
+        if self.has_dataset():
+            self._use(self.dataset_name)
+        elif self._in_use is not None:
+            self._use(None)  # or bare names would mean the tables of another dataset
+
+    def _use(self, dataset_name: str | None) -> None:
+        self.run(f"USE {self.dialect.path(self.database.name, dataset_name or 'main')}")
+        self._in_use = dataset_name
 
     def rollback_transaction(self) -> None:
         """Roll back; quiet when there is nothing to roll back."""
@@ -222,8 +229,7 @@ class DuckDbSqlClient(SqlClient):
     def drop_dataset(self) -> None:
         """Drop the dataset with all its tables; quiet when there is none."""
         if self._in_use == self.dataset_name:
-            self.run(f"USE {self.dialect.path(self.database.name, 'main')}")
-            self._in_use = None
+            self._use(None)
         super().drop_dataset()
 
     def describe_tables(self, tables: Sequence[str] | None = None) -> dict[str, list[tuple[str, str, bool]]]:
