@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from decimal import Decimal
 from typing import Any
 
@@ -61,7 +60,9 @@ VALUES = st.one_of(
     st.sampled_from([0, 1, 2**62]),
     st.floats(-1e15, 1e15, allow_nan=False),
     st.sampled_from([1.0, 0.0, 2.5]),
-    st.sampled_from(["x", "7", "0x1f", "2.5", "yes", "NO", "2024-03-01", "2024-03-01T10:00:00+02:00", "{}", "eHg=", "nan"]),
+    st.sampled_from(
+        ["x", "7", "0x1f", "2.5", "yes", "NO", "2024-03-01", "2024-03-01T10:00:00+02:00", "{}", "eHg=", "nan"]
+    ),
     st.dates(dt.date(1900, 1, 1), dt.date(2200, 1, 1)),
     st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1), timezones=st.just(UTC)),
     st.sampled_from([Decimal("1.5"), Decimal("3"), Decimal("0.000000001"), Decimal("0.0000000001")]),
@@ -83,7 +84,7 @@ def oracle(values: list[Any], data_type: str) -> list[dict[str, Any]]:
             except (ValueError, TypeError, ArithmeticError, pa.ArrowInvalid):
                 row[f"v__v_{kind}"] = _stored(kind, plain)
                 if row[f"v__v_{kind}"] is None:
-                    row = {"v__v_text": str(plain)}
+                    row = {"v__v_text": coerce_value("text", "decimal", plain)}
         rows.append(row)
     return rows
 
@@ -95,8 +96,10 @@ def _stored(kind: str, value: Any) -> Any:
         return None
 
 
-@given(st.sampled_from(["text", "bigint", "double", "bool", "timestamp", "date", "decimal", "json", "binary"]),
-       st.lists(VALUES, min_size=1, max_size=12))
+@given(
+    st.sampled_from(["text", "bigint", "double", "bool", "timestamp", "date", "decimal", "json", "binary"]),
+    st.lists(VALUES, min_size=1, max_size=12),
+)
 @settings(max_examples=400, deadline=None)
 def test_equal_to_value_by_value(data_type: str, values: list[Any]) -> None:
     """Vectorised casts, their fall-backs and variants agree with the rules for single values."""
@@ -107,9 +110,7 @@ def test_equal_to_value_by_value(data_type: str, values: list[Any]) -> None:
 
 
 def _comparable(row: dict[str, Any]) -> dict[str, Any]:
-    plain = {k: str(v) if isinstance(v, float) else v for k, v in row.items()}
-    # the decimals of a batch share one scale, so their text may end in zeros
-    return {k: re.sub(r"^(-?\d+)(?:\.0+|(\.\d*?)0+)$", r"\1\2", v) if isinstance(v, str) else v for k, v in plain.items()}
+    return {k: str(v) if isinstance(v, float) else v for k, v in row.items()}
 
 
 def test_first_value_decides_the_type_over_batches() -> None:
@@ -138,7 +139,9 @@ def test_row_ids_of_an_upsert_are_those_of_dlt() -> None:
     schema = Schema("s")
     schema.update_table(
         {
-            "name": "t", "write_disposition": "merge", "x-merge-strategy": "upsert",
+            "name": "t",
+            "write_disposition": "merge",
+            "x-merge-strategy": "upsert",
             "columns": {"a": {"name": "a", "data_type": "bigint", "primary_key": True, "nullable": False}},
         }
     )
@@ -191,8 +194,11 @@ def test_a_missing_value_in_a_required_column_is_an_error() -> None:
 @pytest.mark.parametrize("kind_and_type", [("text", "timestamp"), ("double", "bigint"), ("bool", "bigint")])
 def test_failed_values_stay_marked(kind_and_type: tuple[str, str]) -> None:
     kind, data_type = kind_and_type
-    values = {"text": pa.array(["2024-01-01T00:00:00Z", "no", None]), "double": pa.array([1.0, 1.5, None]),
-              "bool": pa.array([None, True, None])}[kind]
+    values = {
+        "text": pa.array(["2024-01-01T00:00:00Z", "no", None]),
+        "double": pa.array([1.0, 1.5, None]),
+        "bool": pa.array([None, True, None]),
+    }[kind]
     target = arrow_type({"data_type": data_type}, CAPABILITIES)  # type: ignore[typeddict-item]
     fitting, failed = cast(kind, values, data_type, target)
     assert fitting.type == target and failed is not None

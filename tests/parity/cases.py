@@ -76,7 +76,7 @@ HAND_MADE: dict[str, tuple[Docs, dict[str, Any]]] = {
         ),
         {},
     ),
-    "clash": (_numbered([{"userId": 1, "user_id": 2}, {"user_id": 3, "userId": 4}]), {}),
+    "clash": (_numbered([{"userId": 1, "user_id": 2}, {"userId": 3, "user_id": 4}]), {}),
     "nesting_0": (
         _numbered([{"a": {"b": {"c": 1}}, "l": [{"m": [1]}], "ll": [[1, 2], [3]]}]),
         {"max_table_nesting": 0},

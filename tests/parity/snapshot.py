@@ -58,5 +58,9 @@ def _named(tables: dict[str, tuple[list[str], list[dict[str, Any]]]]) -> dict[st
             if "_dlt_root_id" in row:
                 kept["@root"] = places.get(row["_dlt_root_id"], "lost")
             plain.append(kept)
-        out[name] = {"columns": columns, "rows": sorted(plain, key=lambda r: str(sorted(r.items())))}
+        first = next((i + 1 for i, c in enumerate(columns) if c.startswith("_dlt_id ")), len(columns))
+        out[name] = {
+            "columns": columns[:first] + sorted(columns[first:]),
+            "rows": sorted(plain, key=lambda r: str(sorted(r.items()))),
+        }
     return out

@@ -13,6 +13,7 @@ from headrace.columns import keys as ids
 from headrace.columns.coerce import arrow_type, cast
 from headrace.columns.frame import head_bytes, read_head
 from headrace.columns.plan import ColumnOp, TablePlan, compile_plan
+from headrace.columns.values import coerce_value
 from headrace.errors.schema import CannotCoerceColumnException, CannotCoerceNullException, DataValidationError
 from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
@@ -226,7 +227,9 @@ class FrameNormalizer:
 
 
 def _as_text(values: pa.Array) -> pa.Array:
-    return pa.array([None if v is None else str(v) for v in values.to_pylist()], pa.string())
+    return pa.array(
+        [None if v is None else coerce_value("text", "decimal", v) for v in values.to_pylist()], pa.string()
+    )
 
 
 class _Drop:

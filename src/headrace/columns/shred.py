@@ -11,7 +11,7 @@ import gc
 from collections.abc import Callable
 from itertools import chain, repeat
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -61,6 +61,14 @@ def sideways(documents: list[dict[Any, Any]]) -> dict[Any, list[Any]]:
     return {key: [d.get(key) for d in documents] for key in keys}
 
 
+class _Work(NamedTuple):
+    """What is under way for one table: documents still to be flattened into it, lists that become tables."""
+
+    table: RawTable
+    documents: list[tuple[Path, list[Any], int]]
+    lists: list[tuple[Path, list[Any], int]]
+
+
 class _Shredder:
     __slots__ = ("keep_json", "out")
 
@@ -70,48 +78,54 @@ class _Shredder:
     def table(
         self, path: Path, documents: list[dict[str, Any]], above: int, parent: Any, position: Any, level: int
     ) -> None:
-        table = RawTable(path, above, len(documents), parent, position, [], [])
-        index = len(self.out)
-        self.out.append(table)
-        lists: list[tuple[Path, list[Any], int]] = []
-        self.document((), documents, level, table, lists)
-        self.lists_of(index, path, lists)
+        work, index = self.open(path, len(documents), above, parent, position)
+        work.documents.append(((), documents, level))
+        self.close(work, index)
 
-    def lists_of(self, index: int, path: Path, lists: list[tuple[Path, list[Any], int]]) -> None:
-        for name, values, level in lists:
-            self.nested(path + name, values, index, level - 1)
+    def open(self, path: Path, rows: int, above: int, parent: Any, position: Any) -> tuple[_Work, int]:
+        work = _Work(RawTable(path, above, rows, parent, position, [], []), [], [])
+        self.out.append(work.table)
+        return work, len(self.out) - 1
 
-    def document(self, prefix: Path, documents: list[Any], level: int, table: RawTable, lists: list[Any]) -> None:
-        for key, values in sideways(documents).items():
-            self.column((*prefix, key if type(key) is str else str(key)), values, level, table, lists)
+    def close(self, work: _Work, index: int) -> None:
+        # the values of a document come before those of documents in it, the last of which comes first: so do the
+        # columns of the datasets that users have
+        while work.documents:
+            prefix, documents, level = work.documents.pop()
+            for key, values in sideways(documents).items():
+                self.column((*prefix, key if type(key) is str else str(key)), values, level, work)
+        for name, values, level in work.lists:
+            self.nested(work.table.path + name, values, index, level - 1)
 
-    def column(self, name: Path, values: list[Any], level: int, table: RawTable, lists: list[Any]) -> None:
+    def column(self, name: Path, values: list[Any], level: int, work: _Work) -> None:
         types = set(map(type, values))
         kinds = {kind_of(t) for t in types}
         if "convert" in kinds:
             values = [v if v is None else to_plain(v) for v in values]
-            kinds = {kind_of(t) for t in set(map(type, values))}
+            types = set(map(type, values))
+            kinds = {kind_of(t) for t in types}
         if "null" in kinds:
             kinds.discard("null")
-            if types != {type(None)} and any(t is not type(None) and kind_of(t) == "null" for t in types):
+            if any(t is not type(None) and kind_of(t) == "null" for t in types):
                 values = [None if kind_of(type(v)) == "null" else v for v in values]
         if not kinds:
-            table.nulls.append(name)
+            work.table.nulls.append(name)
         elif len(kinds) == 1:
-            self.part(kinds.pop(), name, values, level, table, lists)
+            self.part(kinds.pop(), name, values, level, work)
         else:
             for kind in _in_order(kinds, values):
                 part = [v if v is not None and kind_of(type(v)) == kind else None for v in values]
-                self.part(kind, name, part, level, table, lists)
+                self.part(kind, name, part, level, work)
 
-    def part(self, kind: str, name: Path, values: list[Any], level: int, table: RawTable, lists: list[Any]) -> None:
+    def part(self, kind: str, name: Path, values: list[Any], level: int, work: _Work) -> None:
         """Place the values of one kind at one path."""
+        table = work.table
         if kind in ("doc", "list") and level > 0 and not (self.keep_json and self.keep_json(table.path, name)):
             if kind == "list":
-                lists.append((name, values, level))
+                work.lists.append((name, values, level))
             else:
                 rows = [_EMPTY if v is None else v for v in values] if None in values else values
-                self.document(name, rows, level - 1, table, lists)
+                work.documents.append((name, rows, level - 1))
             return
         for found, array in arrays_of(kind, values):
             table.columns.append(RawColumn(name, found, array, _first(array)))
@@ -131,29 +145,25 @@ class _Shredder:
         if kinds == {"doc"}:
             self.table(path, items, above, parent, position, level)
             return
-        table = RawTable(path, above, len(items), parent, position, [], [])
-        index = len(self.out)
-        self.out.append(table)
-        lists: list[Any] = []
-        self.mixed(items, kinds, level, table, lists)
-        self.lists_of(index, path, lists)
+        work, index = self.open(path, len(items), above, parent, position)
+        self.mixed(items, kinds, level, work)
+        self.close(work, index)
 
-    def mixed(self, items: list[Any], kinds: set[str], level: int, table: RawTable, lists: list[Any]) -> None:
+    def mixed(self, items: list[Any], kinds: set[str], level: int, work: _Work) -> None:
         """Rows of a list whose items are not all documents: scalars under ``value``, lists under ``list``."""
-        nested = {"doc", "list"} & kinds
-        if not nested:
-            self.column(("value",), items, level, table, lists)
+        if not {"doc", "list"} & kinds:
+            self.column(("value",), items, level, work)
             return
         # columns in order of first sight, as a walk over the items would meet them
         for kind in dict.fromkeys(_family(v) for v in items):
             part = [v if _family(v) == kind else None for v in items]
             if kind == "scalar":
-                self.column(("value",), part, level, table, lists)
+                self.column(("value",), part, level, work)
             elif kind == "list":
                 # a list in a list sits in a made-up row of its own, one level further down
-                self.column(("list",), part, level - 1, table, lists)
+                self.column(("list",), part, level - 1, work)
             else:
-                self.document((), [_EMPTY if v is None else v for v in part], level, table, lists)
+                work.documents.append(((), [_EMPTY if v is None else v for v in part], level))
 
 
 def _family(value: Any) -> str:

@@ -37,6 +37,9 @@ def _to_text(kind: str, value: Any) -> str:
         return base64.b64encode(value).decode("ascii")
     if kind in ("timestamp", "date", "time"):
         return str(value.isoformat())
+    if kind == "decimal":
+        # the decimals of a batch share one scale: without the zeros at the end the text is the same in any company
+        return format(value.normalize(), "f")
     return str(value)
 
 
@@ -118,8 +121,16 @@ def _to_timestamp(kind: str, value: Any) -> dt.datetime:
     if kind in ("bigint", "double"):
         return EPOCH + dt.timedelta(seconds=value)
     if kind == "text":
-        return parse_datetime(value)
+        return _instant(value)
     raise TypeError(kind)
+
+
+def _instant(text: str) -> dt.datetime:
+    """An ISO date or date-time, or a number of unix seconds."""
+    try:
+        return parse_datetime(text)
+    except ValueError:
+        return EPOCH + dt.timedelta(seconds=float(text))
 
 
 def _to_date(kind: str, value: Any) -> dt.date:
@@ -128,7 +139,7 @@ def _to_date(kind: str, value: Any) -> dt.date:
     if kind in ("bigint", "double"):
         return (EPOCH + dt.timedelta(seconds=value)).date()
     if kind == "text":
-        return parse_datetime(value).date()
+        return _instant(value).date()
     raise TypeError(kind)
 
 

@@ -83,7 +83,7 @@ class ArrowTable:
         if contracts.refuses_table(self.schema, self.table, contract):
             return ArrowPlan([], pa.schema([])), []
         update, discard_rows = self._new_columns(given, names, columns, is_new, contract)
-        partial: Any = {"name": self.table, "columns": update}
+        partial = tb.partial_of(known, update)
         self.schema.update_table(partial, normalize_identifiers=False)
         table = self.schema.tables[self.table]
         table.setdefault("x-normalizer", {})["seen-data"] = True

@@ -15,7 +15,7 @@ import msgspec
 from headrace.model import contract as contracts
 from headrace.model import tables as tb
 from headrace.model.rawnames import RawNames
-from headrace.model.rowkeys import RowKeys, decide_row_keys
+from headrace.model.rowkeys import RowKeys, decide_row_keys, declare_root_key
 from headrace.model.shape import ChainShape, ColumnShape, TableShape
 from headrace.typing import TColumnSchema, TSchemaContractDict, TTableSchema
 
@@ -86,6 +86,7 @@ def evolve(schema: Schema, root: str, shape: ChainShape, names: RawNames | None 
     """
     names = names or RawNames(schema)
     chain = ChainTarget(root)
+    declare_root_key(schema, root)
     for table in shape.tables:
         target = _table(schema, root, table, names, chain)
         key = (tuple(table.path), None if table.above is None else tuple(table.above))
@@ -174,10 +175,7 @@ class _Evolution:
     def commit(self, partial: TTableSchema) -> None:
         """Write new columns into the schema and mark the table as one that has rows."""
         if self.update or not self.known:
-            partial["columns"] = self.update
-            if self.known:
-                partial.pop("write_disposition", None)
-                partial.pop("resource", None)
+            partial = tb.partial_of(self.known, self.update) if self.known else {**partial, "columns": self.update}
             self.schema.update_table(partial, normalize_identifiers=False)
         marks = self.schema.tables[partial["name"]].setdefault("x-normalizer", {})
         marks["seen-data"] = True

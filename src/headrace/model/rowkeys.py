@@ -71,6 +71,16 @@ def decide_row_keys(schema: Schema, table: str, parent: str | None, root: str) -
     return RowKeys()
 
 
+def declare_root_key(schema: Schema, root: str) -> None:
+    """Say in the schema that a merged table hands its row id down, where the merge strategy wants that."""
+    if schema.write_disposition(root) != "merge" or schema.merge_strategy(root) not in ROOT_KEY_STRATEGIES:
+        return
+    config = schema.normalizers["json"].setdefault("config", {})
+    propagation = config.setdefault("propagation", {})
+    if tb.C_DLT_ROOT_ID not in (propagation.get("root") or {}).values():
+        propagation.setdefault("tables", {}).setdefault(root, {})[tb.C_DLT_ID] = tb.C_DLT_ROOT_ID
+
+
 def _wants_root_id(schema: Schema, root: str, strategy: str | None) -> bool:
     """Whether nested rows carry the root row's id: asked for, needed by the merge, or there already."""
     config = schema.normalizers.get("json", {}).get("config") or {}

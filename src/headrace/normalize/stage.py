@@ -78,7 +78,7 @@ def normalize(
     results = _run(tasks, settings.workers, package.load_id, publish)
     for result in results:
         for table, columns in result.variants.items():
-            schema.update_table({"name": table, "columns": columns}, normalize_identifiers=False)
+            schema.update_table(tb.partial_of(schema.tables[table], columns), normalize_identifiers=False)
     files = [f for r in results for f in r.files] + _given_files(fact.files)
     rows, discarded = _totals(results, fact.files)
     update = _update(before, schema)

@@ -28,6 +28,7 @@ from headrace.model.tables.make import (
     loads_table,
     new_column,
     new_table,
+    partial_of,
     pipeline_state_table,
     version_table,
 )

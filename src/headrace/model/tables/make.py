@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from headrace.model.tables.names import (
@@ -68,6 +68,14 @@ def new_table(
     }
     table.update({k: v for k, v in optional.items() if v is not None})
     return cast(TTableSchema, table)
+
+
+def partial_of(table: TTableSchema, columns: Mapping[str, TColumnSchema]) -> TTableSchema:
+    """A change that adds columns to a table and says nothing else of it."""
+    partial: TTableSchema = {"name": table["name"], "columns": dict(columns)}
+    if table.get("parent"):
+        partial["parent"] = table["parent"]
+    return partial
 
 
 def _system_table(name: str, columns: Sequence[tuple[Any, ...]], description: str, **props: Any) -> TTableSchema:
