@@ -123,6 +123,8 @@ def test_capabilities_can_be_overridden_and_strangers_are_dropped(caplog: pytest
         ("duckdb:///:memory:", ":memory:"),
         ({"database": "x.duckdb"}, "/local/x.duckdb"),
         (DuckDbCredentials("x.duckdb"), "/local/x.duckdb"),
+        (DuckDbCredentials("duckdb:///x.duckdb", read_only=False), "/local/x.duckdb"),
+        (DuckDbCredentials({"database": "x.duckdb"}), "/local/x.duckdb"),
         (Path("x.duckdb"), "/local/x.duckdb"),
     ],
     ids=str,
@@ -134,10 +136,11 @@ def test_places(tmp_path: Path, credentials: Any, where: str) -> None:
     assert open_files() == []
 
 
-def test_a_connection_of_the_users_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", [lambda c: c, DuckDbCredentials])
+def test_a_connection_of_the_users_own(tmp_path: Path, form: Any) -> None:
     """It is used, and stays open."""
     with duckdb.connect() as connection:
-        destination = DuckDb(connection)
+        destination = DuckDb(form(connection))
         with destination.open("ds", Schema("demo"), facts(tmp_path)) as client:
             client.create_dataset()
         assert connection.execute("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'ds'").fetchall() == [(1,)]

@@ -44,6 +44,11 @@ class DuckDbCredentials(CredentialsConfiguration):
     statements: Optional[list[str]] = None  # noqa: UP045
     session_timezone: str = "UTC"
 
+    def __init__(self, conn_or_path: Any = None, **fields: Any) -> None:
+        """Take a path, a url, an open connection or a mapping, and other fields by name."""
+        super().__init__(**fields)
+        self._apply_init_value(conn_or_path)
+
     def parse_native_representation(self, native_value: Any) -> None:
         """Read a path, a url or an open connection."""
         if isinstance(native_value, os.PathLike):
