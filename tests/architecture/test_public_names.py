@@ -13,7 +13,10 @@ import pytest
 
 import headrace
 
-HEAVY = ["pyarrow", "duckdb", "numpy", "pandas", "polars", "requests", "sqlglot", "fsspec", "tomlkit", "tenacity", "pydantic", "tqdm", "rich"]
+HEAVY = [
+    *("pyarrow", "duckdb", "numpy", "pandas", "polars", "requests", "sqlglot", "fsspec", "tomlkit", "tenacity"),
+    *("pydantic", "tqdm", "rich"),
+]
 MODULES = {"current", "destinations", "mark", "progress", "sources"}
 FUNCTIONS = {
     "attach", "dataset", "defer", "pipeline", "resource", "run", "source", "transformer",

@@ -1,0 +1,85 @@
+"""Killed anywhere in a run, the next one goes on: every row arrives once, and the cursor fits the rows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import headrace
+from tests.e2e.project import rows
+
+SCRIPT = """
+import headrace
+
+@headrace.resource(name="t", primary_key="id")
+def numbers(at=headrace.sources.incremental("id", initial_value=0)):
+    begin = (at.last_value or 0) + 1
+    yield [{"id": n, "l": [{"of": n}]} for n in range(begin, begin + 3)]
+
+headrace.pipeline("shop", destination="duckdb", dataset_name="raw").run(numbers())
+"""
+
+
+def run(project: Path, failpoint: str = "") -> int:
+    environment = {**os.environ, "HEADRACE_DATA_DIR": str(project / "data")}
+    if failpoint:
+        environment["HEADRACE_FAILPOINT"] = failpoint
+    return subprocess.run([sys.executable, "-c", SCRIPT], cwd=project, env=environment, capture_output=True).returncode
+
+
+PLACES = [
+    "PackageCreated:after",
+    "Extracted:before",
+    "Extracted:after",
+    "Normalized:before",
+    "Normalized:after",
+    "Planned:after",
+    "migrate.before",
+    "migrate.after",
+    "job.committed",
+    "JobDone:after",
+    "complete.before",
+    "complete.after",
+    "Loaded:before",
+    "Loaded:after",
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_killed_once(project: Path, place: str) -> None:
+    """One run goes well, the second is killed, the third finishes it and reads on."""
+    assert run(project) == 0
+    assert run(project, place) == -signal.SIGKILL
+    assert run(project) == 0
+    p = headrace.pipeline("shop", destination="duckdb", dataset_name="raw")
+    found = [n for (n,) in rows(p, "t", "id")]
+    lost_before_commit = place in ("PackageCreated:after", "Extracted:before")
+    assert found == list(range(1, 7 if lost_before_commit else 10)), "no gap, no double"
+    assert [n for (n,) in rows(p, "t__l", "of")] == found
+    cursor = p.state["sources"]["shop"]["resources"]["t"]["incremental"]["id"]["last_value"]
+    assert cursor == found[-1]
+    assert not p.has_pending_data
+
+
+def test_killed_between_seal_and_copy_of_the_state(project: Path) -> None:
+    """The package is the truth: an old copy of the state, or none, does not bring the cursor back."""
+    assert run(project) == 0
+    kept = (project / "data/pipelines/shop/pipeline.json").read_bytes()
+    assert run(project, "Normalized:before") == -signal.SIGKILL
+    (project / "data/pipelines/shop/pipeline.json").write_bytes(kept)
+    assert run(project) == 0
+    p = headrace.pipeline("shop", destination="duckdb", dataset_name="raw")
+    assert [n for (n,) in rows(p, "t", "id")] == list(range(1, 10))
+
+
+def test_a_torn_state_file_is_healed(project: Path) -> None:
+    assert run(project) == 0
+    (project / "data/pipelines/shop/pipeline.json").write_bytes(b'{"_state')
+    assert run(project) == 0
+    p = headrace.pipeline("shop", destination="duckdb", dataset_name="raw")
+    assert [n for (n,) in rows(p, "t", "id")] == list(range(1, 7))
