@@ -53,10 +53,16 @@ def key(name: str, hint: str) -> dict[str, Any]:
                 },
             },
         ),
-        ({"columns": [{"name": "a", "data_type": "text"}]}, {**PLAIN, "columns": {"a": {"name": "a", "data_type": "text"}}}),
+        (
+            {"columns": [{"name": "a", "data_type": "text"}]},
+            {**PLAIN, "columns": {"a": {"name": "a", "data_type": "text"}}},
+        ),
         ({"max_table_nesting": 1}, {**PLAIN, "x-normalizer": {"max_nesting": 1}}),
         ({"schema_contract": "freeze"}, {**PLAIN, "schema_contract": "freeze"}),
-        ({"table_format": "delta", "file_format": "parquet"}, {**PLAIN, "table_format": "delta", "file_format": "parquet"}),
+        (
+            {"table_format": "delta", "file_format": "parquet"},
+            {**PLAIN, "table_format": "delta", "file_format": "parquet"},
+        ),
         ({"write_disposition": {"disposition": "append"}}, PLAIN),
         (
             {"write_disposition": {"disposition": "merge", "deduplicated": True}},

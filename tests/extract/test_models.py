@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Literal, Optional, Union
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
-from tests.extract.fakes import run
 
 import headrace as hr
 from headrace.errors.extract import ResourceExtractionError
 from headrace.errors.schema import DataValidationError
+from tests.extract.fakes import run
 
 
 class Part(BaseModel):

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from tests.extract.fakes import run
 
 import headrace as hr
 from headrace.errors.extract import ResourceExtractionError
 from headrace.extract.settings import ExtractSettings
 from headrace.extract.state import resource_name, resource_state
+from tests.extract.fakes import run
 
 
 def source_of(*resources: Any) -> Any:

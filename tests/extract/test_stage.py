@@ -8,13 +8,13 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-from tests.extract.fakes import Run, run, seen
 
 import headrace as hr
 from headrace.errors.extract import SourceExhausted
 from headrace.errors.schema import DataValidationError
 from headrace.model.events import Progress
 from headrace.model.schema import Schema
+from tests.extract.fakes import Run, run, seen
 
 
 def rows(*items: Any, name: str = "items", **hints: Any) -> Any:
@@ -254,7 +254,9 @@ class TestReplace:
 
 class TestFacts:
     def test_hints_are_plain_data(self) -> None:
-        made = rows({"k": 1}, table_name=lambda i: "x", columns={"a": {}}, primary_key="k", incremental={"cursor_path": "k"})
+        made = rows(
+            {"k": 1}, table_name=lambda i: "x", columns={"a": {}}, primary_key="k", incremental={"cursor_path": "k"}
+        )
         hints = run(made).result.hints["items"]
         assert hints["primary_key"] == "k"
         assert isinstance(hints["table_name"], str)

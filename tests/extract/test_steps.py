@@ -152,6 +152,8 @@ def test_metrics_are_kept_by_the_resource() -> None:
 
 
 def test_select_tables_keeps_only_these() -> None:
-    r = hr.resource([{"k": "a"}, {"k": "b"}, hr.mark.with_table_name({"k": "x"}, "a")], name="x", table_name=lambda i: i["k"])
+    r = hr.resource(
+        [{"k": "a"}, {"k": "b"}, hr.mark.with_table_name({"k": "x"}, "a")], name="x", table_name=lambda i: i["k"]
+    )
     assert list(r.select_tables("a")) == [{"k": "a"}, {"k": "x"}]
     assert list(hr.resource([1], name="x").select_tables("y")) == []
