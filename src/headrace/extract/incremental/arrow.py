@@ -21,6 +21,7 @@ from headrace.extract.incremental.window import Window, run_page
 __all__ = ["filter_frame"]
 
 _ROWS_AT_ONCE = 16_384
+_VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 
 
 def filter_frame(w: Window, frame: Any, looked_at: Callable[[int, bool], None]) -> Any:
@@ -134,9 +135,9 @@ class _PolarsFrame(_ArrowFrame):
         return self.frame.get_column(name).to_arrow()
 
     def filter(self, mask: Any) -> Any:
-        import polars
+        import polars as pl
 
-        return self.frame.filter(polars.from_arrow(mask))
+        return self.frame.filter(pl.from_arrow(mask))
 
     def table(self, at: Any) -> pa.Table:
         return self.frame[at.to_numpy()].to_arrow()
@@ -144,7 +145,17 @@ class _PolarsFrame(_ArrowFrame):
 
 def _wrap(frame: Any) -> _Frame:
     library = frame_library(frame)
-    return {"pandas": _PandasFrame, "polars": _PolarsFrame}.get(str(library), _ArrowFrame)(frame)
+    if library == "pandas":
+        return _PandasFrame(frame)
+    return _PolarsFrame(frame) if library == "polars" else _ArrowFrame(_without_views(frame))
+
+
+def _without_views(frame: Any) -> Any:
+    """The same frame unless it has columns of texts as views, of which Arrow cannot take some rows."""
+    if not any(kind in _VIEWS for kind in frame.schema.types):
+        return frame
+    fields = [field.with_type(_VIEWS.get(field.type, field.type)) for field in frame.schema]
+    return frame.cast(pa.schema(fields, frame.schema.metadata))
 
 
 # ---- the cursor's column -------------------------------------------------------------------------------------------
@@ -204,12 +215,7 @@ def _comparable(column: Any) -> Any:
         return column.cast(pa.date32())
     if pa.types.is_float16(kind):
         return column.cast(pa.float32())
-    if kind in _VIEWS:
-        return column.cast(_VIEWS[kind])
     return column
-
-
-_VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 
 
 class _ColumnPage:

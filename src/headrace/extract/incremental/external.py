@@ -8,6 +8,7 @@ data interval of a running Airflow task.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -16,9 +17,13 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from headrace.base.time import UTC, parse_iso
-from headrace.errors.incremental import JoinSchedulerError
+from headrace.errors.incremental import ExternalSchedulerNotAvailable, JoinSchedulerError
+from headrace.extract.incremental.settings import Settings
+from headrace.extract.incremental.values import to_kind_of
 
-__all__ = ["TTimeInterval", "TimeIntervalContext", "current_context", "express", "interval"]
+__all__ = ["TTimeInterval", "TimeIntervalContext", "current_context", "express", "find_interval", "interval"]
+
+logger = logging.getLogger("headrace.incremental")
 
 
 class TTimeInterval(NamedTuple):
@@ -152,7 +157,7 @@ def _from_airflow() -> TTimeInterval | None:
         return None
     try:
         context = _airflow_context()
-    except Exception:  # Airflow has its own error for "no task is running", which moved between its versions
+    except Exception:  # noqa: BLE001 - Airflow has its own error for "no task is running", which moved between its versions
         return None
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
     if start is None or end is None or end <= start:
@@ -170,6 +175,51 @@ def _airflow_context() -> Mapping[str, Any]:
         except ImportError:
             continue
     return {}
+
+
+def find_interval(cursor: Settings[Any], resource: str) -> tuple[Any, Any] | None:
+    """The range that the scheduler wants a cursor to load, cut to the configured one.
+
+    Args:
+        cursor: Its settings.
+        resource: For errors.
+
+    Returns:
+        initial_value and end_value; None when the cursor does not follow schedulers.
+
+    Raises:
+        ExternalSchedulerNotAvailable: It shall, and there is no interval.
+        JoinSchedulerError: It shall, and its type cannot say an instant.
+    """
+    context, allowed = current_context(), cursor.allow_external_schedulers
+    if allowed is False or (allowed is None and not context.allow_external_schedulers):
+        return None
+    found = context.interval
+    if found is None:
+        if allowed:
+            raise ExternalSchedulerNotAvailable(resource)
+        return None
+    kind, func = cursor.get_incremental_value_type(), cursor.last_value_func
+    try:
+        low, high = express(found.start, kind, resource), express(found.end, kind, resource)
+    except JoinSchedulerError:
+        if allowed:
+            raise
+        logger.info("Resource %r: its cursor cannot follow the interval of the scheduler; state is used.", resource)
+        return None
+    if func is min:
+        low, high = high, low
+    return _cut(low, cursor.initial_value, func), _cut(high, cursor.end_value, min if func is max else max)
+
+
+def _cut(value: Any, bound: Any, choose: Any) -> Any:
+    """An end of the interval, not beyond the configured one."""
+    if bound is None:
+        return value
+    if isinstance(value, dt.datetime) and isinstance(bound, dt.datetime):
+        # the configured value shows what the data is like
+        value = to_kind_of(value, bound, up=False)
+    return choose((bound, value))
 
 
 def express(value: dt.datetime, kind: Any, resource: str) -> Any:

@@ -7,7 +7,7 @@ therefore keeps a hash of each row at that value, in ``unique_hashes``:
   goes on in dlt and the other way round. dlt before 1.31 wrote 15 bytes, and wrote instants as ISO text; those are
   recognised;
 * above it, one more text in that list: ``packed8:`` and the base64 of the first 8 bytes of each hash, sorted and
-  compressed, about 7 characters a row. With a million rows at the edge, the chance that a new row is taken for a known
+  compressed, 8 to 9 characters a row. With a million rows at the edge, the chance that a new row is taken for a known
   one is 1 in 10^13 (a million of 2^64). dlt takes the text for an unknown hash: it would load the rows at the edge
   once more.
 

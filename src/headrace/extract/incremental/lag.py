@@ -60,7 +60,7 @@ def _shift(value: Any, amount: float) -> Any:
     if isinstance(value, dt.date):
         return value + dt.timedelta(days=amount)
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
-        raise ValueError(f"lag has no meaning for a cursor of type {type(value).__name__}")
+        raise ValueError(f"lag has no meaning for a cursor of type {type(value).__name__}")  # noqa: TRY004
     if isinstance(value, Decimal):
         return value + Decimal(str(amount))
     if isinstance(value, int):

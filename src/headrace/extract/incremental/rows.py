@@ -10,9 +10,10 @@ from typing import Any
 
 from headrace.errors.incremental import IncrementalCursorPathHasValueNone, IncrementalCursorPathMissing
 from headrace.extract.incremental.cursor import MISSING
+from headrace.extract.incremental.values import plain
 from headrace.extract.incremental.window import Window, run_page
 
-__all__ = ["filter_row", "filter_rows", "plain"]
+__all__ = ["filter_row", "filter_rows"]
 
 _PLAIN = frozenset({int, float, str, bool, bytes, dt.datetime, dt.date, Decimal})
 
@@ -78,20 +79,6 @@ def filter_row(w: Window, row: Any) -> bool:
             except TypeError:
                 pass  # told properly below
     return filter_rows(w, [row]) is not None
-
-
-def plain(value: Any) -> Any:
-    """A cursor value as a type that state can hold and Python can order: scalars of numpy and pandas are unwrapped."""
-    if isinstance(value, dt.date):
-        if value != value:  # pandas' missing instant
-            return None
-        to_python = getattr(value, "to_pydatetime", None)
-        return value if to_python is None else to_python(warn=False)
-    item = getattr(value, "item", None)
-    if item is not None and getattr(value, "shape", None) == ():
-        unit = getattr(value, "dtype", None)
-        return value.astype("datetime64[us]").item() if str(unit).startswith("datetime64") else item()
-    return value
 
 
 class _NotANumber(Exception):

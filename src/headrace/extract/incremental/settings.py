@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
-from headrace.config.coerce import can_coerce
+from headrace.config.coerce import can_coerce, coerce
 from headrace.config.fields import resolve_type
 from headrace.config.spec import BaseConfiguration, configspec
 from headrace.errors.base import ValueErrorWithKnownValues
@@ -38,12 +38,12 @@ class Settings(BaseConfiguration, Generic[TCursorValue]):
     """The fields of an incremental. See `Incremental` for what they mean."""
 
     cursor_path: str = None  # type: ignore[assignment]
-    initial_value: Optional[Any] = None
-    end_value: Optional[Any] = None
-    row_order: Optional[Literal["asc", "desc"]] = None
-    allow_external_schedulers: Optional[bool] = None
+    initial_value: Any | None = None
+    end_value: Any | None = None
+    row_order: Literal["asc", "desc"] | None = None
+    allow_external_schedulers: bool | None = None
     on_cursor_value_missing: OnCursorValueMissing = "raise"
-    lag: Optional[float] = None
+    lag: float | None = None
     range_start: TIncrementalRange = "closed"
     range_end: TIncrementalRange = "open"
 
@@ -120,7 +120,7 @@ class Settings(BaseConfiguration, Generic[TCursorValue]):
     @resolve_type("initial_value")
     def _type_of_initial_value(self) -> Any:
         kind = self.get_incremental_value_type()
-        return Optional[kind] if isinstance(kind, type) and can_coerce(kind) else Optional[Any]
+        return kind | None if isinstance(kind, type) and can_coerce(kind) else Any | None
 
     @resolve_type("end_value")
     def _type_of_end_value(self) -> Any:
@@ -165,6 +165,8 @@ class Settings(BaseConfiguration, Generic[TCursorValue]):
             native_value = type(self)(**native_value)
         if isinstance(native_value, Settings):
             self.__dict__.update(self.merge(native_value).__dict__)
+        elif isinstance(native_value, str) and can_coerce(kind := self.get_incremental_value_type()):
+            self.initial_value = coerce(native_value, kind)
         else:
             self.initial_value = native_value
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from headrace.base.time import UTC
 from headrace.columns.arrow import is_arrow_like
 from headrace.errors.extract import IncrementalUnboundError
-from headrace.extract.incremental.external import current_context, express
+from headrace.extract.incremental.cursor import Cursor
+from headrace.extract.incremental.external import find_interval
 from headrace.extract.incremental.hashes import MAX_LISTED, Boundary, Seen, to_text
 from headrace.extract.incremental.lag import apply_lag
-from headrace.extract.incremental.rows import filter_row, filter_rows, plain
+from headrace.extract.incremental.rows import filter_row, filter_rows
 from headrace.extract.incremental.settings import Settings, TCursorValue
-from headrace.extract.incremental.window import Window, logger, to_kind_of
+from headrace.extract.incremental.values import plain, storable, with_pendulum
+from headrace.extract.incremental.window import Window, logger
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Incremental"]
+
+_COUNTERS = (
+    "unfiltered_items_count",
+    "unfiltered_batches_count",
+    "initial_unique_hashes_count",
+    "final_unique_hashes_count",
+)
 
 
 class Incremental(Settings[TCursorValue]):
@@ -111,7 +118,14 @@ class Incremental(Settings[TCursorValue]):
         self._join_interval(resource_name)
         doc = self._open_state(state)
         self._stored = start = doc["last_value"]
-        window = Window(resource_name, cursor, self.last_value_func, self.on_cursor_value_missing)
+        window = self._make_window(cursor, start, doc, resource_primary_key)
+        self._window, self._doc, self._touched = window, doc, False
+        self._counts = dict.fromkeys(_COUNTERS, 0)
+        self._counts["initial_unique_hashes_count"] = len(window.seen)
+        return self
+
+    def _make_window(self, cursor: Cursor, start: Any, doc: dict[str, Any], resource_key: Any) -> Window:
+        window = Window(str(self.resource_name), cursor, self.last_value_func, self.on_cursor_value_missing)
         window.last = start
         window.start = self._start = self._lagged(start)
         window.end = self.end_value
@@ -119,49 +133,19 @@ class Incremental(Settings[TCursorValue]):
         if self._range is not None and self.last_value_func is min:
             # the interval runs forwards and the cursor backwards: the open end of the one is the start of the other
             window.open_start, window.end_closed = True, True
-        window.key, window.dedup = self._dedup_key(resource_primary_key)
+        window.key, window.dedup = self._dedup_key(resource_key)
         window.seen = Seen(doc["unique_hashes"] if window.dedup else ())
         # hashes of dlt before 1.31 cannot be packed without saying so; they vanish when the cursor moves
         window.boundary = Boundary(sys.maxsize if window.seen.legacy else self.max_listed_hashes)
-        self._window, self._doc, self._touched = window, doc, False
-        self._counts = dict.fromkeys(
-            (
-                "unfiltered_items_count",
-                "unfiltered_batches_count",
-                "initial_unique_hashes_count",
-                "final_unique_hashes_count",
-            ),
-            0,
-        )
-        self._counts["initial_unique_hashes_count"] = len(window.seen)
-        return self
+        return window
 
     def _join_interval(self, resource: str) -> None:
         """Replace the range by the scheduler's interval, cut to the configured one."""
-        context = current_context()
-        allowed = self.allow_external_schedulers
-        if allowed is False or (allowed is None and not context.allow_external_schedulers):
-            return
-        from headrace.errors.incremental import ExternalSchedulerNotAvailable, JoinSchedulerError
-
-        found = context.interval
-        if found is None:
-            if allowed:
-                raise ExternalSchedulerNotAvailable(resource)
-            return
-        kind = self.get_incremental_value_type()
-        try:
-            low, high = express(found.start, kind, resource), express(found.end, kind, resource)
-        except JoinSchedulerError:
-            if allowed:
-                raise
-            logger.info("Resource %r: its cursor cannot follow the interval of the scheduler; state is used.", resource)
+        ends = find_interval(self, resource)
+        if ends is None:
             return
         self._range = (self.initial_value, self.end_value)
-        if self.last_value_func is min:
-            low, high = high, low
-        self.initial_value = _cut(low, self.initial_value, self.last_value_func)
-        self.end_value = _cut(high, self.end_value, min if self.last_value_func is max else max)
+        self.initial_value, self.end_value = ends
 
     def _open_state(self, state: dict[str, Any]) -> dict[str, Any]:
         """The document of this cursor; one that nobody keeps when a fixed range is loaded."""
@@ -256,13 +240,7 @@ class Incremental(Settings[TCursorValue]):
 
     def _as_given(self, value: Any) -> Any:
         """State holds plain instants; who began with pendulum's gets pendulum's."""
-        if not type(self.initial_value).__module__.startswith("pendulum") or not isinstance(value, dt.date):
-            return value
-        import pendulum
-
-        if isinstance(value, dt.datetime):
-            return pendulum.instance(value)
-        return pendulum.date(value.year, value.month, value.day)
+        return with_pendulum(value) if type(self.initial_value).__module__.startswith("pendulum") else value
 
     def get_current_range(self, apply_lag: bool = True) -> tuple[Any, Any]:
         """Start and end of this run; None for no bound. With ``apply_lag=False`` the start is the stored last value."""
@@ -323,10 +301,10 @@ class Incremental(Settings[TCursorValue]):
             IncrementalPrimaryKeyMissing: A row lacks a column of the key.
         """
         window, counts = self._window, self._counts
-        if window is None or counts is None or item is None:
-            if item is None:
-                return None
+        if window is None or counts is None:
             raise IncrementalUnboundError(str(self.cursor_path))
+        if item is None:
+            return None
         self._touched = True
         counts["unfiltered_batches_count"] += 1
         if isinstance(item, list):
@@ -411,31 +389,3 @@ class Incremental(Settings[TCursorValue]):
 
 
 Incremental.EMPTY = Incremental()
-
-
-def _cut(value: Any, bound: Any, choose: Any) -> Any:
-    """An end of the interval, not beyond the configured one."""
-    if bound is None:
-        return value
-    if isinstance(value, dt.date) and isinstance(bound, dt.date):
-        # the configured value says what the data is like: compare in its kind, and keep it
-        value = to_kind_of(value, bound, up=False) if isinstance(bound, dt.datetime) else value
-    return choose((bound, value))
-
-
-def storable(value: Any) -> Any:
-    """A cursor value as state keeps it: Python's own instants instead of pandas' or pendulum's, offsets for zones."""
-    value = plain(value)
-    if not isinstance(value, dt.date):
-        return value
-    if not isinstance(value, dt.datetime):
-        return value if type(value) is dt.date else dt.date(value.year, value.month, value.day)
-    zone = value.tzinfo
-    if zone is not None and type(zone) is not dt.timezone:
-        # named zones do not survive in state: an offset says the same instant
-        offset = value.utcoffset() or dt.timedelta()
-        zone = dt.timezone(offset) if offset else UTC
-    if type(value) is dt.datetime and zone is value.tzinfo and not value.fold:
-        return value
-    day, time = (value.year, value.month, value.day), (value.hour, value.minute, value.second, value.microsecond)
-    return dt.datetime(*day, *time, tzinfo=zone)

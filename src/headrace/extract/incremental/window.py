@@ -12,12 +12,12 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from headrace.base.time import UTC
 from headrace.errors.incremental import IncrementalCursorInvalidCoercion, IncrementalPrimaryKeyMissing
 from headrace.extract.incremental.cursor import Cursor
 from headrace.extract.incremental.hashes import Boundary, Digest, Seen, digest, digest_of_row, legacy_digest
+from headrace.extract.incremental.values import say_type, to_kind_of
 
-__all__ = ["Page", "Window", "run_page", "to_kind_of"]
+__all__ = ["Page", "Window", "run_page"]
 
 logger = logging.getLogger("headrace.incremental")
 
@@ -125,8 +125,8 @@ class Window:
         for candidate, its_name in ((self.end, "end_value"), (self.start, "initial_value or last_value")):
             if candidate is not None and not _comparable(candidate, sample):
                 name, bound = its_name, candidate
-        kind = _say_type(sample)
-        why = f"{kind} against {_say_type(bound)}: {error}"
+        kind = say_type(sample)
+        why = f"{kind} against {say_type(bound)}: {error}"
         return IncrementalCursorInvalidCoercion(self.resource, self.cursor.path, bound, name, sample, kind, why)
 
     # ---- hashes ----------------------------------------------------------------------------------------------------
@@ -188,12 +188,12 @@ def run_page(w: Window, page: Page) -> bool:
         return False
     best = page.extreme(w.ascending)
     if w.dedup and w.start is not None and len(w.seen) and page.extreme(not w.ascending) == w.start:
-        fresh = _drop_seen(w, page)
+        fresh, some_left = _drop_seen(w, page)
         if best == w.start:
             # all rows are at the edge; they only count there while the cursor has not left it
             if not w.moved:
                 w.boundary.add_all(fresh)
-            return bool(fresh)
+            return some_left
     if w.advance(best) and w.dedup:
         w.boundary.add_all(page.digests(best, legacy=False))
     return True
@@ -229,13 +229,12 @@ def _above(value: Any, high: Any, closed: bool) -> bool:
     return high is not None and bool(value > high or (not closed and value == high))
 
 
-def _drop_seen(w: Window, page: Page) -> list[bytes]:
-    """Drop rows at the start that an earlier run loaded; the hashes of the others."""
+def _drop_seen(w: Window, page: Page) -> tuple[list[bytes], bool]:
+    """Drop rows at the start that an earlier run loaded; the hashes of the others, and whether any row is left."""
     raws = page.digests(w.start, w.seen.legacy)
     known = w.seen.known(raws)
-    if any(known):
-        page.drop_equal(w.start, known)
-    return [raw for raw, old in zip(raws, known, strict=True) if not old]
+    some_left = page.drop_equal(w.start, known) if any(known) else True
+    return [raw for raw, old in zip(raws, known, strict=True) if not old], some_left
 
 
 def _comparable(one: Any, other: Any) -> bool:
@@ -243,27 +242,3 @@ def _comparable(one: Any, other: Any) -> bool:
         return bool(one < other) or True
     except TypeError:
         return False
-
-
-def _say_type(value: Any) -> str:
-    if isinstance(value, dt.datetime):
-        return "aware datetime" if value.tzinfo else "naive datetime"
-    return type(value).__name__
-
-
-def to_kind_of(bound: dt.date, value: dt.date, up: bool) -> dt.date:
-    """The bound as a date, an aware or a naive instant, as the value is one; the same object if it is already."""
-    if isinstance(value, dt.datetime):
-        if not isinstance(bound, dt.datetime):
-            bound = dt.datetime(bound.year, bound.month, bound.day, tzinfo=UTC)
-            return bound if value.tzinfo else bound.replace(tzinfo=None)
-        if bound.tzinfo is None and value.tzinfo is not None:
-            return bound.replace(tzinfo=UTC)
-        if bound.tzinfo is not None and value.tzinfo is None:
-            return bound.astimezone(UTC).replace(tzinfo=None)
-        return bound
-    if not isinstance(bound, dt.datetime):
-        return bound
-    naive = bound.astimezone(UTC).replace(tzinfo=None) if bound.tzinfo else bound
-    day = dt.date(naive.year, naive.month, naive.day)
-    return day + dt.timedelta(days=1) if up and naive.time() != dt.time() else day
