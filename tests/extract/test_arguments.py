@@ -48,7 +48,7 @@ class TestConfiguration:
 
     def test_resources_in_a_source_look_in_its_section(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SOURCES__ELSEWHERE__PLAIN__KEY", "elsewhere")
-        assert list(hr.source(lambda: plain, name="s", section="elsewhere")())[0]["key"] == "elsewhere"
+        assert next(iter(hr.source(lambda: plain, name="s", section="elsewhere")()))["key"] == "elsewhere"
 
     def test_resources_on_their_own_keep_their_section(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SOURCES__ELSEWHERE__PLAIN__KEY", "elsewhere")

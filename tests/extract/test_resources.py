@@ -82,7 +82,7 @@ def test_async_generator_and_coroutine_objects() -> None:
 
 def test_frames_and_arrow_are_one_item() -> None:
     for frame in (pd.DataFrame({"a": [1]}), pa.table({"a": [1]})):
-        assert list(hr.resource(frame, name="x"))[0] is frame
+        assert next(iter(hr.resource(frame, name="x"))) is frame
         assert next(iter(hr.resource(functools.partial(give, frame), name="x"))) is frame
 
 

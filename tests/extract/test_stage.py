@@ -117,6 +117,16 @@ class TestRouting:
         assert got.table("variant")["write_disposition"] == "append"
         assert got.table("foo_bar")["columns"] == {}
 
+    def test_the_function_may_change_the_hints_of_its_resource(self) -> None:
+        def changes() -> Iterator[Any]:
+            yield [{"a": 1}]
+            hr.current.resource().apply_hints(table_name="second", columns={"x": {"data_type": "text"}})
+            yield [{"a": 2}]
+
+        got = run(hr.resource(changes))
+        assert got.rows == {"changes": [{"a": 1}], "second": [{"a": 2}]}
+        assert "x" in got.table("second")["columns"]
+
     def test_marked_rows_keep_their_order_and_come_in_pages(self) -> None:
         def many() -> Iterator[Any]:
             for i in range(2500):
@@ -268,6 +278,14 @@ class TestFacts:
             yield {"a": 1}
 
         assert run(hr.resource(measured)).result.custom_metrics == {"measured": {"calls": 3}}
+        cursor = rows({"u": 1}, {"u": 2}, incremental=hr.sources.incremental("u", initial_value=2))
+        (counts,) = run(cursor).result.custom_metrics["items"]["incremental"]
+        assert counts["unfiltered_items_count"] == 2
+
+    def test_places_the_items_come_from(self) -> None:
+        made = rows({"a": 1}).add_input({"kind": "file", "path": "x"}).add_input({"kind": "file", "path": "x"})
+        assert run(made).result.inputs == {"items": [{"kind": "file", "path": "x"}]}
+        assert made.add_input({"kind": "table"}, replace=True).inputs == [{"kind": "table"}]
 
     def test_progress_counts_rows(self) -> None:
         events: list[Progress] = []

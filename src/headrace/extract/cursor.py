@@ -129,6 +129,7 @@ class IncrementalResourceWrapper(BaseItemTransform):
         if self.active is not None:
             self.active.finish()
             self._store(pipe.name)
+            pipe.custom_metrics.update(self.active.custom_metrics)
 
 
 def incremental_class() -> type[Incremental[Any]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import queue
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
 
 END: Any = object()
 """What fetching from an iterator gives when there is nothing more."""
@@ -36,6 +38,8 @@ class Workers:
 
     def schedule(self, awaitable: Awaitable[Any]) -> Future[Any]:
         """Await something on the event loop, under the context variables of the caller."""
+        import asyncio
+
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=self._loop.run_forever, name="headrace-extract-loop", daemon=True)
@@ -54,6 +58,8 @@ class Workers:
         """Close an async generator on the loop it ran on, and wait for it."""
         close = getattr(iterator, "aclose", None)
         if close is not None and self._loop is not None:
+            import asyncio
+
             asyncio.run_coroutine_threadsafe(_wait_for(close()), self._loop).result()
 
     def _watch(self, future: Future[Any]) -> Future[Any]:
@@ -79,6 +85,8 @@ class Workers:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
         if self._loop is not None and self._thread is not None:
+            import asyncio
+
             asyncio.run_coroutine_threadsafe(_wind_up(iterators), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
@@ -98,6 +106,8 @@ async def _fetch(iterator: AsyncIterator[Any]) -> Any:
 
 
 async def _wind_up(iterators: Sequence[Any]) -> None:
+    import asyncio
+
     tasks = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
     for task in tasks:
         task.cancel()

@@ -33,6 +33,7 @@ class Pipe:
         self.parent = parent
         self.parallelized = False
         self.custom_metrics: dict[str, Any] = {}
+        self.inputs: list[dict[str, Any]] = []
         for step in steps:
             self.append_step(step)
 
@@ -133,6 +134,7 @@ class Pipe:
         new = Pipe(new_name or self.name, parent=self.parent)
         new._steps = [_copy_step(s) for s in self._steps]
         new.parallelized = self.parallelized
+        new.inputs = list(self.inputs)
         return new
 
     @property

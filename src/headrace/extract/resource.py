@@ -128,6 +128,24 @@ class DltResource(WithSteps, Iterable[Any], Generic[TDataItem]):
         return self._pipe.custom_metrics
 
     @property
+    def inputs(self) -> list[dict[str, Any]]:
+        """Where the items come from: tables, files, endpoints, as plain data."""
+        return list(self._pipe.inputs)
+
+    def add_input(self, location: dict[str, Any], replace: bool = False) -> Self:
+        """Tell where the items come from, for lineage; secrets must not be in it.
+
+        Args:
+            location: What is known of the place, ``kind`` at least.
+            replace: Forget what was told before.
+        """
+        if replace:
+            self._pipe.inputs.clear()
+        if location not in self._pipe.inputs:
+            self._pipe.inputs.append(dict(location))
+        return self
+
+    @property
     def parallelized(self) -> bool:
         """Whether its items are drawn in threads."""
         return self._pipe.parallelized

@@ -33,6 +33,7 @@ class SourceExtractResult(msgspec.Struct, frozen=True, kw_only=True):
         hints: What resources say of their tables, by resource, as plain data.
         dag: Pairs of resource names: who gives items to whom.
         custom_metrics: What functions and steps measured, by resource.
+        inputs: Where items came from, by resource, if the resource told.
     """
 
     resource_rows: dict[str, int] = {}
@@ -40,6 +41,7 @@ class SourceExtractResult(msgspec.Struct, frozen=True, kw_only=True):
     hints: dict[str, dict[str, Any]] = {}
     dag: list[tuple[str, str]] = []
     custom_metrics: dict[str, dict[str, Any]] = {}
+    inputs: dict[str, list[dict[str, Any]]] = {}
 
 
 def extract_source(
@@ -126,6 +128,7 @@ def _result(source: DltSource[Any], writers: list[ResourceWriter]) -> SourceExtr
         hints={r.name: describe_hints(r) for r in source.resources.selected.values()},
         dag=source.resources.selected_dag,
         custom_metrics={r.name: dict(r.custom_metrics) for r in extracted if r.custom_metrics},
+        inputs={r.name: r.inputs for r in extracted if r.inputs},
     )
 
 

@@ -57,10 +57,15 @@ class ResourceWriter:
         self._dynamic_hints = self.resource.has_other_dynamic_hints or callable(self.resource.nested_hints)
         self._dynamic = self.resource.has_dynamic_table_name or self._dynamic_hints
         self._static_known = False
+        self._hints_version = self.resource._version
         self._declarations.forget()
 
     def __call__(self, item: Any, meta: Any) -> None:
         """Take an item or a page, with its mark."""
+        if self.resource._version != self._hints_version:
+            # the function itself has changed the hints of its resource
+            self.flush_all()
+            self._look_at_hints()
         if meta is None and not self._dynamic:
             if type(item) is dict:
                 buffer = self._buffer
