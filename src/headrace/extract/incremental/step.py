@@ -291,8 +291,8 @@ class Incremental(Settings[TCursorValue]):
             meta: Ignored; steps of a pipe are called with it.
 
         Returns:
-            What is left of it, of the same kind (a lazy frame is collected); None when nothing is. The same object when
-            all of it passes. A record batch reader is filtered while it is read.
+            What is left of it, of the same kind (lazy frames are collected), the same object when all of it passes; None
+            when nothing is left. A record batch reader is filtered while it is read.
 
         Raises:
             IncrementalUnboundError: It is not bound.
@@ -309,8 +309,7 @@ class Incremental(Settings[TCursorValue]):
         counts["unfiltered_batches_count"] += 1
         if isinstance(item, list):
             if item and is_arrow_like(item[0]):
-                kept = [k for k in (self._frame(window, frame) for frame in item) if k is not None]
-                return kept or None
+                return [k for k in (self._frame(window, frame) for frame in item) if k is not None] or None
             counts["unfiltered_items_count"] += len(item)
             left: Any = filter_rows(window, item)
             some_passed = bool(left)
