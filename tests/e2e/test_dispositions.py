@@ -157,3 +157,18 @@ def test_datasets_read_back(project: Path) -> None:
     p.run([{"id": 1}, {"id": 2}], table_name="t")
     assert p.dataset().t.select("id").fetchall() == [(1,), (2,)]
     assert p.dataset().row_counts().fetchall() == [("t", 2)]
+
+
+@pytest.mark.parametrize("hint", [{"hard_delete": True}, {"dedup_sort": "desc"}])
+def test_a_hinted_column_that_was_only_none_so_far_is_no_hint_yet(project: Path, hint: dict[str, Any]) -> None:
+    """A declared column without a type is not in the table; merging does without it until it has one."""
+
+    @headrace.resource(primary_key="id", write_disposition="merge", columns={"gone": hint})
+    def people(stamps: list[str | None]) -> Any:
+        yield [{"id": at, "gone": stamp} for at, stamp in enumerate(stamps)]
+
+    p = pipeline()
+    p.run(people([None, None]))
+    assert rows(p, "people", "id") == [(0,), (1,)]
+    p.run(people([None, "2024-05-01"]))
+    assert rows(p, "people", "id") == ([(0,)] if "hard_delete" in hint else [(0,), (1,)])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from headrace.model.tables import is_complete_column
 from headrace.typing import TTableSchema
 
 
@@ -76,8 +77,9 @@ class Chain:
 
 
 def hinted(table: TTableSchema, hint: str) -> list[str]:
-    """Names of the columns that carry a hint, in order."""
-    return [name for name, column in table.get("columns", {}).items() if column.get(hint)]
+    """Names of the columns that carry a hint, in order; a declared column without a type yet is not in the table."""
+    columns = table.get("columns", {}).items()
+    return [name for name, column in columns if column.get(hint) and is_complete_column(column)]
 
 
 def _first(table: TTableSchema, hint: str) -> str | None:
