@@ -291,8 +291,8 @@ class Incremental(Settings[TCursorValue]):
             meta: Ignored; steps of a pipe are called with it.
 
         Returns:
-            What is left of it, of the same kind (lazy frames are collected), the same object when all of it passes; None
-            when nothing is left. A record batch reader is filtered while it is read.
+            What is left of it, of the same kind (lazy frames are collected), the same object when all of it passes,
+            None when nothing is left. A record batch reader is filtered while it is read.
 
         Raises:
             IncrementalUnboundError: It is not bound.
