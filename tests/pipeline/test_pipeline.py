@@ -185,7 +185,8 @@ def test_another_process_is_refused_by_name(project: Path) -> None:
 
     @headrace.resource(name="t")
     def slow() -> Any:
-        code = "import headrace; headrace.pipeline('shop', destination='duckdb', dataset_name='raw').run([1], table_name='t')"
+        made = "headrace.pipeline('shop', destination='duckdb', dataset_name='raw')"
+        code = f"import headrace; {made}.run([1], table_name='t')"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         said.append(done.stderr)
         yield {"id": 1}

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from headrace.config.current import set_pipeline_name
+from headrace.extract.state import set_ambient_state
 
 if TYPE_CHECKING:
     from headrace.package.package import Package
@@ -31,6 +32,13 @@ def activate(pipeline: Pipeline) -> None:
     """Make the pipeline the active one of this thread; the one before is deactivated."""
     _activated.pipeline = pipeline
     set_pipeline_name(pipeline.pipeline_name)
+    set_ambient_state(_ambient_state)
+
+
+def _ambient_state() -> dict[str, Any] | None:
+    """A copy of the active pipeline's state: functions may read it outside of a run, and nothing of theirs is kept."""
+    pipeline = active()
+    return pipeline.state if pipeline is not None else None
 
 
 def deactivate(pipeline: Pipeline) -> None:

@@ -42,7 +42,8 @@ class Session:
             schema: Its naming decides the names of system tables.
             facts: What the destination may need of the pipeline.
         """
-        key = (id(destination), dataset_name, schema.naming.name(), schema.name)
+        # of the schema only its naming counts: it spells the system tables
+        key = (destination, dataset_name, schema.naming.name(), schema.naming.max_length)
         if self._client is None or key != self._key or self._thread != threading.get_ident():
             self.close()
             client = destination.open(dataset_name, schema, facts)

@@ -12,6 +12,7 @@ from headrace.errors.pipeline import PipelineStepFailed
 from headrace.model.events import RunEnded, RunStarted, StepEnded, StepStarted
 from headrace.pipeline import current
 from headrace.pipeline.recovery import recover
+from headrace.pipeline.watching import installed
 
 if TYPE_CHECKING:
     from headrace.model.infos import LoadPackageInfo, StepInfo
@@ -79,6 +80,8 @@ def working(p: Pipeline) -> Iterator[None]:
 @contextmanager
 def _run(p: Pipeline) -> Iterator[None]:
     """The outermost bracket of events and trace."""
+    for observer in installed():
+        p.bus.observe(observer)
     run_id = p._tracer.begin()
     p._store.run_id = p.bus.run.run_id = run_id
     p.bus.run.trace = p._tracer.current

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,7 +28,28 @@ def set_collector(p: PipelineCore, progress: Any) -> None:
 
 @lru_cache(maxsize=1)
 def installed() -> tuple[Any, ...]:
-    """Observers of installed packages, looked for once in a process."""
+    """Observers that installed packages offer, looked for once in a process."""
+    if not any(map(_offers_observers, sys.path)):
+        return ()
     from headrace.bus.bus import installed_observers
 
     return tuple(installed_observers())
+
+
+def _offers_observers(folder: str) -> bool:
+    """Whether a package in a folder has an entry point for us: a look at small files.
+
+    `importlib.metadata` would tell as well, but loading it takes longer than an idle run.
+    """
+    try:
+        packages = [name for name in os.listdir(folder or ".") if name.endswith((".dist-info", ".egg-info"))]  # noqa: PTH208
+    except OSError:
+        return False
+    for package in packages:
+        try:
+            text = Path(folder, package, "entry_points.txt").read_bytes()
+        except OSError:
+            continue
+        if b"[headrace.observers]" in text:
+            return True
+    return False
