@@ -18,8 +18,7 @@ from types import ModuleType as _ModuleType
 from typing import TYPE_CHECKING, Any
 
 from headrace.base.lazy import lazy_names as _lazy_names
-
-__version__ = "0.1.0"
+from headrace.base.version import VERSION as __version__
 
 _where = {
     "Dataset": "headrace.dataset.dataset:Dataset",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import platform
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from headrace.base.version import VERSION
 
 # an environment variable that only the named place sets
 _PLACES = {
@@ -44,14 +44,6 @@ def execution_context(environ: Mapping[str, str] | None = None, run_context_name
         "cpu": os.cpu_count(),
         "exec_info": places,
         "os": {"name": platform.system(), "version": platform.release()},
-        "library": {"name": "headrace", "version": _version()},
+        "library": {"name": "headrace", "version": VERSION},
         "run_context": {"name": run_context_name},
     }
-
-
-@functools.cache
-def _version() -> str:
-    try:
-        return metadata.version("headrace")
-    except metadata.PackageNotFoundError:
-        return "0"
