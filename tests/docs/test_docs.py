@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -63,8 +64,9 @@ def test_json_parses(block: Block) -> None:
 def test_shell_is_valid_and_its_make_targets_exist(block: Block) -> None:
     subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)
     known = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    used = [t for line in re.findall(r"^make (.*?)(?:#.*)?$", block.text, re.MULTILINE) for t in line.split()]
-    assert {t for t in used if "=" not in t} <= set(known)
+    lines = [shlex.split(line, comments=True) for line in block.text.splitlines()]
+    used = [word for words in lines if words[:1] == ["make"] for word in words[1:] if "=" not in word]
+    assert set(used) <= set(known)
 
 
 @pytest.mark.parametrize("name", PAGES)
