@@ -7,7 +7,7 @@ number to ``text``; times with an offset to ``text``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -25,7 +25,7 @@ WEI = pa.decimal128(38, 0)
 _WEI_LIMIT = 10**38
 
 
-def arrays_of(kind: str, values: list[Any]) -> Arrays:
+def arrays_of(kind: str, values: Sequence[Any]) -> Arrays:
     """Turn values of one kind (and None) into arrays, one a kind needed to hold them all.
 
     Args:
@@ -38,14 +38,14 @@ def arrays_of(kind: str, values: list[Any]) -> Arrays:
     return _BUILDERS[kind](values)
 
 
-def _simple(kind: str, arrow_type: pa.DataType) -> Callable[[list[Any]], Arrays]:
-    def build(values: list[Any]) -> Arrays:
+def _simple(kind: str, arrow_type: pa.DataType) -> Callable[[Sequence[Any]], Arrays]:
+    def build(values: Sequence[Any]) -> Arrays:
         return [(kind, pa.array(values, arrow_type))]
 
     return build
 
 
-def _split(values: list[Any], fits: Callable[[Any], bool]) -> tuple[list[Any], list[Any]]:
+def _split(values: Sequence[Any], fits: Callable[[Any], bool]) -> tuple[list[Any], list[Any]]:
     """Values that fit and values that do not, each with None in the other's places."""
     good: list[Any] = [None] * len(values)
     bad: list[Any] = [None] * len(values)
@@ -59,7 +59,7 @@ def _both(good: Arrays, bad: Arrays) -> Arrays:
     return [part for part in (*good, *bad) if part[1].null_count < len(part[1])]
 
 
-def _text(values: list[Any]) -> Arrays:
+def _text(values: Sequence[Any]) -> Arrays:
     try:
         return [("text", pa.array(values, TEXT))]
     except UnicodeEncodeError:
@@ -68,7 +68,7 @@ def _text(values: list[Any]) -> Arrays:
         return [("text", pa.array(clean, TEXT))]
 
 
-def _integers(values: list[Any]) -> Arrays:
+def _integers(values: Sequence[Any]) -> Arrays:
     try:
         return [("bigint", pa.array(values, BIGINT))]
     except (OverflowError, pa.ArrowInvalid):
@@ -81,7 +81,7 @@ def _integers(values: list[Any]) -> Arrays:
         )
 
 
-def _decimals(values: list[Any]) -> Arrays:
+def _decimals(values: Sequence[Any]) -> Arrays:
     if all(v is None or v.is_finite() for v in values):
         try:
             return [("decimal", pa.array(values))]
@@ -101,7 +101,7 @@ def _fits_decimal(value: Decimal) -> bool:
     return len(digits) <= 38 and -38 <= int(exponent) <= 20
 
 
-def _times(values: list[Any]) -> Arrays:
+def _times(values: Sequence[Any]) -> Arrays:
     if all(v is None or v.tzinfo is None for v in values):
         return [("time", pa.array(values, TIME))]
     good, bad = _split(values, lambda v: v.tzinfo is None)
@@ -109,12 +109,12 @@ def _times(values: list[Any]) -> Arrays:
     return _both([("time", pa.array(good, TIME))], [("text", pa.array(text, TEXT))])
 
 
-def _documents(values: list[Any]) -> Arrays:
+def _documents(values: Sequence[Any]) -> Arrays:
     dumps = json.dumps
     return [("json", pa.array([None if v is None else dumps(to_plain(v)) for v in values], TEXT))]
 
 
-_BUILDERS: dict[str, Callable[[list[Any]], Arrays]] = {
+_BUILDERS: dict[str, Callable[[Sequence[Any]], Arrays]] = {
     "bool": _simple("bool", BOOL),
     "bigint": _integers,
     "double": _simple("double", DOUBLE),

@@ -8,7 +8,7 @@ over that path alone: messy data does not slow down the rest.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -40,7 +40,9 @@ def shred(documents: list[dict[str, Any]], max_nesting: int = UNLIMITED, keep_js
         UnknownValueType: A value has a type no column can hold.
     """
     out: Frame = []
-    # millions of lists come and go here and none is part of a cycle: collecting meanwhile would only walk the user's data
+    if not documents:
+        return out
+    # millions of lists come and go here, none of them in a cycle: collecting would only walk the user's data
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -51,13 +53,19 @@ def shred(documents: list[dict[str, Any]], max_nesting: int = UNLIMITED, keep_js
     return out
 
 
-def sideways(documents: list[dict[Any, Any]]) -> dict[Any, list[Any]]:
-    """One list of values a key, None where a document lacks it; keys in order of first sight."""
-    shapes = set(map(tuple, documents))
-    if len(shapes) == 1:
-        return {key: list(map(itemgetter(key), documents)) for key in shapes.pop()}
+def sideways(documents: Sequence[dict[Any, Any]]) -> Mapping[Any, Sequence[Any]]:
+    """The values of each key, None where a document lacks it; keys in order of first sight."""
+    keys = tuple(documents[0])
+    if keys and set(map(len, documents)) == {len(keys)}:
+        try:
+            if len(keys) > 3:
+                # one look at each document, then a turn of the whole: less to walk than a look a key
+                return dict(zip(keys, zip(*map(itemgetter(*keys), documents), strict=True), strict=True))
+            return {key: list(map(itemgetter(key), documents)) for key in keys}
+        except KeyError:
+            pass  # as many keys, but others
     # a set of shapes has no order: walk the documents for the keys
-    keys = dict.fromkeys(chain.from_iterable(documents))
+    keys = tuple(dict.fromkeys(chain.from_iterable(documents)))
     return {key: [d.get(key) for d in documents] for key in keys}
 
 
@@ -65,8 +73,8 @@ class _Work(NamedTuple):
     """What is under way for one table: documents still to be flattened into it, lists that become tables."""
 
     table: RawTable
-    documents: list[tuple[Path, list[Any], int]]
-    lists: list[tuple[Path, list[Any], int]]
+    documents: list[tuple[Path, Sequence[Any], int]]
+    lists: list[tuple[Path, Sequence[Any], int]]
 
 
 class _Shredder:
@@ -97,7 +105,7 @@ class _Shredder:
         for name, values, level in work.lists:
             self.nested(work.table.path + name, values, index, level - 1)
 
-    def column(self, name: Path, values: list[Any], level: int, work: _Work) -> None:
+    def column(self, name: Path, values: Sequence[Any], level: int, work: _Work) -> None:
         types = set(map(type, values))
         kinds = {kind_of(t) for t in types}
         if "convert" in kinds:
@@ -117,7 +125,7 @@ class _Shredder:
                 part = [v if v is not None and kind_of(type(v)) == kind else None for v in values]
                 self.part(kind, name, part, level, work)
 
-    def part(self, kind: str, name: Path, values: list[Any], level: int, work: _Work) -> None:
+    def part(self, kind: str, name: Path, values: Sequence[Any], level: int, work: _Work) -> None:
         """Place the values of one kind at one path."""
         table = work.table
         if kind in ("doc", "list") and level > 0 and not (self.keep_json and self.keep_json(table.path, name)):
@@ -130,9 +138,10 @@ class _Shredder:
         for found, array in arrays_of(kind, values):
             table.columns.append(RawColumn(name, found, array, _first(array)))
 
-    def nested(self, path: Path, values: list[Any], above: int, level: int) -> None:
+    def nested(self, path: Path, values: Sequence[Any], above: int, level: int) -> None:
         """The table of a list: one row an item, tied to its row above."""
-        sizes = np.fromiter((len(v) if v else 0 for v in values), np.int32, len(values))
+        lists = (v or () for v in values) if None in values else values
+        sizes = np.fromiter(map(len, lists), np.int32, len(values))
         items: list[Any] = list(chain.from_iterable(filter(None, values)))
         if not items:
             return
@@ -171,7 +180,7 @@ def _family(value: Any) -> str:
     return kind if kind in ("doc", "list") else "scalar"
 
 
-def _in_order(kinds: set[str], values: list[Any]) -> list[str]:
+def _in_order(kinds: set[str], values: Sequence[Any]) -> list[str]:
     """Kinds in the order in which the rows show them."""
     ordered: list[str] = []
     for value in values:

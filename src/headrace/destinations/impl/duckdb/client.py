@@ -40,7 +40,7 @@ class DuckDbClient(SqlJobClient):
 
     def _insert_arrow(self, file: LoadFile, path: Path, target: str, columns: Sequence[str] | None) -> int:
         rows = 0
-        with files.closing(path) as (schema, batches):
+        with self._session.database.one_thread(), files.closing(path) as (schema, batches):
             names = self._wanted(file, list(schema.names), columns)
             listed = self._dialect.columns(names)
             for reader in files.statements_of(schema, batches):

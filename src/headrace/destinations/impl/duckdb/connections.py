@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,9 +33,31 @@ class Database:
     def __init__(self, key: tuple[int, str] | None, connection: duckdb.DuckDBPyConnection, owned: bool) -> None:
         self.ddl_lock = threading.RLock()
         self._key, self._connection, self._owned = key, connection, owned
-        self._users = 0
+        self._users = self._copying = 0
+        self._threads = 1
         row = connection.cursor().execute("SELECT current_database()").fetchone()
         self.name = str(row[0]) if row else ""
+
+    @contextmanager
+    def one_thread(self) -> Iterator[None]:
+        """Let DuckDB work in the calling thread alone inside ``with``.
+
+        An INSERT from an Arrow stream is fed by one thread; DuckDB's others only wait for it, and cost as much time again
+        as the work itself. Jobs run in threads of headrace's own.
+        """
+        with _lock:
+            self._copying += 1
+            if self._copying == 1:
+                row = self._connection.cursor().execute("SELECT current_setting('threads')").fetchone()
+                self._threads = int(row[0]) if row else 1
+                self._connection.cursor().execute("SET threads = 1")
+        try:
+            yield
+        finally:
+            with _lock:
+                self._copying -= 1
+                if self._copying == 0:
+                    self._connection.cursor().execute(f"SET threads = {self._threads}")
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the database, for one thread; to be given back with `release`."""
