@@ -74,6 +74,18 @@ def test_a_schema_can_be_pushed(project: Path) -> None:
     assert len(rows(p, "_dlt_version")) == 2
 
 
+def test_what_was_set_stays_set(project: Path) -> None:
+    """A later run that says nothing about contract and settings does not undo them."""
+    p = pipeline()
+    p.run([{"id": 1}], table_name="t", schema_contract={"columns": "discard_value"})
+    p.default_schema.add_type_detection("timestamp")
+    p.sync_schema()
+    p.run([{"id": 2, "new": 1}], table_name="t")
+    assert p.default_schema.settings["detections"] == ["iso_timestamp", "timestamp"]
+    assert p.default_schema.settings["schema_contract"] == {"columns": "discard_value"}
+    assert "new" not in p.default_schema.tables["t"]["columns"]
+
+
 def test_the_schema_of_a_run_is_used(project: Path) -> None:
     p = pipeline()
     p.run([{"id": 1}], table_name="t", schema=headrace.Schema("special"))

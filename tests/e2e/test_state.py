@@ -113,6 +113,17 @@ def test_a_lost_dataset_starts_from_the_beginning(project: Path) -> None:
     assert rows(again, "counter", "n") == [(1,)]
 
 
+def test_dropped_tables_start_from_the_beginning(project: Path) -> None:
+    p = pipeline()
+    p.run(counter())
+    with p.destination_client() as client:
+        client.drop_dataset()
+        client.create_dataset()
+    again = pipeline()
+    again.run(counter())
+    assert rows(again, "counter", "n") == [(1,)]
+
+
 def test_a_newer_state_at_the_destination_wins(project: Path) -> None:
     """Two machines in turn: the second one sees what the first one read."""
     here, there = (pipeline(pipelines_dir=str(project / place)) for place in ("here", "there"))

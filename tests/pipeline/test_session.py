@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -60,10 +61,23 @@ def test_after_an_error_the_client_is_not_used_again() -> None:
 
 
 def test_an_idle_client_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.01)
     destination, session = FakeDestination(), Session()
     with use(session, destination):
-        monkeypatch.setattr(sessions, "IDLE_SECONDS", -1)
-        session.close_if_idle()
+        time.sleep(0.05)
         assert destination.log == ["open"]
-    session.close_if_idle()
+    time.sleep(0.2)
     assert destination.log == ["open", "close"]
+    with use(session, destination):
+        assert destination.log == ["open", "close", "open"]
+
+
+def test_a_new_client_is_not_kept_when_it_cannot_be_opened() -> None:
+    class Refusing(FakeDestination):
+        def open(self, dataset_name: str, schema: Schema, facts: Any) -> FakeClient:
+            raise ConnectionError
+
+    session = Session()
+    with pytest.raises(ConnectionError), use(session, Refusing()):
+        pass
+    assert session._client is None

@@ -175,7 +175,6 @@ class PipelineCore:
         return self.bus.on(*kinds)
 
     def _publish(self, event: Event) -> None:
-        self._session.close_if_idle()
         self.bus.publish(cast("AnyEvent", event))
 
     # ---- properties -----------------------------------------------------------------------------------------------

@@ -120,9 +120,15 @@ def adopt_schema(p: Pipeline, given: Schema) -> Schema:
 
 
 def _bring_in(live: Schema, given: Schema) -> None:
-    # a source that declares nothing has only system tables; most do, and merging takes time
-    if given.data_table_names(include_incomplete=True) or given.settings != live.settings:
-        live.update_schema(given)
+    """Put in what a source declares; what it leaves at its default does not undo what the pipeline has learned."""
+    plain = type(given)(given.name, given.normalizers).settings
+    own = {key: value for key, value in given.settings.items() if value != plain.get(key)}
+    # most sources declare nothing, and merging takes time
+    if own or given.data_table_names(include_incomplete=True):
+        declared = given.clone()
+        declared.settings.clear()
+        declared.settings.update(own)
+        live.update_schema(declared)
 
 
 def _read(p: Pipeline, work: Work, source: DltSource[Any], args: ExtractArgs, settings: ExtractSettings) -> None:

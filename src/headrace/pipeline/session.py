@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,15 +19,16 @@ IDLE_SECONDS = 5.0
 class Session:
     """Opens a client when first asked and keeps it for the next one who asks for the same dataset.
 
-    Only the thread that opened it may use it.
+    Only the thread that opened it may use it. When nobody does for `IDLE_SECONDS` it is closed by a timer.
     """
 
     def __init__(self) -> None:
         self._client: Client | None = None
         self._key: tuple[Any, ...] = ()
         self._busy = 0
-        self._used = 0.0
         self._thread = 0
+        self._lock = threading.RLock()
+        self._timer: threading.Timer | None = None
 
     @contextmanager
     def use(
@@ -44,34 +44,59 @@ class Session:
         """
         # of the schema only its naming counts: it spells the system tables
         key = (destination, dataset_name, schema.naming.name(), schema.naming.max_length)
-        if self._client is None or key != self._key or self._thread != threading.get_ident():
-            self.close()
-            client = destination.open(dataset_name, schema, facts)
-            client.__enter__()
-            self._client, self._key, self._thread = client, key, threading.get_ident()
-        self._busy += 1
+        client = self._take(key) or self._open(key, destination.open(dataset_name, schema, facts))
         try:
-            yield self._client
+            yield client
         except Exception:
             # its session may be broken: the next one gets a new client
-            self._busy -= 1
-            self.close()
+            self._give(keep=False)
             raise
         except BaseException:
-            self._busy -= 1
+            self._give(keep=True)
             raise
         else:
-            self._busy -= 1
-            self._used = time.monotonic()
+            self._give(keep=True)
 
-    def close_if_idle(self) -> None:
-        """Close the client if nobody asked for it for a while."""
-        if self._client is not None and not self._busy and time.monotonic() - self._used > IDLE_SECONDS:
-            self.close()
+    def _take(self, key: tuple[Any, ...]) -> Client | None:
+        with self._lock:
+            self._stop_timer()
+            if self._client is None or key != self._key or self._thread != threading.get_ident():
+                return None
+            self._busy += 1
+            return self._client
+
+    def _open(self, key: tuple[Any, ...], client: Client) -> Client:
+        self.close()
+        client.__enter__()
+        with self._lock:
+            self._client, self._key, self._thread, self._busy = client, key, threading.get_ident(), 1
+        return client
+
+    def _give(self, keep: bool) -> None:
+        with self._lock:
+            self._busy = max(0, self._busy - 1)
+            if not keep:
+                self.close()
+            elif not self._busy and self._client is not None:
+                self._timer = threading.Timer(IDLE_SECONDS, self._idle)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _idle(self) -> None:
+        with self._lock:
+            if not self._busy:
+                self.close()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def close(self) -> None:
         """Close the client; the next `use` opens a new one."""
-        client, self._client = self._client, None
-        if client is not None:
-            with contextlib.suppress(Exception):
-                client.__exit__(None, None, None)
+        with self._lock:
+            self._stop_timer()
+            client, self._client = self._client, None
+            if client is not None:
+                with contextlib.suppress(Exception):
+                    client.__exit__(None, None, None)

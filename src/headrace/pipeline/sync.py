@@ -76,8 +76,8 @@ def _read_state(p: Pipeline, client: Client) -> StoredState | None:
 
 
 def _nothing_there(p: Pipeline, client: Client) -> None:
-    """No state at the destination. If the whole dataset is gone, a pipeline that has loaded into it starts afresh."""
-    if p.first_run or client.has_dataset():
+    """No state at the destination. If all of the dataset is gone, a pipeline that has loaded into it starts afresh."""
+    if p.first_run or _knows_schemas(p, client):
         return
     pending = p._store.list("extracted", "normalized")
     logger.warning(
@@ -86,6 +86,14 @@ def _nothing_there(p: Pipeline, client: Client) -> None:
         *(p.pipeline_name, p.dataset_name, f" and {len(pending)} pending packages" if pending else ""),
     )
     p._wipe_working_folder()
+
+
+def _knows_schemas(p: Pipeline, client: Client) -> bool:
+    """Whether the dataset is there with its table of schemas: the state alone may be missing, by a setting."""
+    if not client.has_dataset():
+        return False
+    table = (p._schemas.find(p.default_schema_name) or p._destinations.blank_schema()).version_table_name
+    return client.describe([table]).get(table) is not None
 
 
 def _adopt(p: Pipeline, client: Client, remote: dict[str, Any], stored: StoredState) -> None:
