@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -15,7 +14,7 @@ import pytest
 from tests.docs.pages import ROOT, Block, blocks, pages
 
 PAGES = {str(page.relative_to(ROOT)): page for page in pages()}
-LANGUAGES = {"python", "bash", "toml", "text", "json", "yaml", "sql", ""}
+LANGUAGES = {"python", "bash", "toml", "text", ""}
 
 
 def all_blocks(*languages: str) -> list[object]:
@@ -53,11 +52,6 @@ def test_toml_parses(block: Block) -> None:
     import tomlkit
 
     assert tomlkit.parse(block.text)
-
-
-@pytest.mark.parametrize("block", all_blocks("json"))
-def test_json_parses(block: Block) -> None:
-    assert json.loads(block.text)
 
 
 @pytest.mark.parametrize("block", all_blocks("bash"))
