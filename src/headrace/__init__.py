@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from headrace.config.hints import TSecretStrValue as TSecretStrValue
     from headrace.config.hints import TSecretValue as TSecretValue
     from headrace.config.spec import CredentialsConfiguration as TCredentials
-    from headrace.dataset import dataset as dataset
+    from headrace.dataset import dataset as dataset  # type: ignore[no-redef] # a module has the name too
     from headrace.dataset.dataset import Dataset as Dataset
     from headrace.dataset.relation import Relation as Relation
     from headrace.extract import mark as mark

@@ -51,37 +51,43 @@ class TWriteDispositionDict(TypedDict, total=False):
 
 TWriteDispositionConfig: TypeAlias = TWriteDisposition | TWriteDispositionDict
 
+
 # free ``x-`` hints are allowed too, which a TypedDict cannot say: see `tables.py` for how they are kept
-TColumnSchema = TypedDict(
-    "TColumnSchema",
-    {
-        "name": NotRequired[str],
-        "data_type": NotRequired[TDataType],
-        "nullable": NotRequired[bool],
-        "precision": NotRequired[int | None],
-        "scale": NotRequired[int | None],
-        "timezone": NotRequired[bool | None],
-        "description": NotRequired[str | None],
-        "partition": NotRequired[bool],
-        "cluster": NotRequired[bool],
-        "unique": NotRequired[bool],
-        "sort": NotRequired[bool],
-        "primary_key": NotRequired[bool],
-        "merge_key": NotRequired[bool],
-        "row_key": NotRequired[bool],
-        "parent_key": NotRequired[bool],
-        "root_key": NotRequired[bool],
-        "variant": NotRequired[bool],
-        "hard_delete": NotRequired[bool],
-        "dedup_sort": NotRequired[TSortOrder],
-        "incremental": NotRequired[bool],
-    },
-)
+class TColumnSchema(TypedDict):
+    """A column of a table, and its hints."""
+
+    name: NotRequired[str]
+    data_type: NotRequired[TDataType]
+    nullable: NotRequired[bool]
+    precision: NotRequired[int | None]
+    scale: NotRequired[int | None]
+    timezone: NotRequired[bool | None]
+    description: NotRequired[str | None]
+    partition: NotRequired[bool]
+    cluster: NotRequired[bool]
+    unique: NotRequired[bool]
+    sort: NotRequired[bool]
+    primary_key: NotRequired[bool]
+    merge_key: NotRequired[bool]
+    row_key: NotRequired[bool]
+    parent_key: NotRequired[bool]
+    root_key: NotRequired[bool]
+    variant: NotRequired[bool]
+    hard_delete: NotRequired[bool]
+    dedup_sort: NotRequired[TSortOrder]
+    incremental: NotRequired[bool]
+
+
 TTableSchemaColumns: TypeAlias = dict[str, TColumnSchema]
 
-TTableReference = TypedDict(
-    "TTableReference", {"referenced_table": str, "columns": Sequence[str], "referenced_columns": Sequence[str]}
-)
+
+class TTableReference(TypedDict):
+    """Columns of a table that hold keys of another one."""
+
+    referenced_table: str
+    columns: Sequence[str]
+    referenced_columns: Sequence[str]
+
 
 TTableSchema = TypedDict(
     "TTableSchema",

@@ -114,8 +114,6 @@ class ArgumentsOverloadException(HeadraceException):
 class PipelineException(HeadraceException):
     """Root of errors of pipelines; carries the pipeline's name."""
 
-    def __init__(
-        self, pipeline_name: str | None, what: str, *, why: str | None = None, fix: str | None = None
-    ) -> None:
+    def __init__(self, pipeline_name: str | None, what: str, *, why: str | None = None, fix: str | None = None) -> None:
         self.pipeline_name = pipeline_name
         super().__init__(what, why=why, fix=fix)

@@ -178,7 +178,7 @@ class DataValidationError(SchemaException):
         schema_entity: str,
         contract_mode: str,
         table_schema: Any,
-        schema_contract: Mapping[str, str],
+        schema_contract: Mapping[str, Any],
         data_item: Any = None,
         extended_info: str | None = None,
     ) -> None:

@@ -107,6 +107,7 @@ def source(
     return decorate if func is None else decorate(func)
 
 
+# size: the arguments are those that users know, and each is handed on
 def resource(
     data: Any = None,
     /,
@@ -300,6 +301,7 @@ def _resolves_to_resource(f: Callable[..., Any]) -> bool:
     return isinstance(found, type) and issubclass(found, DltResource)
 
 
+# size: the arguments are those that users know, and each is handed on
 def transformer(
     f: Any = None,
     /,

@@ -108,7 +108,7 @@ class Aborted(Event, frozen=True, tag=True):
     reason: str
 
 
-# ---- passing: published only -------------------------------------------------------------------------------------------
+# ---- passing: published only ---------------------------------------------------------------------------------------
 
 
 class RunStarted(Event, frozen=True, tag=True):

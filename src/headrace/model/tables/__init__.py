@@ -104,6 +104,7 @@ __all__ = [
     "merge_table",
     "new_column",
     "new_table",
+    "partial_of",
     "pipeline_state_table",
     "remove_column_defaults",
     "remove_processing_hints",

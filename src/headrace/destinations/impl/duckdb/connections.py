@@ -42,8 +42,8 @@ class Database:
     def one_thread(self) -> Iterator[None]:
         """Let DuckDB work in the calling thread alone inside ``with``.
 
-        An INSERT from an Arrow stream is fed by one thread; DuckDB's others only wait for it, and cost as much time again
-        as the work itself. Jobs run in threads of headrace's own.
+        An INSERT from an Arrow stream is fed by one thread; DuckDB's others only wait for it, and cost as much time
+        again as the work itself. Jobs run in threads of headrace's own.
         """
         with _lock:
             self._copying += 1
