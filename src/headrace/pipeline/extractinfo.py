@@ -42,6 +42,7 @@ def source_metrics(
         "resource_metrics": resources,
         "dag": list(result.dag),
         "hints": dict(result.hints),
+        "inputs": [{"resource_name": name, **place} for name, places in result.inputs.items() for place in places],
     }
 
 

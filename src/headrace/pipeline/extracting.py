@@ -251,15 +251,26 @@ def _info(p: Pipeline, works: dict[str, Work], kept: list[Work], described: list
     return ExtractInfo(p, metrics, described, list(metrics), packages, p.first_run)
 
 
-def extract_state_alone(p: Pipeline) -> str | None:
-    """Put the state into a package of its own if it changed since it was extracted last; returns its load id."""
+def extract_state_alone(p: Pipeline, schema: Schema | None = None, refresh: dict[str, Any] | None = None) -> str | None:
+    """Put the state into a package without data, if it changed since it was extracted last.
+
+    Args:
+        p: The pipeline.
+        schema: The schema of the package; the default one when None.
+        refresh: What the load of the package has to drop; then there is a package in any case.
+
+    Returns:
+        The package's load id; None when there was nothing to put into one.
+    """
     from headrace.extract.sink import SpoolSink
 
-    schema = p._schemas.find(p.default_schema_name)
+    schema = schema or p._schemas.find(p.default_schema_name)
     if schema is None:
         return None
     package = p._store.create(schema.name, pipeline_name=p.pipeline_name)
-    works = {schema.name: Work(package, schema, SpoolSink(package.path, schema, p._destinations.capabilities()))}
+    work = Work(package, schema, SpoolSink(package.path, schema, p._destinations.capabilities()))
+    work.refresh = refresh
+    works = {schema.name: work}
     try:
         kept = _seal_all(p, works)
     except BaseException:
