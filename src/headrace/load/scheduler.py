@@ -7,6 +7,7 @@ journal, jobs never do.
 from __future__ import annotations
 
 import itertools
+import contextvars
 import time
 from collections.abc import Callable, Mapping, Sequence
 from graphlib import TopologicalSorter
@@ -153,7 +154,9 @@ class Scheduler:
                 # no more than can run: what is not begun must not begin after a failure
                 while self._ready and len(running) < width:
                     job = self._jobs[self._ready.pop(0)]
-                    running.add(pool.submit(run_job, job, self._context, self._clients))
+                    # what is current here (the pipeline, its package) is current for the job
+                    here = contextvars.copy_context()
+                    running.add(pool.submit(here.run, run_job, job, self._context, self._clients))
             if not running:
                 signals.sleep(max(0.0, min(self._waiting.values()) - time.monotonic()))
                 continue
