@@ -6,8 +6,8 @@ journal, jobs never do.
 
 from __future__ import annotations
 
-import itertools
 import contextvars
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from graphlib import TopologicalSorter
