@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -83,3 +85,30 @@ def test_a_torn_state_file_is_healed(project: Path) -> None:
     assert run(project) == 0
     p = headrace.pipeline("shop", destination="duckdb", dataset_name="raw")
     assert [n for (n,) in rows(p, "t", "id")] == list(range(1, 7))
+
+
+def test_killed_at_random_instants(project: Path) -> None:
+    """Many runs, each killed after a random time: whatever is in the table is whole, once, and fits the cursor."""
+    rng = random.Random(7)
+    environment = {**os.environ, "HEADRACE_DATA_DIR": str(project / "data")}
+    assert run(project) == 0
+    begun = time.monotonic()
+    assert run(project) == 0
+    whole = time.monotonic() - begun
+    for _ in range(12):
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT], cwd=project, env=environment, stderr=subprocess.DEVNULL
+        )
+        try:
+            process.wait(rng.uniform(0.2, 1.0) * whole)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    assert run(project) == 0
+    p = headrace.pipeline("shop", destination="duckdb", dataset_name="raw")
+    found = [n for (n,) in rows(p, "t", "id")]
+    assert found == list(range(1, len(found) + 1))
+    assert [n for (n,) in rows(p, "t__l", "of")] == found
+    assert p.state["sources"]["shop"]["resources"]["t"]["incremental"]["id"]["last_value"] == found[-1]
+    loads = {load_id for (load_id,) in rows(p, "_dlt_loads", "load_id")}
+    assert {load_id for (load_id,) in rows(p, "t", "DISTINCT _dlt_load_id")} <= loads

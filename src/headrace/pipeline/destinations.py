@@ -44,6 +44,7 @@ class Destinations:
             ref = destination if destination is not None else self.destination
             self._destination = resolve_destination(ref, credentials=credentials)
             self._pipeline._schemas.discard()
+            self._pipeline._fresh.clear()
             self._pipeline._session.close()
         if staging is not None:
             self._set_staging(staging)

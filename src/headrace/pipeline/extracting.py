@@ -197,6 +197,7 @@ def _seal_all(p: Pipeline, works: dict[str, Work]) -> list[Work]:
 
 def _put_state_row(p: Pipeline, works: dict[str, Work]) -> None:
     """Bring the state's version up to date, and let it travel with the data if it changed."""
+    p._destinations.to_state(p._state.document)
     content = p._state.bump()
     local = p._state.local
     if not works or not p._settings.pipeline.restore_from_destination:

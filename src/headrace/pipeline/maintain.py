@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headrace.errors.package import PipelineLocked
 from headrace.errors.pipeline import CannotRestorePipelineException
 from headrace.model.events import JobDone
 from headrace.pipeline.state import TPipelineState
@@ -49,7 +50,23 @@ def open_folder(p: PipelineCore, must_attach: bool) -> None:
 
 
 def save_props(p: PipelineCore) -> None:
-    """Write name, destination, dataset and schema names into the state, and the state to disk if it changed."""
+    """Write name, destination, dataset and folders into the state, and the state to disk if it changed.
+
+    A process that runs the pipeline right now is not disturbed: then only this object knows.
+    """
+    _put_props(p)
+    if not p._state.is_changed():
+        return
+    try:
+        with p._folder.hold() as outermost:
+            if outermost and p._state.refresh():
+                _put_props(p)
+            p._state.save()
+    except PipelineLocked:
+        logger.debug("pipeline `%s` is at work elsewhere: its state file is left alone", p.pipeline_name)
+
+
+def _put_props(p: PipelineCore) -> None:
     state, local = p._state.document, p._state.local
     state["pipeline_name"] = p.pipeline_name
     state.setdefault("default_schema_name", None)
@@ -61,7 +78,6 @@ def save_props(p: PipelineCore) -> None:
     local.setdefault("initial_cwd", folders["local_dir"])
     local["last_run_context"] = {**folders, "uri": p.run_context.uri}
     p._state.bump()
-    p._state.save()
 
 
 def wipe(p: PipelineCore) -> None:

@@ -110,6 +110,7 @@ class SchemaStore(Mapping[str, Schema]):
 
     def save(self, schema: Schema) -> bool:
         """Write the schema's file if its content is new; returns whether it was."""
+        self._live[schema.name] = schema
         schema.bump_version()
         name, version_hash = schema.name, schema.stored_version_hash
         if name in self._saved and self._saved[name] == version_hash:

@@ -78,10 +78,16 @@ class StateFile:
         self.document, self._saved = _migrated(document), data
         self.document.setdefault("_local", {})
 
-    def refresh(self) -> None:
-        """Read the file again if another process changed it."""
-        if self._look() != self._stamp:
+    def refresh(self) -> bool:
+        """Read the file again if another process changed it; returns whether it did."""
+        changed = self._look() != self._stamp
+        if changed:
             self.reload()
+        return changed
+
+    def is_changed(self) -> bool:
+        """Whether the document differs from the file as it was read or written last."""
+        return typed_json.dumpb(self.document) != self._saved
 
     def save(self) -> bool:
         """Write the file if the document changed; returns whether it did."""

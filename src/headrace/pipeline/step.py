@@ -144,6 +144,7 @@ def rollback(p: Pipeline) -> None:
     """Throw away what is not saved: state, schemas."""
     p._state.reload()
     p._schemas.discard()
+    p._fresh.clear()
 
 
 def as_any(value: Any) -> Any:

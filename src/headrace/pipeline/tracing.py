@@ -46,7 +46,6 @@ class Tracer:
         self._builder = TraceBuilder(pipeline_name)
         self._last: PipelineTrace | None = None
         self._file: Path | None = None
-        self._known: set[Any] = set()
 
     @property
     def current(self) -> PipelineTrace | None:
@@ -73,7 +72,6 @@ class Tracer:
     def begin(self) -> str:
         """Begin a trace; returns the run's id."""
         self.run_id = new_load_id()
-        self._known = set(_resolved(self.pipeline_name))
         self._builder.start_trace(execution_context(), None)
         return self.run_id
 
@@ -91,8 +89,7 @@ class Tracer:
         Args:
             keep: Write it to disk (``enable_runtime_trace``).
         """
-        resolved = [v for v in _resolved(self.pipeline_name) if v not in self._known]
-        trace = self._builder.end_trace(resolved)
+        trace = self._builder.end_trace(_resolved(self.pipeline_name))
         alone = not any(step.step == "run" for step in trace.steps)
         self._builder.trace = None
         merged = merge_traces(self._stored() if alone else None, trace)
