@@ -141,7 +141,7 @@ def test_row_counts_are_told(project: Path) -> None:
     assert trace.last_normalize_info is not None
     assert trace.last_extract_info.row_counts["t"] == 1
     assert trace.last_normalize_info.row_counts == {"t": 1, "t__l": 2, "_dlt_pipeline_state": 1}
-    assert [step.step for step in trace.steps] == ["sync", "extract", "normalize", "load", "run"]
+    assert [step.step for step in trace.steps] == ["extract", "normalize", "load", "run"]
 
 
 def test_frames_are_loaded(project: Path) -> None:

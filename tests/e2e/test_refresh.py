@@ -43,7 +43,7 @@ def tables(p: headrace.Pipeline) -> set[str]:
 def loaded(project: Path) -> headrace.Pipeline:
     p = pipeline()
     p.run(zoo())
-    p.run([{"id": 1}], table_name="other")
+    p.run(headrace.resource([{"id": 1}], name="other"), schema=headrace.Schema("elsewhere"))
     return p
 
 
@@ -56,6 +56,14 @@ def test_drop_sources(loaded: headrace.Pipeline) -> None:
     assert list(loaded.state["sources"]["zoo"]["resources"]) == ["animals"]
     versions = rows(loaded, "_dlt_version", "schema_name")
     assert versions.count(("zoo",)) == 1, "older versions of the schema are erased"
+    assert loaded.schemas["zoo"].stored_version == 2
+    assert loaded.last_trace is not None
+    info = loaded.last_trace.last_load_info
+    assert info is not None
+    package = info.load_packages[0]
+    assert package.refresh == "drop_sources"
+    assert sorted(package.dropped_tables) == ["animals", "animals__l", "plants"]
+    assert loaded.get_load_package_info(package.load_id).refresh == "drop_sources"
 
 
 def test_drop_resources(loaded: headrace.Pipeline) -> None:

@@ -64,6 +64,18 @@ def test_an_edited_import_file_decides(project: Path, as_json: None) -> None:
     assert rows(again, "t", "id") == [(1,), (2,)]
 
 
+def test_data_without_a_source_goes_to_the_default_schema(project: Path) -> None:
+    @headrace.source(name="zoo")
+    def zoo() -> Any:
+        yield headrace.resource([{"a": 1}], name="x")
+
+    p = pipeline()
+    p.run(zoo())
+    p.run([{"id": 1}], table_name="t")
+    assert p.schema_names == ["zoo"]
+    assert "t" in p.default_schema.tables
+
+
 def test_a_schema_can_be_pushed(project: Path) -> None:
     p = pipeline()
     p.run([{"id": 1}], table_name="t")

@@ -15,6 +15,7 @@ from headrace.pipeline import current, names
 from headrace.pipeline.destinations import Destinations
 from headrace.pipeline.external import ExternalSchemas
 from headrace.pipeline.folder import WorkingFolder
+from headrace.pipeline.refreshing import package_info
 from headrace.pipeline.schemas import SchemaStore
 from headrace.pipeline.session import Session
 from headrace.pipeline.settings import Settings
@@ -82,6 +83,7 @@ class PipelineCore:
         self._store_made: PackageStore | None = None
         self._synced: tuple[str, str] | None = None
         # packages normalized by this object, with the live schema they follow: saves reading it back
+        self._orders: dict[str, dict[str, Any] | None] = {}
         self._fresh: dict[str, tuple[Schema, str | None]] = {}
         external = ExternalSchemas(import_schema_path, export_schema_path, self._settings.external_schema_format)
         self._destinations = Destinations(self)
@@ -123,7 +125,7 @@ class PipelineCore:
         Raises:
             LoadPackageNotFound: There is no such package.
         """
-        return self._store.get(load_id).info()
+        return package_info(self, self._store.get(load_id))
 
     def get_load_package_state(self, load_id: str) -> dict[str, Any]:
         """The state document of a package.

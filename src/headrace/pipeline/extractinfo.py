@@ -60,8 +60,8 @@ def _sum(
 def data_info(data: Any) -> list[ExtractDataInfo]:
     """Name and kind of what was given to extract."""
     items = data if isinstance(data, (list, tuple)) and data and _is_named(data[0]) else [data]
-    found = [ExtractDataInfo(str(getattr(item, "name", "") or ""), _kind(item)) for item in items]
-    return list(dict.fromkeys(found))
+    found = dict.fromkeys((str(getattr(item, "name", "") or ""), _kind(item)) for item in items)
+    return [{"name": name, "data_type": kind} for name, kind in found]
 
 
 def _is_named(item: Any) -> bool:

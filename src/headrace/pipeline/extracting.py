@@ -14,7 +14,7 @@ from headrace.pipeline.current import package_scope
 from headrace.pipeline.extractinfo import data_info, source_metrics
 from headrace.pipeline.maintain import note_schema
 from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH, LAST_SEALED, package_document
-from headrace.pipeline.refreshing import check_mode, prepare_refresh
+from headrace.pipeline.refreshing import check_mode, join_orders, package_info, prepare_refresh
 from headrace.pipeline.step import StepRun, step
 
 if TYPE_CHECKING:
@@ -84,7 +84,10 @@ def _read_all(p: Pipeline, run: StepRun, works: dict[str, Work], data: Any, args
     settings = _settings(p, args)
     with state_scope(p._state.document):
         sources = wrap_data(
-            data, default_schema_name=p._destinations.default_schema_name(), section=p.pipeline_name, **args.hints
+            data,
+            default_schema_name=p.default_schema_name or p._destinations.default_schema_name(),
+            section=p.pipeline_name,
+            **args.hints,
         )
         for source in sources:
             work = _work_for(p, works, source)
@@ -96,14 +99,19 @@ def _read_all(p: Pipeline, run: StepRun, works: dict[str, Work], data: Any, args
 
 def _work_for(p: Pipeline, works: dict[str, Work], source: DltSource[Any]) -> Work:
     """The package for a source's schema."""
-    from headrace.extract.sink import SpoolSink
-
     name = source.schema.name
     schema = adopt_schema(p, source.schema)
     if name not in works:
         package = p._store.create(name, pipeline_name=p.pipeline_name)
-        works[name] = Work(package, schema, SpoolSink(package.path, schema, p._destinations.capabilities()))
+        works[name] = Work(package, schema, new_sink(p, package, schema))
     return works[name]
+
+
+def new_sink(p: Pipeline, package: Package, schema: Schema) -> SpoolSink:
+    """Where the rows of a package go."""
+    from headrace.extract.sink import SpoolSink
+
+    return SpoolSink(package.path, schema, p._destinations.capabilities())
 
 
 def adopt_schema(p: Pipeline, given: Schema) -> Schema:
@@ -134,15 +142,25 @@ def _bring_in(live: Schema, given: Schema) -> None:
 def _read(p: Pipeline, work: Work, source: DltSource[Any], args: ExtractArgs, settings: ExtractSettings) -> None:
     from headrace.extract.stage import extract_source
 
-    state = p._state.document
     if args.refresh:
-        order = prepare_refresh(args.refresh, work.schema, source.name, _resources(source), state)
-        work.refresh = order or work.refresh
-        if args.refresh == "drop_sources" and order:
-            work.schema.update_schema(source.schema)
+        _refresh(p, work, source, args.refresh)
     started = now()
     result = extract_source(source, work.schema, work.sink, settings, p._publish)
     work.sources.append((result, started, now()))
+
+
+def _refresh(p: Pipeline, work: Work, source: DltSource[Any], mode: str) -> None:
+    """Forget what the mode says; sources that share a schema are dropped once, with the first of them."""
+    if mode == "drop_sources" and work.sources:
+        return
+    order = prepare_refresh(mode, work.schema, source.name, _resources(source), p._state.document)
+    if order is None:
+        return
+    work.refresh = join_orders(work.refresh, order)
+    if mode == "drop_sources":
+        # a schema without history, as the source declares it; nothing was written by the old one yet
+        work.schema = p._schemas.add(source.schema.clone())
+        work.sink = new_sink(p, work.package, work.schema)
 
 
 def _resources(source: DltSource[Any]) -> list[str]:
@@ -236,6 +254,7 @@ def _seal(p: Pipeline, work: Work, before: dict[str, Any], later: set[str]) -> N
         row_counts=dict(work.sink.row_counts),
     )
     p._fresh[work.package.load_id] = (work.schema, work.schema.stored_version_hash)
+    p._orders[work.package.load_id] = work.refresh
 
 
 def _give_up(p: Pipeline, works: dict[str, Work]) -> None:
@@ -248,7 +267,7 @@ def _give_up(p: Pipeline, works: dict[str, Work]) -> None:
 
 def _info(p: Pipeline, works: dict[str, Work], kept: list[Work], described: list[ExtractDataInfo]) -> ExtractInfo:
     metrics = {w.package.load_id: [source_metrics(w, *source) for source in w.sources] for w in kept}
-    packages = [work.package.info() for work in kept]
+    packages = [package_info(p, work.package) for work in kept]
     return ExtractInfo(p, metrics, described, list(metrics), packages, p.first_run)
 
 
@@ -263,13 +282,11 @@ def extract_state_alone(p: Pipeline, schema: Schema | None = None, refresh: dict
     Returns:
         The package's load id; None when there was nothing to put into one.
     """
-    from headrace.extract.sink import SpoolSink
-
     schema = schema or p._schemas.find(p.default_schema_name)
     if schema is None:
         return None
     package = p._store.create(schema.name, pipeline_name=p.pipeline_name)
-    work = Work(package, schema, SpoolSink(package.path, schema, p._destinations.capabilities()))
+    work = Work(package, schema, new_sink(p, package, schema))
     work.refresh = refresh
     works = {schema.name: work}
     try:

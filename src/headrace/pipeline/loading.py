@@ -41,7 +41,7 @@ def load(
         return None
     destination = p._need_destination("load")
     with step(p, "load") as run, signals.delayed(p._settings.runtime.intercept_signals):
-        done = StepParts()
+        done = StepParts(p)
         run.info = new_info(p, destination, done)
         load_ids = p._store.list("normalized")
         if load_ids:

@@ -45,7 +45,7 @@ def normalize(
         return None
     p._need_destination("normalize")
     with step(p, "normalize") as run, signals.delayed(p._settings.runtime.intercept_signals):
-        done = StepParts()
+        done = StepParts(p)
         run.info = info = NormalizeInfo(p, done.metrics, done.loads_ids, done.load_packages, p.first_run)
         load_ids = p._store.list("extracted")
         if load_ids:

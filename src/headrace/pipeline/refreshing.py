@@ -14,8 +14,10 @@ from headrace.model.tables import has_seen_data
 
 if TYPE_CHECKING:
     from headrace.load.destination import Client
+    from headrace.model.packages import LoadPackageInfo
     from headrace.model.schema import Schema
     from headrace.package.package import Package
+    from headrace.pipeline.core import PipelineCore
     from headrace.pipeline.pipeline import Pipeline
 
 logger = logging.getLogger("headrace")
@@ -60,6 +62,32 @@ def prepare_refresh(
     return {"mode": mode, "dropped_tables": seen, "erase_history": True}
 
 
+def join_orders(first: dict[str, Any] | None, second: dict[str, Any]) -> dict[str, Any]:
+    """What two sources of one package want of the load."""
+    joined = {**(first or {}), **second}
+    for key in ("dropped_tables", "truncated_tables"):
+        names = [*((first or {}).get(key) or []), *(second.get(key) or [])]
+        joined[key] = list(dict.fromkeys(names))
+    return joined
+
+
+def order_of(p: PipelineCore, package: Package) -> dict[str, Any] | None:
+    """What a package wants of its load; read from disk for packages of another process."""
+    if package.load_id not in p._orders:
+        document = package.load_state()
+        p._orders[package.load_id] = document.get("refresh") if document else None
+    return p._orders[package.load_id]
+
+
+def package_info(p: PipelineCore, package: Package) -> LoadPackageInfo:
+    """A package with what its refresh drops."""
+    info, order = package.info(), order_of(p, package)
+    if not order:
+        return info
+    dropped, truncated = order.get("dropped_tables") or [], order.get("truncated_tables") or []
+    return info._replace(refresh=order.get("mode"), dropped_tables=dropped, truncated_tables=truncated)
+
+
 def _forget_state(mode: str, source_name: str, chosen: set[str], state: dict[str, Any]) -> None:
     sources = state.get("sources", {})
     if mode == "drop_sources":
@@ -88,8 +116,7 @@ def apply_refresh(p: Pipeline, package: Package, client: Client, schema: Schema)
     Tables are dropped again only while nothing of the package can be in them: the fact that it is done is synced before
     any job runs.
     """
-    document = package.load_state()
-    refresh = document.get("refresh") if document else None
+    refresh = order_of(p, package)
     begun = package.fact(SchemaMigrated) is not None or package.fact(JobDone) is not None
     if not refresh or begun:
         return

@@ -12,6 +12,7 @@ from headrace.errors.pipeline import PipelineStepFailed
 from headrace.model.events import RunEnded, RunStarted, StepEnded, StepStarted
 from headrace.pipeline import current
 from headrace.pipeline.recovery import recover
+from headrace.pipeline.refreshing import package_info
 from headrace.pipeline.watching import installed
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class StepParts:
         load_packages: The same packages, told.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, p: Pipeline) -> None:
+        self._pipeline = p
         self.metrics: dict[str, list[Any]] = {}
         self.loads_ids: list[str] = []
         self.load_packages: list[LoadPackageInfo] = []
@@ -55,7 +57,7 @@ class StepParts:
     def add(self, package: Package) -> None:
         """Tell a package as it is now."""
         self.loads_ids.append(package.load_id)
-        self.load_packages.append(package.info())
+        self.load_packages.append(package_info(self._pipeline, package))
 
 
 @contextmanager
@@ -111,7 +113,8 @@ def step(p: Pipeline, name: TPipelineStep) -> Iterator[StepRun]:
     """
     with working(p):
         run, outer = StepRun(), p.bus.run.step
-        p._tracer.begin_step(name)
+        if name != "sync":
+            p._tracer.begin_step(name)
         p.bus.run.step = name
         p._publish(StepStarted(run_id=p._tracer.run_id, step=name))
         try:
@@ -136,7 +139,9 @@ def step(p: Pipeline, name: TPipelineStep) -> Iterator[StepRun]:
 
 
 def _end(p: Pipeline, name: TPipelineStep, run: StepRun, error: BaseException | None) -> None:
-    p._tracer.end_step(name, run.info, error)
+    # the field's traces have four steps: sync is told by events, and by the error of the run it belongs to
+    if name != "sync":
+        p._tracer.end_step(name, run.info, error)
     p._publish(StepEnded(run_id=p._tracer.run_id, step=name, error=str(error) if error else None))
 
 
