@@ -65,7 +65,7 @@ def extract_info() -> ExtractInfo:
         "hints": {"users": {"write_disposition": "append", "columns": {"id": {"name": "id"}}}},
         "inputs": [],
     }
-    data = [ExtractDataInfo("users", "resource")]
+    data = [ExtractDataInfo(name="users", data_type="resource")]
     return ExtractInfo(PipelineRef("shop"), {LOAD_ID: [metrics]}, data, [LOAD_ID], [package("extracted")], True)
 
 

@@ -10,6 +10,8 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from typing_extensions import TypedDict
+
 from headrace.model.infotext import extract_text, load_text, normalize_text
 from headrace.model.metrics import (
     DataWriterAndCustomMetrics,
@@ -61,7 +63,7 @@ class PipelineRef(NamedTuple):
     pipeline_name: str
 
 
-class ExtractDataInfo(NamedTuple):
+class ExtractDataInfo(TypedDict):
     """What was given to extract: the name of a source or resource, and its kind."""
 
     name: str

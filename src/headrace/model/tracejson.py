@@ -13,7 +13,6 @@ _MARK = "$"
 _KINDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
-        infos.ExtractDataInfo,
         infos.ExtractInfo,
         infos.LoadInfo,
         infos.NormalizeInfo,
