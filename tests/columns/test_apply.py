@@ -203,3 +203,12 @@ def test_failed_values_stay_marked(kind_and_type: tuple[str, str]) -> None:
     fitting, failed = cast(kind, values, data_type, target)
     assert fitting.type == target and failed is not None
     assert failed.to_pylist() == [False, True, False]
+
+
+def test_decimals_too_fine_for_any_column_stay_exact_as_text() -> None:
+    """More than 28 digits survive too, and no number column is made that nothing would be in."""
+    fine = "1.1234567890123456789012345678901234567"
+    schema = Schema("s")
+    rows = normalize(schema, [{"v": Decimal("1.50")}, {"v": Decimal(fine)}])["t"]
+    assert [data(row) for row in rows] == [{"v": Decimal("1.500000000")}, {"v__v_text": fine}]
+    assert [c for c in schema.tables["t"]["columns"] if not c.startswith("_dlt")] == ["v", "v__v_text"]

@@ -164,18 +164,20 @@ class FrameNormalizer:
         table, kind_type = plan.target.name, KIND_TYPES.get(op.kind, op.kind)
         name = self.names.variant(op.target.name, kind_type)
         known = self.schema.tables[table]["columns"].get(name) or self.variants.get(table, {}).get(name)
-        if known is None:
-            known = new_column(self.schema, name, kind_type, variant=True)
-            self.variants.setdefault(table, {})[name] = known
-        fitting, failed = cast(op.kind, values, known["data_type"], arrow_type(known, self.capabilities))
+        column = known or new_column(self.schema, name, kind_type, variant=True)
+        fitting, failed = cast(op.kind, values, column["data_type"], arrow_type(column, self.capabilities))
         if failed is not None and kind_type != "text":
             # a decimal or integer too long for any number column: as text nothing is lost
             self._variant(plan, op._replace(kind="text"), _as_text(pc.if_else(failed, values, None)), columns)
         elif failed is not None:
             row = int(np.argmax(failed.to_numpy(zero_copy_only=False)))
             raise CannotCoerceColumnException(
-                self.schema.name, table, name, kind_type, known["data_type"], values[row].as_py()
+                self.schema.name, table, name, kind_type, column["data_type"], values[row].as_py()
             )
+        if fitting.null_count == len(fitting):
+            return  # nothing fits: no reason to make the column
+        if known is None:
+            self.variants.setdefault(table, {})[name] = column
         columns[name] = pc.coalesce(columns[name], fitting) if name in columns else fitting
 
     def _keys(

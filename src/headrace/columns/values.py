@@ -38,8 +38,10 @@ def _to_text(kind: str, value: Any) -> str:
     if kind in ("timestamp", "date", "time"):
         return str(value.isoformat())
     if kind == "decimal":
-        # the decimals of a batch share one scale: without the zeros at the end the text is the same in any company
-        return format(value.normalize(), "f")
+        # the decimals of a batch share one scale: without the zeros at the end the text is the same in any company;
+        # not by Decimal.normalize, which rounds to 28 digits
+        text = format(value, "f")
+        return text.rstrip("0").rstrip(".") if "." in text else text
     return str(value)
 
 
