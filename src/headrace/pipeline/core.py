@@ -78,13 +78,7 @@ class PipelineCore:
         self.working_dir = str(self._folder.path)
         self._settings = Settings(self.pipeline_name, config)
         self.bus = Bus(Run(pipeline=self))
-        self._session = Session()
-        self._tracer = Tracer(self._folder.runs, self.pipeline_name)
-        self._store_made: PackageStore | None = None
-        self._synced: tuple[str, str] | None = None
-        # packages normalized by this object, with the live schema they follow: saves reading it back
-        self._orders: dict[str, dict[str, Any] | None] = {}
-        self._fresh: dict[str, tuple[Schema, str | None]] = {}
+        self._begin_afresh()
         external = ExternalSchemas(import_schema_path, export_schema_path, self._settings.external_schema_format)
         self._destinations = Destinations(self)
         self._schemas = SchemaStore(self._folder.schemas, external, self._destinations.prepare_schema)
@@ -93,6 +87,16 @@ class PipelineCore:
         self._destinations.set(destination, staging, dataset_name)
         self._save_props()
         self._set_collector(progress)
+
+    def _begin_afresh(self) -> None:
+        """What is remembered between steps and not kept on disk."""
+        self._session = Session()
+        self._tracer = Tracer(self._folder.runs, self.pipeline_name)
+        self._store_made: PackageStore | None = None
+        self._synced: tuple[str, str] | None = None
+        # by load id: what a package's refresh wants, and the live schema of one sealed here, to save reading it back
+        self._orders: dict[str, dict[str, Any] | None] = {}
+        self._fresh: dict[str, tuple[Schema, str | None]] = {}
 
     def _open(self, must_attach: bool) -> None:
         from headrace.pipeline.maintain import open_folder

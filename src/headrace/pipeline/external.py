@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.base import json
 from headrace.base.files import write_atomic
+from headrace.errors.base import MissingDependencyException
 
 if TYPE_CHECKING:
     from headrace.model.schema import Schema
@@ -105,6 +106,7 @@ class ExternalSchemas:
 
 
 def _yaml() -> Any:
-    from headrace.base.lazy import need
-
-    return need("yaml", "a schema file in YAML", "yaml")
+    try:
+        return importlib.import_module("yaml")
+    except ImportError as error:
+        raise MissingDependencyException("A schema file in YAML", ["pyyaml"]) from error

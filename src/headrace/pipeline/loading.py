@@ -11,6 +11,7 @@ from headrace.model.events import JobDone
 from headrace.model.infos import LoadInfo
 from headrace.model.metrics import LoadMetrics
 from headrace.pipeline.current import package_scope
+from headrace.pipeline.parking import park_package
 from headrace.pipeline.schemas import parse_schema
 from headrace.pipeline.step import StepParts, StepRun, step
 
@@ -103,25 +104,20 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
                 client=client,
                 schema=schema,
             )
+        done.metrics[package.load_id] = [_metrics(result)]
+        _finish(p, package, settings)
     except LoadClientJobFailed as error:
-        from headrace.pipeline.parking import park_package
-
-        run.partial = bool(package.journal.all(JobDone))
-        done.add(package)
-        run.info = new_info(p, destination, done, dataset_name, first_run)
-        park_package(p, package, str(error.failed_message))
-        if park:
-            return
-        raise
+        run.partial = package.fact(JobDone) is not None
+        park_package(p, package, error.failed_message)
+        if not park:
+            raise
     except Exception:
-        run.partial = bool(package.journal.all(JobDone))
+        run.partial = package.fact(JobDone) is not None
+        raise
+    finally:
+        # also after a failure: how far it came
         done.add(package)
         run.info = new_info(p, destination, done, dataset_name, first_run)
-        raise
-    done.metrics[package.load_id] = [_metrics(p, result)]
-    done.add(package)
-    run.info = new_info(p, destination, done, dataset_name, first_run)
-    _finish(p, package, settings)
 
 
 def _finish(p: Pipeline, package: Package, settings: LoadSettings) -> None:
@@ -148,7 +144,7 @@ def _settings(
     )
 
 
-def _metrics(p: Pipeline, result: LoadResult) -> LoadMetrics:
+def _metrics(result: LoadResult) -> LoadMetrics:
     return {
         "started_at": result.started_at,
         "finished_at": result.finished_at,
