@@ -16,7 +16,7 @@ help:  ## list the targets
 # a stamp a venv: it is filled again when the project's dependencies change
 $(VENVS)/%/.stamp: pyproject.toml
 	@$(PYTHON) -m venv $(VENVS)/$*
-	@$(VENVS)/$*/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@$(VENVS)/$*/bin/python -m pip install -qq --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
 demo: $(DEMO)/.stamp  ## load real data into DuckDB, twice, and look at the result
@@ -37,7 +37,7 @@ $(VENVS)/smoke-oldest/.stamp: SMOKE_DUCKDB := duckdb==1.4.*
 $(VENVS)/smoke-newest/.stamp: SMOKE_DUCKDB := duckdb
 $(VENVS)/smoke-%/.stamp: pyproject.toml
 	@$(PYTHON) -m venv $(VENVS)/smoke-$*
-	@$(VENVS)/smoke-$*/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable . '$(SMOKE_DUCKDB)'
+	@$(VENVS)/smoke-$*/bin/python -m pip install -qq --disable-pip-version-check --upgrade --editable . '$(SMOKE_DUCKDB)'
 	@touch $@
 
 smoke: $(VENVS)/smoke-oldest/.stamp $(VENVS)/smoke-newest/.stamp  ## a small run on the oldest and the newest DuckDB
@@ -48,7 +48,7 @@ bench: $(BENCH)/.stamp  ## headrace and dlt side by side
 	@$(BENCH)/bin/python bench/run.py $(BENCH_ARGS)
 
 docs: $(DOCS)/.stamp  ## build the documentation into site/
-	@$(DOCS)/bin/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
 	@echo "site/index.html"
 
 crash: $(DEV)/.stamp  ## kill -9 a few hundred times
