@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -57,6 +57,10 @@ def flat(items: list[Any]) -> list[Any]:
     return [d for i in items for d in (i if isinstance(i, list) else [i])]
 
 
+def sorted_by_n(items: Iterable[Any]) -> list[Any]:
+    return sorted(items, key=lambda d: d["n"])
+
+
 @pytest.mark.parametrize("how", ["generator", "parallel", "sub_iterators"])
 @settings(max_examples=60, deadline=None)
 @given(items=st.lists(document | page, max_size=12), steps=st.lists(st.sampled_from(STEPS), max_size=4))
@@ -70,5 +74,7 @@ def test_pipes_do_what_their_steps_say(how: str, items: list[Any], steps: list[s
     for step in steps:
         made = add(made, step)
         expected = oracle(expected, step)
-    assert list(made) == flat(expected)
-    assert run(made).rows.get("gen", []) == flat(expected)
+    # while a step yields several items, the next item of a parallel resource may be ready, and takes its turn
+    in_turn = sorted_by_n if how == "parallel" and "yield_map" in steps else list
+    assert in_turn(made) == in_turn(flat(expected))
+    assert in_turn(run(made).rows.get("gen", [])) == in_turn(flat(expected))

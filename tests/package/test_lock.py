@@ -20,7 +20,12 @@ import os, sys, time
 from pathlib import Path
 from headrace.package.lock import WorkingFolderLock
 with WorkingFolderLock(Path(sys.argv[1])):
+    reader, writer = os.pipe()
     child = os.fork() if len(sys.argv) > 2 else -1
+    if child == 0:
+        os.write(writer, b"!")  # it has come so far that it closed its copy of the lock
+    elif child > 0:
+        os.read(reader, 1)
     if child:
         print("held", child, flush=True)
     time.sleep(60)
