@@ -29,7 +29,7 @@ from headrace.model.schema import Schema
 FRAME_BYTES = 8 * 1024 * 1024
 FIRST_FRAME_ROWS = 1_000
 MAX_FRAME_ROWS = 2_000  # shredding is fastest where a frame's values stay in the processor's cache
-SPOOL_BYTES = 48 * 1024 * 1024
+SPOOL_BYTES = 16 * 1024 * 1024  # a file is what one thread of normalize takes
 
 
 class Sink(Protocol):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from headrace.model.capabilities import Capabilities
 
 CAPABILITIES = Capabilities(
+    max_parallel_load_jobs=min(4, os.cpu_count() or 1),
     sqlglot_dialect="duckdb",
     preferred_loader_file_format="arrow",
     supported_loader_file_formats=("arrow", "parquet", "jsonl", "csv"),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from types import TracebackType
 
 from headrace.destinations.impl.duckdb import files
 from headrace.destinations.impl.duckdb.dialect import DuckDbDialect
 from headrace.destinations.impl.duckdb.session import DuckDbSqlClient
 from headrace.destinations.sql.client import SqlJobClient
-from headrace.errors.destination import DestinationInvalidFileFormat
+from headrace.errors.destination import DatabaseException, DestinationInvalidFileFormat
 from headrace.load.destination import LoadContext
-from headrace.model.jobs import LoadFile
+from headrace.model.jobs import AnyJob, Copy, LoadFile, Replace
+from headrace.model.schema import Schema
 from headrace.typing import TTableSchemaColumns
 
 _INCOMING = "_hr_incoming"
@@ -24,9 +26,41 @@ class DuckDbClient(SqlJobClient):
     _session: DuckDbSqlClient
     _dialect: DuckDbDialect
 
+    def __init__(self, session: DuckDbSqlClient, schema: Schema, *, create_indexes: bool = False) -> None:
+        super().__init__(session, schema, create_indexes=create_indexes)
+        self._copying, self._is_copying = ExitStack(), False
+
     def exclusive_ddl(self) -> AbstractContextManager[object]:
         """Keep other threads of this process from changing tables inside ``with``."""
         return self._session.database.ddl_lock
+
+    def apply(self, job: AnyJob, context: LoadContext) -> int:
+        """Run a job, once by its key; returns the rows it moved."""
+        if isinstance(job, (Copy, Replace)) and all(f.format == "arrow" for f in job.files):
+            if not self._is_copying:
+                self._copying.enter_context(self._session.database.copying())
+                self._is_copying = True
+        else:
+            # text needs large buffers, and merges are work for all threads
+            self._end_copying()
+        try:
+            return super().apply(job, context)
+        except DatabaseException as error:
+            # what the database learns from the error holds from the next attempt on
+            self._copying.__exit__(type(error), error, error.__traceback__)
+            self._is_copying = False
+            raise
+
+    def _end_copying(self) -> None:
+        self._copying.close()
+        self._is_copying = False
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the session."""
+        self._end_copying()
+        super().__exit__(kind, value, trace)
 
     def insert_file(self, file: LoadFile, context: LoadContext, target: str, columns: Sequence[str] | None) -> int:
         """Append a file's rows to a table inside the open transaction, columns matched by name."""
@@ -40,7 +74,7 @@ class DuckDbClient(SqlJobClient):
 
     def _insert_arrow(self, file: LoadFile, path: Path, target: str, columns: Sequence[str] | None) -> int:
         rows = 0
-        with self._session.database.one_thread(), files.closing(path) as (schema, batches):
+        with self._session.database.copying(), files.closing(path) as (schema, batches):
             names = self._wanted(file, list(schema.names), columns)
             listed = self._dialect.columns(names)
             for reader in files.statements_of(schema, batches):

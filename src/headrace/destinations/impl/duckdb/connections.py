@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import duckdb
 
 MEMORY = ":memory:"
+COPY_MEMORY = "100MB"
 
 _lock = threading.RLock()
 _open: dict[tuple[int, str], Database] = {}
@@ -33,31 +34,52 @@ class Database:
     def __init__(self, key: tuple[int, str] | None, connection: duckdb.DuckDBPyConnection, owned: bool) -> None:
         self.ddl_lock = threading.RLock()
         self._key, self._connection, self._owned = key, connection, owned
-        self._users = self._copying = 0
-        self._threads = 1
+        self._users = self._copies = 0
+        self._copied = False
+        self._before: dict[str, str | None] = {}
+        # a database in memory has nowhere else to put its rows
+        self._lean = key is not None
         row = connection.cursor().execute("SELECT current_database()").fetchone()
         self.name = str(row[0]) if row else ""
 
     @contextmanager
-    def one_thread(self) -> Iterator[None]:
-        """Let DuckDB work in the calling thread alone inside ``with``.
+    def copying(self) -> Iterator[None]:
+        """Let DuckDB work with one thread and little memory while files are copied, inside ``with``.
 
         An INSERT from an Arrow stream is fed by one thread; DuckDB's others only wait for it, and cost as much time
-        again as the work itself. Jobs run in threads of headrace's own.
+        again as the work itself: jobs run in threads of headrace's own. And what DuckDB has written it keeps in memory
+        up to its limit, so that a load would grow with the number of its rows. A copy that does find too little memory
+        is told from then on (it is tried again) to take what it needs.
         """
         with _lock:
-            self._copying += 1
-            if self._copying == 1:
-                row = self._connection.cursor().execute("SELECT current_setting('threads')").fetchone()
-                self._threads = int(row[0]) if row else 1
-                self._connection.cursor().execute("SET threads = 1")
+            self._copies += 1
+            self._copied = True
+            if self._copies == 1:
+                self._before = self._set(threads="1", memory_limit=COPY_MEMORY if self._lean else None)
         try:
             yield
+        except Exception as error:
+            self._lean = self._lean and not _is_out_of_memory(error)
+            raise
         finally:
             with _lock:
-                self._copying -= 1
-                if self._copying == 0:
-                    self._connection.cursor().execute(f"SET threads = {self._threads}")
+                self._copies -= 1
+                if self._copies == 0:
+                    self._set(**self._before)
+
+    def _set(self, **settings: str | None) -> dict[str, str | None]:
+        """Change settings of the database and give what they were; None leaves one alone."""
+        import duckdb
+
+        cursor = self._connection.cursor()
+        before: dict[str, str | None] = {}
+        for name, value in settings.items():
+            if value is not None:
+                row = cursor.execute(f"SELECT current_setting('{name}')").fetchone()
+                with suppress(duckdb.OutOfMemoryException):  # someone's query holds more at the moment
+                    cursor.execute(f"SET {name} = '{value}'")
+                    before[name] = str(row[0]) if row else None
+        return before
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the database, for one thread; to be given back with `release`."""
@@ -73,13 +95,33 @@ class Database:
             self._users -= 1
             if self._users == 0 and self._owned:
                 self.discard()
+                if self._lean and self._copied:
+                    self._checkpoint()
                 self._connection.close()
+
+    def _checkpoint(self) -> None:
+        """Do with little memory what closing would do with all of it; if that does not go, closing does it."""
+        import duckdb
+
+        before = self._set(memory_limit=COPY_MEMORY)
+        try:
+            self._connection.execute("CHECKPOINT")
+        except duckdb.Error:
+            self._set(**before)
 
     def discard(self) -> None:
         """Forget a database that is closed or broke: whoever comes next opens the file anew."""
         with _lock:
             if self._key is not None and _open.get(self._key) is self:
                 del _open[self._key]
+
+
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    while error is not None:
+        if type(error).__name__ == "OutOfMemoryException":
+            return True
+        error = error.__cause__
+    return False
 
 
 def open_database(
