@@ -140,7 +140,7 @@ class pipeline_drop:
             self.info["resource_states"] = [name for name in resources if self._pattern.match(name)]
         paths = [state_paths] if isinstance(state_paths, str) or hasattr(state_paths, "find") else list(state_paths)
         for path in map(_json_path, paths):
-            found = [f"{self.schema.name}.{match.full_path}" for match in path.find(state)]
+            found = [f"{self.schema.name}.{_dotted(match)}" for match in path.find(state)]
             self.info["state_paths"] += found
             if not found:
                 self.info["warnings"].append(f"the path {path} matches nothing in the state of {self.schema.name}")
@@ -181,6 +181,15 @@ def _pattern(names: Sequence[str], drop_all: bool) -> re.Pattern[str] | None:
         return re.compile(".*")
     parts = [f"({name[3:]})" if name.startswith("re:") else f"(^{re.escape(name)}$)" for name in names]
     return re.compile("|".join(parts)) if parts else None
+
+
+def _dotted(match: Any) -> str:
+    """Where a match is; jsonpath-ng's own text for it depends on its version."""
+    parts: list[str] = []
+    while match.context is not None:
+        parts.append(str(match.path))
+        match = match.context
+    return ".".join(reversed(parts))
 
 
 def _json_path(path: Any) -> Any:

@@ -67,7 +67,10 @@ def test_simple_paths_need_no_library_and_mean_the_same(first: str, steps: list[
     path = first + "".join(steps)
     cursor = compile_cursor(path)
     assert cursor.steps is not None
-    found = [match.value for match in parse(path).find(row)]
+    try:
+        found = [match.value for match in parse(path).find(row)]
+    except (KeyError, TypeError):  # jsonpath-ng of Python 3.10 looks for positions in what is no list
+        found = []
     assert cursor.get(row) == (found[0] if found else MISSING)
 
 

@@ -141,8 +141,10 @@ def _searcher(path: str) -> Callable[[Any], Any]:
         raise ValueError(f"`{path}` is no JSON path: {error}") from error
 
     def search(row: Any) -> Any:
-        for match in found.find(row):
-            return match.value
-        return MISSING
+        try:
+            matches = found.find(row)
+        except (KeyError, TypeError):  # jsonpath-ng of Python 3.10 looks for positions in what is no list
+            return MISSING
+        return matches[0].value if matches else MISSING
 
     return search
