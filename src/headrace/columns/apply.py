@@ -210,7 +210,7 @@ class FrameNormalizer:
         self, plan: TablePlan, batch: pa.RecordBatch, parent_ids: pa.Array | None, columns: Columns, index: int
     ) -> pa.Array:
         keys = plan.target.keys
-        if keys.row_id == "key_hash" and all(k in columns for k in keys.key_columns):
+        if keys.row_id == "key_hash" and keys.key_columns and all(k in columns for k in keys.key_columns):
             return ids.key_ids({k: columns[k] for k in keys.key_columns}, batch.num_rows)
         if keys.nested and keys.deterministic and parent_ids is not None:
             return ids.nested_ids(parent_ids, plan.target.name, batch.column(1).to_numpy())

@@ -65,10 +65,15 @@ def decide_row_keys(schema: Schema, table: str, parent: str | None, root: str) -
         )
     strategy = schema.merge_strategy(table) if schema.write_disposition(table) == "merge" else None
     if strategy in ("upsert", "insert-only"):
-        return RowKeys(row_id="key_hash", key_columns=tuple(schema.hint_columns(table, "primary_key")))
+        return RowKeys(row_id="key_hash", key_columns=_primary_key(schema, table))
     if strategy == "scd2":
         return RowKeys(row_id="row_hash")
     return RowKeys()
+
+
+def _primary_key(schema: Schema, table: str) -> tuple[str, ...]:
+    # columns without a type as well: in the first load of a table none has one yet
+    return tuple(schema.hint_columns(table, "primary_key", include_incomplete=True))
 
 
 def declare_root_key(schema: Schema, root: str) -> None:
