@@ -27,7 +27,7 @@ from headrace.model.rawnames import RawNames
 from headrace.model.schema import Schema
 
 FRAME_BYTES = 8 * 1024 * 1024
-FIRST_FRAME_ROWS = 1_000
+FIRST_FRAME_ROWS = 100  # rows may be wide: the first frame tells
 MAX_FRAME_ROWS = 2_000  # shredding is fastest where a frame's values stay in the processor's cache
 SPOOL_BYTES = 16 * 1024 * 1024  # a file is what one thread of normalize takes
 
@@ -161,7 +161,7 @@ class _RowTable:
             size += batch.nbytes
         self.rows_in_file += len(documents)
         # wide rows come in small frames: memory is bounded by bytes, not by rows
-        self.target = max(50, min(MAX_FRAME_ROWS, FRAME_BYTES * len(documents) // max(size, 1)))
+        self.target = max(1, min(MAX_FRAME_ROWS, FRAME_BYTES * len(documents) // max(size, 1)))
         if writer.size >= SPOOL_BYTES:
             self._close_file()
 

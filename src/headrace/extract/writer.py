@@ -16,7 +16,7 @@ from headrace.model.schema import Schema
 if TYPE_CHECKING:
     from headrace.extract.sink import Sink
 
-CHUNK_ROWS = 1_000
+CHUNK_ROWS = 100
 _QUIET_ROWS, _QUIET_SECONDS = 10_000, 0.2
 
 
