@@ -12,6 +12,7 @@ import pytest
 import headrace as hr
 from headrace.errors.extract import SourceExhausted
 from headrace.errors.schema import DataValidationError
+from headrace.extract.writer import CHUNK_ROWS
 from headrace.model.events import Progress
 from headrace.model.schema import Schema
 from tests.extract.fakes import Run, run, seen
