@@ -78,6 +78,8 @@ def resolve_contract(
         if settings is not None:
             return expand_contract(settings)
         name = str(own.get("parent") or "")
+        if not name:
+            break
         own = schema.tables.get(name)
     return expand_contract(schema.settings.get("schema_contract"))
 

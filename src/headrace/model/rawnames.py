@@ -35,7 +35,8 @@ class RawNames:
                 found = self._naming.normalize_path(key)
             else:
                 found = self._naming.normalize_identifier(key)
-            self._keys[key] = found
+            # nothing may be left of a key such as `__`
+            found = self._keys[key] = found or EMPTY_KEY
         return found
 
     def column(self, path: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, cast
 
-from headrace.errors.schema import SchemaCorruptedException
+from headrace.errors.schema import NormalizersException, SchemaCorruptedException
 from headrace.model.naming import NamingConvention
 from headrace.model.tables import (
     DLT_NAME_PREFIX,
@@ -33,7 +33,7 @@ class SchemaNames:
     """
 
     def __init__(self, schema_name: str, naming: NamingConvention, break_path: bool) -> None:
-        self.naming, self.break_path = naming, break_path
+        self.schema_name, self.naming, self.break_path = schema_name, naming, break_path
         self.version_table = naming.normalize_table_identifier(VERSION_TABLE_NAME)
         self.loads_table = naming.normalize_table_identifier(LOADS_TABLE_NAME)
         self.state_table = naming.normalize_table_identifier(PIPELINE_STATE_TABLE_NAME)
@@ -66,6 +66,11 @@ class SchemaNames:
         return known
 
     def _remember(self, known: dict[str, str], name: str, spelled: str) -> str:
+        if not spelled:
+            raise NormalizersException(
+                f"Schema `{self.schema_name}`: nothing is left of the name {name!r} by the naming convention.",
+                fix="give the table or column a name with a letter or a digit",
+            )
         if len(known) >= _MAX_REMEMBERED:
             known.clear()
         known[name] = spelled
