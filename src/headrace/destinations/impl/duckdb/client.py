@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from headrace.destinations.impl.duckdb import files
 from headrace.destinations.impl.duckdb.dialect import DuckDbDialect
@@ -78,14 +79,26 @@ class DuckDbClient(SqlJobClient):
             names = self._wanted(file, list(schema.names), columns)
             listed = self._dialect.columns(names)
             for reader in files.statements_of(schema, batches):
-                with self._session.translated(self._session.doing) as connection:
-                    # the bare stream: given a reader, DuckDB imports pyarrow.dataset and pandas, and reads far ahead
-                    connection.register(_INCOMING, reader.__arrow_c_stream__())
-                    try:
-                        rows += self._session.run(f"INSERT INTO {target} ({listed}) SELECT {listed} FROM {_INCOMING}")
-                    finally:
-                        connection.unregister(_INCOMING)
+                # the bare stream: given a reader, DuckDB imports pyarrow.dataset and pandas, and reads far ahead
+                with self._incoming(reader.__arrow_c_stream__()):
+                    rows += self._session.run(f"INSERT INTO {target} ({listed}) SELECT {listed} FROM {_INCOMING}")
         return rows
+
+    @contextmanager
+    def _incoming(self, stream: Any) -> Iterator[None]:
+        """Give a stream a table's name inside ``with``."""
+        import duckdb
+
+        with self._session.translated(self._session.doing) as connection:
+            connection.register(_INCOMING, stream)
+            try:
+                yield
+            except BaseException:
+                # DuckDB 2 takes the name away with the transaction that failed, and refuses to be asked for it
+                with suppress(duckdb.Error):
+                    connection.unregister(_INCOMING)
+                raise
+            connection.unregister(_INCOMING)
 
     def _insert_selection(
         self, file: LoadFile, path: Path, target: str, columns: Sequence[str] | None, schema: TTableSchemaColumns
