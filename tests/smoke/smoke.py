@@ -15,6 +15,8 @@ import duckdb
 import pyarrow as pa
 
 import headrace as dlt
+from headrace.errors.load import LoadClientJobFailed
+from headrace.errors.pipeline import PipelineStepFailed
 
 MORNING = dt.datetime(2024, 5, 1, 6, tzinfo=dt.timezone.utc)
 ROWS = [
@@ -66,10 +68,25 @@ def check(folder: Path) -> None:
     assert ask("SELECT status, count(*) FROM _dlt_loads GROUP BY ALL") == [(0, 2)]
     assert ask("SELECT count(*) FROM _headrace_jobs") == [(0,)]
     assert len(pipeline.dataset().orders.select("id", "price").fetchall()) == 100
+    refuse(pipeline, ask)
     pipeline.drop()
     pipeline.sync_destination()
     pipeline.run(orders(100))
     assert pipeline.last_trace.last_normalize_info.row_counts.get("orders", 0) <= 1
+
+
+def refuse(pipeline: Any, ask: Any) -> None:
+    """What DuckDB refuses for good is not tried again, and leaves nothing behind."""
+    pipeline.run([{"n": 1}], table_name="strict")
+    ask("ALTER TABLE strict ALTER n SET NOT NULL")
+    try:
+        pipeline.run([{"n": 2}, {"m": 3}], table_name="strict")
+    except PipelineStepFailed as failure:
+        assert isinstance(failure.exception, LoadClientJobFailed), failure.exception
+    else:
+        raise AssertionError("a NULL went into a column that is NOT NULL")
+    pipeline.run([{"n": 4}], table_name="strict")
+    assert ask("SELECT n FROM strict ORDER BY n") == [(1,), (4,)]
 
 
 if __name__ == "__main__":
