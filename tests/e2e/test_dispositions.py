@@ -9,6 +9,7 @@ import pytest
 
 import headrace
 from headrace.errors.destination import DestinationIncompatibleLoaderFileFormatException
+from headrace.errors.pipeline import PipelineStepFailed
 from tests.e2e.project import rows
 
 
@@ -74,6 +75,17 @@ def test_row_ids_follow_from_the_key_from_the_first_load_on(project: Path, strat
     assert rows(p, "t__l", "value") == [(1,), (2,), (3,)]
     p.run([{"id": 2, "l": [4]}, {"id": 3, "l": [5]}], table_name="t", **hints)
     assert rows(p, "t__l", "value") == [(1,), (2,), (4,) if strategy == "upsert" else (3,), (5,)]
+
+
+def test_a_merge_that_lacks_its_key_fails_at_once_and_blocks_nothing(project: Path) -> None:
+    p = pipeline()
+    hints: dict[str, Any] = {"table_name": "t", "write_disposition": {"disposition": "merge", "strategy": "upsert"}}
+    with pytest.raises(PipelineStepFailed, match="`t` has no primary key") as failed:
+        p.run([{"id": 1}], **hints)
+    assert "tried" not in str(failed.value)
+    assert not p.has_pending_data
+    p.run([{"id": 2}], primary_key="id", **hints)
+    assert rows(p, "t", "id") == [(2,)]
 
 
 def test_skip_loads_nothing(project: Path) -> None:
@@ -184,3 +196,11 @@ def test_a_hinted_column_that_was_only_none_so_far_is_no_hint_yet(project: Path,
     assert rows(p, "people", "id") == [(0,), (1,)]
     p.run(people([None, "2024-05-01"]))
     assert rows(p, "people", "id") == ([(0,)] if "hard_delete" in hint else [(0,), (1,)])
+
+
+def test_a_dataset_is_readable_on_a_machine_that_never_ran_the_pipeline(project: Path) -> None:
+    pipeline().run([{"id": 1}], table_name="t")
+    elsewhere = pipeline(pipelines_dir=str(project / "elsewhere"))
+    assert elsewhere.dataset()["t"].fetchall()[0][0] == 1
+    assert elsewhere.dataset("shop").schema.data_table_names() == ["t"]
+    assert pipeline(pipelines_dir=str(project / "third")).dataset("other").schema.data_table_names() == []

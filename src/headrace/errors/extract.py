@@ -182,7 +182,7 @@ class InvalidResourceDataType(DltResourceException):
         kind = getattr(_typ, "__name__", str(_typ))
         super().__init__(
             resource_name,
-            f"Resource `{resource_name}` cannot be made from a {kind}.",
+            f"Resource `{resource_name}` cannot be made from data of the type `{kind}`.",
             why=msg or None,
             fix=fix or "give a list of items, a generator, or a function that yields items",
         )

@@ -20,6 +20,13 @@ __all__ = [
 ]
 
 
+_KEPT = {
+    "extract": "packages of earlier runs are kept and the next `run()` goes on with them",
+    "normalize": "the package is kept: the next `run()` tries it again, and sets it aside if it fails again",
+    "load": "the package is kept and the next `run()` goes on with it",
+}
+
+
 class InvalidPipelineName(PipelineException, ValueError):
     """The name cannot be the name of a folder."""
 
@@ -142,7 +149,7 @@ class PipelineStepFailed(PipelineException):
         super().__init__(
             name,
             f"Pipeline `{name}` failed in the step `{step}`{package}: {type(exception).__name__}: {exception}",
-            fix="the package is kept and the next `run()` goes on with it" if self.has_pending_data else None,
+            fix=_KEPT.get(step, _KEPT["load"]) if self.has_pending_data else None,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headrace.errors.base import HeadraceException, PipelineException
+from headrace.errors.base import HeadraceException, PipelineException, TerminalException
 
 
 class SchemaException(HeadraceException):
@@ -120,8 +120,8 @@ class CannotCoerceNullException(SchemaException):
         )
 
 
-class SchemaCorruptedException(SchemaException):
-    """The schema contradicts itself."""
+class SchemaCorruptedException(SchemaException, TerminalException):
+    """The schema contradicts itself; trying again cannot help."""
 
 
 class SchemaIdentifierNormalizationCollision(SchemaCorruptedException):

@@ -343,7 +343,10 @@ def _fail(node: Node, where: Any, kind: str, error: BaseException) -> NoReturn:
     """Say which resource an error of the user's code belongs to."""
     if isinstance(error, _CLEAR) or not isinstance(error, Exception):
         raise error
-    raise ResourceExtractionError(node.pipe.name, where, str(error), kind) from error
+    text = str(error)
+    # the text of a KeyError is the key and nothing else
+    why = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    raise ResourceExtractionError(node.pipe.name, where, why, kind) from error
 
 
 def _step_name(node: Node, index: int) -> Any:

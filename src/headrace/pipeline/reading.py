@@ -19,21 +19,24 @@ def dataset(p: Pipeline, schema: Schema | str | Sequence[Schema] | None) -> Data
     from headrace.dataset.dataset import Dataset
 
     destination = p._need_destination("dataset")
+    # a pipeline that was not synchronised yet knows no schemas: the dataset then reads those stored with the tables
     if schema is None:
         chosen: Any = _all_schemas(p)
     elif isinstance(schema, str):
-        chosen = p._schemas.find(schema) or p._destinations.blank_schema(schema)
+        chosen = p._schemas.find(schema) or schema
     else:
         chosen = schema
     first = chosen[0] if isinstance(chosen, (list, tuple)) else chosen
+    if first is None or isinstance(first, str):
+        first = p._destinations.blank_schema(first)
     return Dataset(destination, p._destinations.dataset_for(first), chosen, pipeline=p._destinations.facts())
 
 
 def _all_schemas(p: Pipeline) -> Any:
-    """The default schema, and behind it the others that share its dataset."""
+    """The default schema, and behind it the others that share its dataset; None when none is known here."""
     name = p.default_schema_name
     if name is None or name not in p._schemas:
-        return p._destinations.blank_schema()
+        return None
     names = [name]
     if p._settings.pipeline.use_single_dataset:
         names += [other for other in p._schemas if other != name]
