@@ -82,7 +82,8 @@ def raw_ndjson(bench: Bench, rows: list[data.Row]) -> float:
 def arrow(bench: Bench, rows: int) -> float:
     import pyarrow as pa
 
-    table = pa.Table.from_pylist(list(data.flat(rows)))
+    part = pa.Table.from_pylist(list(data.flat(50_000)))
+    table = pa.concat_tables([part] * (rows // part.num_rows))
     if bench.engine == "raw":
         import duckdb
         import pyarrow.parquet as pq
@@ -91,7 +92,7 @@ def arrow(bench: Bench, rows: int) -> float:
         pq.write_table(table, path)
         con = duckdb.connect(str(bench.folder / "bench.duckdb"))
         return timed(lambda: con.execute(f"CREATE TABLE rows AS SELECT * FROM read_parquet('{path}')"))
-    batches = [table.slice(i, 50_000) for i in range(0, rows, 50_000)]
+    batches = [table.slice(i, 50_000) for i in range(0, table.num_rows, 50_000)]
     return timed(lambda: bench.run(bench.dlt.resource(iter(batches), name="rows")))
 
 

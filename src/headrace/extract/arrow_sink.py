@@ -62,12 +62,13 @@ class ArrowTable:
     def _write(self, plan: ArrowPlan, batch: pa.RecordBatch) -> None:
         try:
             made = rearrange(batch, plan)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        except pa.ArrowInvalid as error:
             raise InvalidDataItem(self.resource, self.table, "", None, str(error)) from error
         if self._writer is not None and (self._writer.schema != made.schema or self._writer.size >= FILE_BYTES):
             self._close_file()
         if self._writer is None:
-            self._writer = ArrowWriter(self.root / "spool" / f"{self.table}.{new_file_id()}.arrow", made.schema)
+            path = self.root / "spool" / f"{self.table}.{new_file_id()}.arrow"
+            self._writer = ArrowWriter(path, made.schema, compress=True)
         self._writer.write(made)
 
     def _prepare(self, given: pa.Schema) -> tuple[ArrowPlan, list[str]]:
@@ -97,7 +98,7 @@ class ArrowTable:
         for field in given:
             name = names[field.name]
             known = columns.get(name)
-            made = column_of(field)
+            made = column_of(field, self.table)
             if made is None or (known is not None and tb.is_complete_column(known)):
                 continue
             column: Any = {"name": name, **self.schema.default_hints_for(name), **made, **(known or {})}

@@ -13,15 +13,17 @@ class ArrowWriter:
     Args:
         path: The file to make.
         schema: What every batch follows.
+        compress: Use LZ4: for large files the disk costs more than the compression.
     """
 
     format = "arrow"
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, compress: bool = False) -> None:
         self.path, self.schema = path, schema
         self.rows = 0
         self._sink = pa.OSFile(str(path), "wb")
-        self._stream = pa.ipc.new_stream(self._sink, schema)
+        options = pa.ipc.IpcWriteOptions(compression="lz4" if compress else None)
+        self._stream = pa.ipc.new_stream(self._sink, schema, options=options)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a batch."""
