@@ -14,18 +14,27 @@ from headrace.model.capabilities import Capabilities
 from headrace.model.naming.base import NamingConvention
 from headrace.typing import TColumnSchema
 
+_MOST_DIGITS = 38  # of a decimal; what has more travels as exact text
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
 
-def column_of(field: pa.Field) -> dict[str, Any] | None:
+def column_of(field: pa.Field, table: str = "") -> dict[str, Any] | None:
     """The column an Arrow field makes, without its name; None for a field of nulls.
 
-    Unsigned integers take the next larger signed type, 64-bit ones a decimal, so that every value fits.
+    Unsigned integers take the next larger signed type, 64-bit ones a decimal, decimals of more than 38 digits text,
+    so that every value fits.
+
+    Args:
+        field: The user's.
+        table: Whose column it is, for the error.
 
     Raises:
         UnsupportedArrowTypeException: The type has no place in a table.
     """
-    made = _data_type(field.type)
+    try:
+        made = _data_type(field.type)
+    except UnsupportedArrowTypeException as error:
+        raise UnsupportedArrowTypeException(field.type, field.name, table) from error
     if made is None:
         return None
     return {"nullable": field.nullable, **made}
@@ -49,6 +58,8 @@ def _data_type(t: pa.DataType) -> dict[str, Any] | None:
     if pt.is_binary(t) or pt.is_large_binary(t) or _is_view(t, "binary_view"):
         return {"data_type": "binary"}
     if pt.is_decimal(t):
+        if t.precision > _MOST_DIGITS:
+            return {"data_type": "text"}
         return {"data_type": "decimal", "precision": t.precision, "scale": t.scale}
     if pt.is_date(t):
         return {"data_type": "date"}
@@ -56,7 +67,7 @@ def _data_type(t: pa.DataType) -> dict[str, Any] | None:
         return _digits("timestamp", t.unit)
     if pt.is_time(t):
         return _digits("time", t.unit)
-    if pt.is_nested(t):
+    if pt.is_nested(t) and not pt.is_union(t):
         return {"data_type": "json"}
     raise UnsupportedArrowTypeException(t)
 
@@ -120,6 +131,8 @@ def _travel_type(have: pa.DataType, column: TColumnSchema, capabilities: Capabil
     made = _data_type(have)
     if made is None or made["data_type"] != data_type or pt.is_dictionary(have) or pt.is_float16(have):
         return arrow_type(column, capabilities)
+    if data_type == "text" and pt.is_decimal(have):
+        return arrow_type(column, capabilities)
     if pt.is_unsigned_integer(have) or pt.is_date64(have) or _is_view(have, "string_view"):
         return arrow_type(column, capabilities)
     if pt.is_timestamp(have):
@@ -131,11 +144,19 @@ def _travel_type(have: pa.DataType, column: TColumnSchema, capabilities: Capabil
 
 
 def rearrange(batch: pa.RecordBatch, plan: ArrowPlan) -> pa.RecordBatch:
-    """Apply a plan to a batch."""
+    """Apply a plan to a batch.
+
+    Raises:
+        pyarrow.ArrowInvalid: A value does not fit its column; the text names the column.
+    """
     arrays = []
     for index, wanted in plan.sources:
         array = batch.column(index)
-        arrays.append(array if wanted is None else _to(array, wanted))
+        try:
+            arrays.append(array if wanted is None else _to(array, wanted))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            name = batch.schema.names[index]
+            raise pa.ArrowInvalid(f"column `{name}` of type {array.type} into {wanted}: {error}") from error
     return pa.RecordBatch.from_arrays(arrays, schema=plan.schema)
 
 
@@ -148,6 +169,8 @@ def _to(array: pa.Array, wanted: pa.DataType) -> pa.Array:
         elif wanted.tz is None and array.type.tz is not None:
             array = array.view(pa.timestamp(array.type.unit))
         return array.cast(wanted, safe=False)
+    if pt.is_time(wanted) and pt.is_time(array.type):
+        return array.cast(wanted, safe=False)  # nanoseconds are cut, as those of timestamps
     return array.cast(wanted)
 
 

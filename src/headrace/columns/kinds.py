@@ -107,7 +107,7 @@ def _converter_for(kind: type) -> Callable[[Any], Any] | None:
     if issubclass(kind, (set, frozenset)):
         return list
     if issubclass(kind, dt.timedelta):
-        return lambda v: msgspec.to_builtins(v)
+        return _from_duration
     if issubclass(kind, (uuid.UUID, PurePath, ipaddress._BaseAddress, ipaddress._BaseNetwork)):
         return str
     if issubclass(kind, Mapping) and not issubclass(kind, dict):
@@ -124,6 +124,11 @@ def _from_numpy(value: Any) -> Any:
         # a datetime64 finer than microseconds has no Python form but a whole number
         return value.astype("datetime64[us]").item()
     return value.item()
+
+
+def _from_duration(value: dt.timedelta) -> Any:
+    # the encoder takes the exact type only, and pandas has its own
+    return msgspec.to_builtins(dt.timedelta(value.days, value.seconds, value.microseconds))
 
 
 def to_plain(value: Any) -> Any:

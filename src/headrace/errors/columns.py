@@ -29,12 +29,10 @@ class InvalidDataItem(HeadraceException):
 
     def __init__(self, resource: str, table: str, path: str, row: int | None, reason: str) -> None:
         self.resource, self.table, self.path, self.row, self.reason = resource, table, path, row, reason
-        where = f"at `{path}` " if path else ""
+        where = f" at `{path}`" if path else ""
         which = f" (item {row} of its batch)" if row is not None else ""
         super().__init__(
-            f"Resource `{resource}` yielded an item for table `{table}` that cannot be stored {where}{which}.".replace(
-                "  ", " "
-            ),
+            f"Resource `{resource}` yielded an item for table `{table}` that cannot be stored{where}{which}.",
             why=reason,
             fix=f"convert it in the resource, or with `{resource}.add_map(...)`, into a plain value.",
         )

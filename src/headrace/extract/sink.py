@@ -5,6 +5,7 @@ Documents are shredded, frames taken as they are; both end as Arrow in the packa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -80,8 +81,15 @@ class SpoolSink:
         known = self._arrow.get(table)
         if known is None:
             known = self._arrow[table] = ArrowTable(self.root, table, resource, self.schema, self.capabilities)
-        rows = sum(known.write(part) for part in to_tables(item))
+        rows = sum(known.write(part) for part in self._tables(table, item, resource))
         self.row_counts[table] = self.row_counts.get(table, 0) + rows
+
+    def _tables(self, table: str, item: Any, resource: str) -> Iterator[pa.Table]:
+        try:
+            yield from to_tables(item)
+        except (ValueError, pa.ArrowException) as error:
+            # of a frame that Arrow does not take: mixed columns, two columns of one name
+            raise InvalidDataItem(resource, table, "", None, str(error)) from error
 
     def write_empty(self, table: str, *, resource: str) -> None:
         """Note that a table is to be made, or emptied on replace, though no row came."""
@@ -144,7 +152,10 @@ class _RowTable:
         self.buffer = buffer[at:]
 
     def _frame(self, rows: list[Any]) -> None:
-        documents = as_documents(rows)
+        try:
+            documents = as_documents(rows)
+        except UnknownValueType as error:
+            raise InvalidDataItem(self.resource, self.table, *_find(rows, error.value_type)) from error
         if self.versioned:
             documents = [{**d, tb.C_DLT_ID: item_hash(d)} for d in documents]
         try:
@@ -153,6 +164,9 @@ class _RowTable:
             raise InvalidDataItem(self.resource, self.table, *_find(documents, error.value_type)) from error
         except pa.ArrowException as error:
             raise InvalidDataItem(self.resource, self.table, "", None, str(error)) from error
+        except RecursionError as error:
+            reason = "a document of the batch contains itself, or is nested deeper than Python can follow"
+            raise InvalidDataItem(self.resource, self.table, "", None, reason) from error
         self.book.observe(frame)
         writer = self.writer or self._open()
         size = 0
@@ -207,7 +221,7 @@ class _RowTable:
             self.writer.close()
 
 
-def _find(documents: list[dict[str, Any]], value_type: type) -> tuple[str, int | None, str]:
+def _find(documents: list[Any], value_type: type) -> tuple[str, int | None, str]:
     """Where a value of a type is: path and row, for the error."""
 
     def walk(value: Any, path: str) -> str | None:
