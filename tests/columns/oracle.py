@@ -21,18 +21,18 @@ def walk(document: dict[str, Any], level: int = 1000) -> Iterator[tuple[tuple[An
 
 def _row(place: tuple[Any, ...], document: dict[str, Any], level: int) -> Iterator[Any]:
     row: dict[tuple[str, ...], Any] = {}
-    lists: list[tuple[tuple[str, ...], Any, int]] = []
+    lists: list[tuple[tuple[str, ...], Any]] = []
     _flatten((), document, level, row, lists)
     yield place, row
-    for name, items, at in lists:
+    for name, items in lists:
         for index, item in enumerate(items):
             below = (*place, (name, index))
             if isinstance(item, dict):
-                yield from _row(below, item, at - 1)
+                yield from _row(below, item, level - 1)
             elif isinstance(item, (list, tuple)):
-                yield from _row(below, {"list": item}, at - 2)
+                yield from _row(below, {"list": item}, level - 2)
             else:
-                yield from _row(below, {"value": item}, at - 1)
+                yield from _row(below, {"value": item}, level - 1)
 
 
 def _flatten(name: tuple[str, ...], document: dict[str, Any], level: int, row: Any, lists: Any) -> None:
@@ -43,7 +43,7 @@ def _flatten(name: tuple[str, ...], document: dict[str, Any], level: int, row: A
         if isinstance(value, dict) and level > 0:
             _flatten(at, value, level - 1, row, lists)
         elif isinstance(value, (list, tuple)) and level > 0:
-            lists.append((at, value, level))
+            lists.append((at, value))
         else:
             row[at] = value
 

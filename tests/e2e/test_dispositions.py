@@ -204,3 +204,15 @@ def test_a_dataset_is_readable_on_a_machine_that_never_ran_the_pipeline(project:
     assert elsewhere.dataset()["t"].fetchall()[0][0] == 1
     assert elsewhere.dataset("shop").schema.data_table_names() == ["t"]
     assert pipeline(pipelines_dir=str(project / "third")).dataset("other").schema.data_table_names() == []
+
+
+def test_documents_on_the_way_to_a_list_do_not_count_for_what_is_in_it(project: Path) -> None:
+    p = pipeline()
+
+    @headrace.source(max_table_nesting=2)
+    def deep() -> Any:
+        return headrace.resource([{"a": {"b": [{"c": [{"d": [1]}]}]}}], name="t")
+
+    p.run(deep())
+    # as dlt 1.31 has it
+    assert rows(p, "t__a__b__c", "d::VARCHAR") == [("[1]",)]

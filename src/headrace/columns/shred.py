@@ -70,9 +70,14 @@ def sideways(documents: Sequence[dict[Any, Any]]) -> Mapping[Any, Sequence[Any]]
 
 
 class _Work(NamedTuple):
-    """What is under way for one table: documents still to be flattened into it, lists that become tables."""
+    """What is under way for one table: documents still to be flattened into it, lists that become tables.
+
+    Documents come with the levels that are left at their place, lists with those left at their row: the way through
+    documents to a list does not count for what is in the list, as dlt has it.
+    """
 
     table: RawTable
+    level: int
     documents: list[tuple[Path, Sequence[Any], int]]
     lists: list[tuple[Path, Sequence[Any], int]]
 
@@ -86,12 +91,12 @@ class _Shredder:
     def table(
         self, path: Path, documents: list[dict[str, Any]], above: int, parent: Any, position: Any, level: int
     ) -> None:
-        work, index = self.open(path, len(documents), above, parent, position)
+        work, index = self.open(path, len(documents), above, parent, position, level)
         work.documents.append(((), documents, level))
         self.close(work, index)
 
-    def open(self, path: Path, rows: int, above: int, parent: Any, position: Any) -> tuple[_Work, int]:
-        work = _Work(RawTable(path, above, rows, parent, position, [], []), [], [])
+    def open(self, path: Path, rows: int, above: int, parent: Any, position: Any, level: int) -> tuple[_Work, int]:
+        work = _Work(RawTable(path, above, rows, parent, position, [], []), level, [], [])
         self.out.append(work.table)
         return work, len(self.out) - 1
 
@@ -130,7 +135,7 @@ class _Shredder:
         table = work.table
         if kind in ("doc", "list") and level > 0 and not (self.keep_json and self.keep_json(table.path, name)):
             if kind == "list":
-                work.lists.append((name, values, level))
+                work.lists.append((name, values, work.level))
             else:
                 rows = [_EMPTY if v is None else v for v in values] if None in values else values
                 work.documents.append((name, rows, level - 1))
@@ -154,7 +159,7 @@ class _Shredder:
         if kinds == {"doc"}:
             self.table(path, items, above, parent, position, level)
             return
-        work, index = self.open(path, len(items), above, parent, position)
+        work, index = self.open(path, len(items), above, parent, position, level)
         self.mixed(items, kinds, level, work)
         self.close(work, index)
 
@@ -170,7 +175,9 @@ class _Shredder:
                 self.column(("value",), part, level, work)
             elif kind == "list":
                 # a list in a list sits in a made-up row of its own, one level further down
+                known = len(work.lists)
                 self.column(("list",), part, level - 1, work)
+                work.lists[known:] = [(name, values, level - 1) for name, values, _ in work.lists[known:]]
             else:
                 work.documents.append(((), [_EMPTY if v is None else v for v in part], level))
 

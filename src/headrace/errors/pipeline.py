@@ -22,7 +22,7 @@ __all__ = [
 
 _KEPT = {
     "extract": "packages of earlier runs are kept and the next `run()` goes on with them",
-    "normalize": "the package is kept: the next `run()` tries it again, and sets it aside if it fails again",
+    "normalize": "the package is kept: the next `run()` tries it again, and sets it aside when its data are at fault",
     "load": "the package is kept and the next `run()` goes on with it",
 }
 
