@@ -218,3 +218,16 @@ def test_a_gate_stops_a_package_before_it_is_loaded(project: Path) -> None:
     gate.open = True
     p.run()
     assert rows(p, "t", "id") == [(1,)]
+
+
+def test_passwords_of_connection_strings_stay_out_of_errors_and_traces(project: Path) -> None:
+    p = headrace.pipeline("shop", destination="duckdb", dataset_name="raw")
+
+    def rows_of_a_database() -> Any:
+        yield {"id": 1}
+        raise ConnectionError("no answer from postgresql://reader:hunter2@db.example/shop")
+
+    with pytest.raises(PipelineStepFailed, match=r"ConnectionError: no answer from postgresql://reader:\*\*\*@db") as e:
+        p.run(headrace.resource(rows_of_a_database))
+    assert "hunter2" not in str(e.value) + str(p.last_trace) + str(p.last_trace.asdict())
+    assert not [f for f in Path(p.working_dir).rglob("*.json") if "hunter2" in f.read_text()]

@@ -28,6 +28,7 @@ from headrace.extract.nodes import Node, make_nodes
 from headrace.extract.parallel import END, Workers
 from headrace.extract.pipe import Pipe
 from headrace.extract.state import _pipe
+from headrace.model.wording import without_secrets
 
 # errors that already say which resource they are about
 _CLEAR = (PipelineException, DltSourceException, PipeException, ExtractorException)
@@ -343,7 +344,7 @@ def _fail(node: Node, where: Any, kind: str, error: BaseException) -> NoReturn:
     """Say which resource an error of the user's code belongs to."""
     if isinstance(error, _CLEAR) or not isinstance(error, Exception):
         raise error
-    text = str(error)
+    text = without_secrets(str(error))  # drivers like to show the connection string
     # the text of a KeyError is the key and nothing else
     why = f"{type(error).__name__}: {text}" if text else type(error).__name__
     raise ResourceExtractionError(node.pipe.name, where, why, kind) from error

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from headrace.errors import HeadraceException, TerminalException
+from headrace.model.wording import without_secrets
 
 # facts of an error that have a field of their own
 _NAMED = ("load_id", "pipeline_name", "source_name", "resource_name", "schema_name")
@@ -37,9 +38,9 @@ def _describe(error: BaseException) -> dict[str, Any]:
     kind = type(error)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     said: dict[str, Any] = {
-        "message": str(error),
+        "message": without_secrets(str(error)),
         "exception_type": f"{module}{kind.__qualname__}",
-        "stack_trace": traceback.format_tb(error.__traceback__),
+        "stack_trace": [without_secrets(line) for line in traceback.format_tb(error.__traceback__)],
         "is_terminal": isinstance(error, TerminalException),
     }
     if isinstance(error, HeadraceException):
