@@ -85,11 +85,14 @@ def memory(scale: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", choices=[*ROWS, "memory"], help="which cases; all when none is named")
+    known = [*ROWS, "memory"]
+    parser.add_argument("cases", nargs="*", metavar="case", help=f"of {', '.join(known)}; all when none is named")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each engine and case")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the number of rows")
     given = parser.parse_args()
-    cases = given.cases or [*ROWS, "memory"]
+    if strange := [c for c in given.cases if c not in known]:
+        parser.error(f"no case is called {', '.join(strange)}; there are {', '.join(known)}")
+    cases = given.cases or known
     for case in cases:
         if case == "memory":
             memory(given.scale)

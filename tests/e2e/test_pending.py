@@ -231,3 +231,26 @@ def test_passwords_of_connection_strings_stay_out_of_errors_and_traces(project: 
         p.run(headrace.resource(rows_of_a_database))
     assert "hunter2" not in str(e.value) + str(p.last_trace) + str(p.last_trace.asdict())
     assert not [f for f in Path(p.working_dir).rglob("*.json") if "hunter2" in f.read_text()]
+
+
+def test_a_change_of_tables_that_cannot_be_is_set_aside(project: Path) -> None:
+    """DuckDB has no decimal of fifty digits: the package goes, its column with it, and the next run loads."""
+    p = pipeline()
+    p.run([{"id": 1}], table_name="before")
+    wide: Any = {"a": {"data_type": "decimal", "precision": 50, "scale": 0}}
+    with pytest.raises(PipelineStepFailed) as failed:
+        p.run([{"a": 1}], table_name="wide", columns=wide)
+    assert isinstance(failed.value.__cause__, DestinationTerminalException)
+    assert not p.has_pending_data
+    assert "wide" not in p.default_schema.tables
+    p.run([{"a": 2}], table_name="after")
+    assert rows(p, "after", "a") == [(2,)] and rows(p, "before", "id") == [(1,)]
+
+
+def test_a_first_package_that_fails_leaves_no_schema_behind(project: Path) -> None:
+    p = pipeline()
+    wide: Any = {"a": {"data_type": "decimal", "precision": 50, "scale": 0}}
+    with pytest.raises(PipelineStepFailed):
+        p.run([{"a": 1}], table_name="wide", columns=wide)
+    p.run([{"a": 2}], table_name="wide")
+    assert rows(p, "wide", "a") == [(2,)]

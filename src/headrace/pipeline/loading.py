@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from headrace.base import signals
+from headrace.errors.destination import DestinationTerminalException
 from headrace.errors.load import LoadClientJobFailed
 from headrace.model.events import JobDone
 from headrace.model.infos import LoadInfo
@@ -106,9 +107,10 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
             )
         done.metrics[package.load_id] = [_metrics(result)]
         _finish(p, package, settings)
-    except LoadClientJobFailed as error:
+    except DestinationTerminalException as error:
+        # a job, or the change of the tables before it: another try would end the same way
         run.partial = package.fact(JobDone) is not None
-        park_package(p, package, error.failed_message)
+        park_package(p, package, error.failed_message if isinstance(error, LoadClientJobFailed) else error.what)
         if not park:
             raise
     except Exception:

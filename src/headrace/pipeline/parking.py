@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from headrace.errors.base import HeadraceException
 from headrace.model.events import JobDone
 from headrace.pipeline.recovery import LAST_EXTRACTED_HASH
 
@@ -50,8 +51,33 @@ def rewind(p: Pipeline, package: Package) -> bool:
             sources.pop(package.schema_name, None)
         else:
             sources[package.schema_name] = source
+    if clean:
+        _schema_back(p, package.schema_name)
     p._state.save()
     return clean
+
+
+def _schema_back(p: Pipeline, name: str) -> None:
+    """Let the schema go back to the newest that the destination has: what the package added may be why it failed."""
+    schema, destination = p._schemas.find(name), p.destination
+    if schema is None or destination is None:
+        return
+    from headrace.pipeline.sync import fetch_schema
+
+    dataset_name = p._destinations.dataset_for(schema)
+    try:
+        with p._session.use(destination, dataset_name, schema, p._destinations.facts()) as client:
+            stored = fetch_schema(client, name) if client.has_dataset() else None
+    except HeadraceException as error:
+        logger.warning(
+            "pipeline `%s`: schema `%s` stays as it is, for the destination could not be asked: %s",
+            *(p.pipeline_name, name, error),
+        )
+        return
+    if stored is None:
+        p._schemas.remove(name)
+    else:
+        p._schemas.put(stored)
 
 
 def _has_successor(p: Pipeline, package: Package) -> bool:

@@ -129,6 +129,11 @@ class SchemaStore(Mapping[str, Schema]):
             self._saved.pop(gone, None)
             self._stamps.pop(gone, None)
 
+    def remove(self, name: str) -> None:
+        """Delete a schema from disk and memory."""
+        self._path(name).unlink(missing_ok=True)
+        self.discard(name)
+
     def remove_all(self) -> None:
         """Delete all schemas from disk and memory."""
         for name in self._stored():

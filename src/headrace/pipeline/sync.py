@@ -110,7 +110,7 @@ def _adopt(p: Pipeline, client: Client, remote: dict[str, Any], stored: StoredSt
             "pipeline `%s`: the restored state names the dataset `%s`; `%s` is used, as asked for",
             *(p.pipeline_name, remote["dataset_name"], p.dataset_name),
         )
-    schemas = {name: _fetch(client, name) for name in remote.get("schema_names") or []}
+    schemas = {name: fetch_schema(client, name) for name in remote.get("schema_names") or []}
     p._state.replace(remote)
     p._schemas.remove_all()
     for name, schema in schemas.items():
@@ -139,11 +139,12 @@ def _fetch_missing(p: Pipeline, client: Client) -> None:
     """Schemas that the state names and the folder lacks."""
     for name in p._state.document.get("schema_names") or []:
         if name not in p._schemas:
-            schema = _fetch(client, name)
+            schema = fetch_schema(client, name)
             p._schemas.put(schema if schema is not None else p._destinations.blank_schema(name))
 
 
-def _fetch(client: Client, name: str) -> Schema | None:
+def fetch_schema(client: Client, name: str) -> Schema | None:
+    """The newest schema of a name that the destination has; None when it has none."""
     try:
         stored = client.read_schema(name)
     except DestinationUndefinedEntity:
