@@ -19,7 +19,7 @@ from headrace.model.jobs import SpoolFile
 from headrace.model.schema import Schema
 from headrace.typing import TColumnSchema
 
-FILE_BYTES = 64 * 1024 * 1024
+FILE_BYTES = 16 * 1024 * 1024  # compressed: what one job takes
 BATCH_ROWS = 128 * 1024
 
 
