@@ -35,7 +35,6 @@ _where = {
     "current": "headrace.current",
     "dataset": "headrace.dataset:dataset",
     "defer": "headrace.extract.decorators:defer",
-    "destination": "headrace.destinations.custom:destination",
     "destinations": "headrace.destinations",
     "mark": "headrace.extract.mark",
     "pipeline": "headrace.pipeline.factory:pipeline",

@@ -17,11 +17,7 @@ _where = {
     "UnknownSourceReference": "headrace.errors.extract:UnknownSourceReference",
     "config": "headrace.sources.config",
     "credentials": "headrace.sources.credentials",
-    "filesystem": "headrace.sources.filesystem",
-    "helpers": "headrace.sources.helpers",
     "incremental": "headrace.extract.incremental:Incremental",
-    "rest_api": "headrace.sources.rest_api",
-    "sql_database": "headrace.sources.sql_database",
 }
 __getattr__, __dir__ = lazy_names(__name__, _where)
 
