@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,20 @@ _KEPT = {
     "normalize": "the package is kept: the next `run()` tries it again, and sets it aside when its data are at fault",
     "load": "the package is kept and the next `run()` goes on with it",
 }
+
+
+def _full_disk(pipeline: Any, exception: BaseException) -> str | None:
+    """What to know of a disk without room, where that is what ended the step."""
+    error: BaseException | None = exception
+    while error is not None:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            folder = getattr(pipeline, "working_dir", None)
+            return (
+                f"there is no room on the disk; the pipeline works in {folder}: make room there, or name another "
+                "folder in `pipelines_dir` or HEADRACE_DATA_DIR"
+            )
+        error = error.__cause__
+    return None
 
 
 class InvalidPipelineName(PipelineException, ValueError):
@@ -149,6 +164,7 @@ class PipelineStepFailed(PipelineException):
         super().__init__(
             name,
             f"Pipeline `{name}` failed in the step `{step}`{package}: {type(exception).__name__}: {exception}",
+            why=_full_disk(pipeline, exception),
             fix=_KEPT.get(step, _KEPT["load"]) if self.has_pending_data else None,
         )
 
