@@ -39,7 +39,7 @@ USERS: dict[str, Any] = {
 
 def job(table: str, file_id: str, state: Any = "completed_jobs", message: str | None = None) -> LoadJobInfo:
     name = ParsedLoadJobFileName(table, file_id, 0, "arrow")
-    return LoadJobInfo(state, f"/work/files/{name.file_name()}", 2048, START, 0.25, name, message)
+    return LoadJobInfo(state, f"/srv/files/{name.file_name()}", 2048, START, 0.25, name, message)
 
 
 def package(state: Any = "loaded", update: dict[str, Any] | None = None, **jobs: Any) -> LoadPackageInfo:
@@ -48,11 +48,11 @@ def package(state: Any = "loaded", update: dict[str, Any] | None = None, **jobs:
     schema.bump_version()
     done = END if state in ("loaded", "aborted") else None
     jobs = jobs or {"completed_jobs": [job("users", "aa"), job("_dlt_pipeline_state", "bb")]}
-    return LoadPackageInfo(LOAD_ID, "/work/p", state, schema, update or {}, done, jobs)
+    return LoadPackageInfo(LOAD_ID, "/srv/p", state, schema, update or {}, done, jobs)
 
 
 def extract_info() -> ExtractInfo:
-    written = DataWriterMetrics("/work/users.aa.arrow", 3, 2048, 1.0, 2.0)
+    written = DataWriterMetrics("/srv/users.aa.arrow", 3, 2048, 1.0, 2.0)
     resource = DataWriterAndCustomMetrics.extended(written._replace(file_path=""), {"n": 1, "incremental": [{"x": 1}]})
     metrics: Any = {
         "started_at": START,
@@ -70,7 +70,7 @@ def extract_info() -> ExtractInfo:
 
 
 def normalize_info() -> NormalizeInfo:
-    written = DataWriterMetrics("/work/users.aa.arrow", 3, 2048, 1.0, 2.0)
+    written = DataWriterMetrics("/srv/users.aa.arrow", 3, 2048, 1.0, 2.0)
     metrics: Any = {
         "started_at": START,
         "finished_at": END,
@@ -82,7 +82,7 @@ def normalize_info() -> NormalizeInfo:
 
 def load_info(one: LoadPackageInfo | None = None, credentials: str = "duckdb:///shop.duckdb") -> LoadInfo:
     one = one or package(update={"users": USERS})
-    done = LoadJobMetrics("users.aa.arrow", "/work/f", "users", START, END, "completed", None, 1, ())
+    done = LoadJobMetrics("users.aa.arrow", "/srv/f", "users", START, END, "completed", None, 1, ())
     metrics: Any = {
         "started_at": START,
         "finished_at": END,

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from headrace.columns import keys as ids
 from headrace.columns.coerce import arrow_type, cast
-from headrace.columns.frame import head_bytes, read_head
+from headrace.columns.frame import TableHead, head_bytes, read_head
 from headrace.columns.plan import ColumnOp, TablePlan, compile_plan
 from headrace.columns.values import coerce_value
 from headrace.errors.schema import CannotCoerceColumnException, CannotCoerceNullException, DataValidationError
@@ -39,7 +39,7 @@ class _Rows(NamedTuple):
 
     ids: pa.Array
     root_ids: pa.Array
-    keep: Any
+    dropped: Any
 
 
 class FrameNormalizer:
@@ -65,6 +65,7 @@ class FrameNormalizer:
         self.names = RawNames(schema)
         self.variants: dict[str, dict[str, TColumnSchema]] = {}
         self.discarded: Counter[tuple[str, str, str]] = Counter()
+        self._heads: dict[bytes, TableHead] = {}
         self._plans: dict[tuple[bytes, int], TablePlan] = {}
         self._frame = 0
 
@@ -74,7 +75,6 @@ class FrameNormalizer:
         plans: list[TablePlan] = []
         rows: list[_Rows | None] = []
         out: list[TableBatch] = []
-        parents = frozenset(read_head(head_bytes(b)).above for b in frame)
         for index, batch in enumerate(frame):
             plan = self._plan(batch, plans)
             plans.append(plan)
@@ -84,7 +84,7 @@ class FrameNormalizer:
                 if plan.target.discard:
                     self.discarded[plan.target.name, "", "row"] += batch.num_rows
                 continue
-            made, own = self._table(plan, batch, above, index, index in parents)
+            made, own = self._table(plan, batch, above, index)
             rows.append(own)
             if made.rows:
                 out.append(made)
@@ -92,7 +92,9 @@ class FrameNormalizer:
 
     def _plan(self, batch: pa.RecordBatch, plans: list[TablePlan]) -> TablePlan:
         raw = head_bytes(batch)
-        head = read_head(raw)
+        head = self._heads.get(raw)
+        if head is None:
+            head = self._heads[raw] = read_head(raw)
         above = plans[head.above] if head.above >= 0 else None
         key = (raw, -1 if above is None else id(above))
         plan = self._plans.get(key)
@@ -102,7 +104,7 @@ class FrameNormalizer:
         return plan
 
     def _table(
-        self, plan: TablePlan, batch: pa.RecordBatch, above: _Rows | None, index: int, has_children: bool
+        self, plan: TablePlan, batch: pa.RecordBatch, above: _Rows | None, index: int
     ) -> tuple[TableBatch, _Rows]:
         count = batch.num_rows
         drop = _Drop(count, above, batch)
@@ -241,8 +243,8 @@ class _Drop:
 
     def __init__(self, count: int, above: _Rows | None, batch: pa.RecordBatch) -> None:
         self.mask: Any = None
-        if above is not None and above.keep is not None:
-            self.mask = above.keep[batch.column(0).to_numpy()]
+        if above is not None and above.dropped is not None:
+            self.mask = above.dropped[batch.column(0).to_numpy()]
 
     def add(self, hits: Any) -> None:
         self.mask = hits if self.mask is None else self.mask | hits

@@ -19,7 +19,11 @@ class UnsupportedArrowTypeException(HeadraceException):
         )
 
 
-class InvalidDataItem(HeadraceException):
+class DataWriterException(HeadraceException):
+    """Rows could not be written to a file."""
+
+
+class InvalidDataItem(DataWriterException):
     """An item of a resource cannot become rows of a table.
 
     Attributes:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from headrace.errors.base import HeadraceException
+from headrace.errors.columns import DataWriterException, InvalidDataItem, UnsupportedArrowTypeException
 from headrace.errors.pipe import (
     CreatePipeException,
     InvalidStepFunctionArguments,
@@ -95,40 +95,8 @@ __all__ = [
     "SourceSectionNotAvailable",
     "UnclosablePipe",
     "UnknownSourceReference",
+    "UnsupportedArrowTypeException",
 ]
-
-
-class DataWriterException(HeadraceException):
-    """Rows could not be written to a file."""
-
-
-class InvalidDataItem(DataWriterException):
-    """A row holds a value that no column can take.
-
-    Args:
-        resource_name: Whose row it is.
-        table_name: The root table it was meant for.
-        path: Where in the row the value is, as ``a.b[0]``; empty when unknown.
-        row: Which row of the batch, counted from 0.
-        reason: What is wrong with it.
-    """
-
-    def __init__(
-        self,
-        resource_name: str,
-        table_name: str,
-        path: str = "",
-        row: int | None = None,
-        reason: str = "",
-    ) -> None:
-        self.resource_name, self.table_name = resource_name, table_name
-        self.path, self.row, self.reason = path, row, reason
-        place = (f", at `{path}`" if path else "") + (f", row {row} of its batch" if row is not None else "")
-        super().__init__(
-            f"Resource `{resource_name}` gave a row for table `{table_name}` that cannot be stored{place}.",
-            why=reason or None,
-            fix=f"change the value before it is stored: `{resource_name}.add_map(…)`",
-        )
 
 
 class DltResourceException(DltSourceException):

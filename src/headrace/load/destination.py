@@ -19,7 +19,7 @@ from headrace.model.capabilities import Capabilities
 from headrace.model.jobs import AnyJob
 from headrace.model.migrate import AddColumns, AnyChange, Change, CreateTable, DropTable
 from headrace.model.schema import Schema
-from headrace.typing import TTableSchema, TTableSchemaColumns
+from headrace.typing import TTableSchemaColumns
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -37,7 +37,6 @@ __all__ = [
     "PipelineFacts",
     "StoredSchema",
     "StoredState",
-    "table_chain",
 ]
 
 
@@ -194,8 +193,3 @@ class PipelineFacts(msgspec.Struct, frozen=True, kw_only=True):
     working_dir: str
     local_dir: str
     dev_mode: bool = False
-
-
-def table_chain(schema: Schema, root: str) -> list[TTableSchema]:
-    """The root table and all tables nested in it, parents before children."""
-    return schema.get_nested_tables(root)
