@@ -118,7 +118,7 @@ def test_capabilities_can_be_overridden_and_strangers_are_dropped(caplog: pytest
         ("duckdb:///x.duckdb", "/local/x.duckdb"),
         ("duckdb:///{tmp}/abs.db", "/abs.db"),
         ("duckdb:///x.duckdb?read_only=false&threads=1", "/local/x.duckdb"),
-        (":pipeline:", "/srv/pipe.duckdb"),
+        (":pipeline:", "/work/pipe.duckdb"),
         (":memory:", ":memory:"),
         ("duckdb:///:memory:", ":memory:"),
         ({"database": "x.duckdb"}, "/local/x.duckdb"),
