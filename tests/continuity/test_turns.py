@@ -1,0 +1,106 @@
+"""A dataset that dlt and headrace load in turns comes out as if dlt alone had loaded it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.continuity.engines import Engine
+from tests.continuity.project import Project
+
+SHOP = '''
+import {engine} as dlt
+
+
+@dlt.resource(name="events", primary_key="id", write_disposition="append")
+def events(at=dlt.sources.incremental("at", initial_value="2024-01-01T00:00:00Z")):
+    """A feed that always gives the last four events: those before the cursor, and those at it, are dropped."""
+    day = 2 * step + 2
+    yield [
+        {"id": f"{d}{c}", "at": f"2024-01-{d:02}T00:00:00Z", "tags": [{"t": d}]}
+        for d in range(max(1, day - 3), day + 1) for c in "ab"
+    ]
+
+
+@dlt.resource(name="numbers", write_disposition="append")
+def numbers(n=dlt.sources.incremental("n", initial_value=0, row_order="asc")):
+    for i in range(step * 3 + 3):
+        yield {"n": i}
+
+
+@dlt.resource(name="counter")
+def counter():
+    state = dlt.current.resource_state()
+    state["runs"] = state.get("runs", 0) + 1
+    dlt.current.source_state()["total"] = dlt.current.source_state().get("total", 0) + step
+    yield {"runs": state["runs"], "total": dlt.current.source_state()["total"]}
+
+
+@dlt.resource(name="today", write_disposition="replace")
+def today():
+    yield [{"step": step, "n": i, "parts": [{"p": i}]} for i in range(3)]
+
+
+@dlt.resource(name="orders", primary_key="id", write_disposition="merge")
+def orders(changed=dlt.sources.incremental("changed", initial_value=0)):
+    for i in range(step, step + 4):
+        yield {"id": i % 6, "changed": i + step, "step": step, "lines": [{"sku": "a", "to": [step]}, {"sku": str(i)}]}
+
+
+@dlt.resource(name="stock", primary_key="sku", write_disposition={"disposition": "merge", "strategy": "upsert"})
+def stock():
+    yield [{"sku": f"s{i % 4}", "left": step, "places": [{"place": f"p{p}"} for p in range(step % 3)]}
+           for i in range(step, step + 3)]
+
+
+@dlt.resource(name="people", write_disposition={"disposition": "merge", "strategy": "scd2"})
+def people():
+    yield [{"name": f"n{i}", "town": f"t{(step + i) // 3}", "mails": [{"mail": f"m{i}"}]} for i in range(4)]
+
+
+@dlt.source(name="shop")
+def shop():
+    return events, numbers, counter, today, orders, stock, people
+
+
+pipeline = dlt.pipeline("shop", destination=dlt.destinations.duckdb("shop.duckdb"), dataset_name="raw")
+pipeline.run(shop())
+result = {"hash": pipeline.default_schema.stored_version_hash, "version": pipeline.default_schema.stored_version,
+          "state": pipeline.state}
+'''
+
+
+def history(project: Project, script: str, letters: str, fresh: bool) -> list[dict[str, Any]]:
+    """Run a script with one engine after the other."""
+    results = []
+    for step, letter in enumerate(letters):
+        if fresh:
+            project.forget()
+        results.append(project.run(letter, script, step=step))
+    return results
+
+
+@pytest.fixture(scope="module")
+def by_dlt(dlt_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, Any]]:
+    """Rows and columns after each of five runs by dlt alone."""
+    project = Project(tmp_path_factory.mktemp("by_dlt"), {"d": dlt_engine})
+    found = []
+    for step in range(5):
+        project.run("d", SHOP, step=step)
+        found.append((project.rows(), project.columns()))
+    return found
+
+
+@pytest.mark.parametrize("fresh", [False, True], ids=["kept", "fresh"])
+@pytest.mark.parametrize("letters", ["dhdhd", "hdhdh", "dhhdd"])
+def test_turns(letters: str, fresh: bool, by_dlt: Any, engines: dict[str, Engine], tmp_path: Path) -> None:
+    project = Project(tmp_path, engines)
+    for step, letter in enumerate(letters):
+        if fresh:
+            project.forget()
+        project.run(letter, SHOP, step=step)
+        rows, columns = by_dlt[step]
+        assert project.rows() == rows, f"rows after step {step}"
+        assert project.columns() == columns, f"columns after step {step}"
