@@ -110,13 +110,15 @@ def _table(schema: Schema, root: str, shape: TableShape, names: RawNames, chain:
     may_grow = is_new or bool(known.get("x-normalizer", {}).get("evolve-columns-once"))
     evolution = _Evolution(schema, names, contract, may_grow, known, target)
     ordered = sorted(shape.columns, key=lambda c: c.first)
-    # the key columns of a new table stand behind the columns of its first row
-    ahead = [c for c in ordered if c.first == 0] if is_new else ordered
-    for column in ahead:
-        evolution.column(column)
+    # the key columns of a new table stand behind the columns of its first row; the row's version is one of them
+    version = known.get("columns", {}).get(tb.C_DLT_ID, {}).get("x-row-version")
+    behind = [c for c in ordered if c.first > 0 or (version and names.column(c.path) == tb.C_DLT_ID)] if is_new else []
+    for column in ordered:
+        if column not in behind:
+            evolution.column(column)
     if is_new or not keys.complete(known):
         evolution.keys()
-    for column in ordered[len(ahead) :]:
+    for column in behind:
         evolution.column(column)
     evolution.commit(tb.new_table(name, parent_table_name=parent if keys.nested else None))
     return target
