@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
+from decimal import Decimal, InvalidOperation
+
 from headrace.base.strings import random_id
-from headrace.base.time import precise_time
+from headrace.base.time import next_microsecond
 
 LOAD_ID_MAX_LENGTH = 64
 
 
-def new_load_id() -> str:
-    """A load id: unix seconds as text, strictly increasing within the process."""
-    return str(precise_time())
+def new_load_id(newest: str = "") -> str:
+    """A load id: unix seconds as text, ``1795256961.817560482913``, of which the last six digits are chance.
+
+    Text order is the order of making within a process. Two processes that make one in the same microsecond still get
+    two: the destination knows loads, and the jobs of a load, by nothing else.
+
+    Args:
+        newest: The newest load id there is; the new one comes behind it, even if the clock was set back.
+    """
+    micros = next_microsecond()
+    if newest >= f"{micros // 1_000_000}.{micros % 1_000_000:06d}":
+        with contextlib.suppress(InvalidOperation):  # somebody chose a load id that is no time
+            micros = int(Decimal(newest) * 1_000_000) + 1
+    return f"{micros // 1_000_000}.{micros % 1_000_000:06d}{secrets.randbelow(1_000_000):06d}"
 
 
 def new_file_id() -> str:

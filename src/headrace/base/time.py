@@ -9,7 +9,7 @@ import time
 UTC = dt.timezone.utc
 
 _lock = threading.Lock()
-_last = 0.0
+_last = 0
 
 
 def now() -> dt.datetime:
@@ -17,18 +17,12 @@ def now() -> dt.datetime:
     return dt.datetime.now(UTC)
 
 
-def precise_time() -> float:
-    """Seconds since the epoch, strictly larger at each call within this process."""
+def next_microsecond() -> int:
+    """Microseconds since the epoch, strictly larger at each call within this process."""
     global _last
     with _lock:
-        current = time.time()
-        if current <= _last:
-            current = _last + 1e-6
-        # two floats that print alike would give two packages one name
-        while str(current) == str(_last):
-            current += 1e-6
-        _last = current
-        return current
+        _last = max(time.time_ns() // 1000, _last + 1)
+        return _last
 
 
 def parse_iso(text: str) -> dt.datetime:

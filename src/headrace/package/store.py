@@ -65,7 +65,7 @@ class PackageStore:
             StorageException: A package of that load id exists.
             OSError: The folder cannot be made.
         """
-        load_id = load_id or self._next_load_id()
+        load_id = load_id or new_load_id(max(self._names(), default=""))
         path = self.root / load_id
         self.root.mkdir(parents=True, exist_ok=True)
         try:
@@ -77,19 +77,6 @@ class PackageStore:
         package.make_folders()
         package.record(PackageCreated(load_id=load_id, schema_name=schema_name, pipeline_name=pipeline_name))
         return package
-
-    def _next_load_id(self) -> str:
-        load_id = new_load_id()
-        newest = max(self._names(), default="")
-        if load_id > newest:
-            return load_id
-        # the clock was set back: the order of load ids is the order of packages, so stay ahead of the newest
-        with contextlib.suppress(ValueError):
-            ahead = float(newest)
-            while load_id <= newest:
-                ahead += 1e-5
-                load_id = str(ahead)
-        return load_id
 
     def get(self, load_id: str) -> Package:
         """The package of a load id.

@@ -98,10 +98,12 @@ class DuckDbClientConfiguration(DwhConfiguration):
     Attributes:
         credentials: Which database.
         create_indexes: Enforce ``unique`` hints (``_dlt_id``) by UNIQUE constraints; loading gets slower.
+        lock_timeout: Seconds to wait at most while another process has the file open; 0 refuses at once.
     """
 
     credentials: DuckDbCredentials = None  # type: ignore[assignment]
     create_indexes: bool = False
+    lock_timeout: float = 300.0
 
 
 def database_path(database: str | None, destination_name: str | None, pipeline: PipelineFacts | None) -> str:

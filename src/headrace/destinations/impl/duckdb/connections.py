@@ -2,7 +2,7 @@
 
 DuckDB locks a file for one process, and opening it costs some ten milliseconds. So a file is opened by the first client
 and closed by the last: in between other threads work through cursors of the same connection, afterwards other processes
-get their turn.
+get their turn: they wait for it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+
+from headrace.destinations.impl.duckdb.turn import Turn
 
 if TYPE_CHECKING:
     import duckdb
@@ -125,7 +127,12 @@ def _is_out_of_memory(error: BaseException | None) -> bool:
 
 
 def open_database(
-    path: str, *, read_only: bool = False, config: Mapping[str, Any] | None = None, setup: Sequence[str] = ()
+    path: str,
+    *,
+    read_only: bool = False,
+    config: Mapping[str, Any] | None = None,
+    setup: Sequence[str] = (),
+    wait: float = 0.0,
 ) -> tuple[Database, duckdb.DuckDBPyConnection]:
     """Open a database file, or join those who have it open in this process.
 
@@ -134,27 +141,44 @@ def open_database(
         read_only: Open it for reading; ignored when it is open already.
         config: DuckDB's settings of the whole database.
         setup: Statements to run once, when it is opened.
+        wait: Seconds to wait at most while another process has the file open.
 
     Returns:
         The database and a cursor to it.
+
+    Raises:
+        duckdb.IOException: The file cannot be opened, or not within ``wait`` seconds.
     """
     import duckdb
 
     # after a fork the parent's connections must not be touched
     key = (os.getpid(), os.path.realpath(path))
-    with _lock:
-        database = _open.get(key)
-        if database is None:
-            connection = duckdb.connect(path, read_only=read_only, config=dict(config or {}))
-            try:
-                for statement in setup:
-                    connection.execute(statement)
-                database = Database(key, connection, owned=True)
-            except BaseException:
-                connection.close()
-                raise
-            _open[key] = database
-        return database, database.cursor()
+    turn = Turn(path, wait)
+    while True:
+        with _lock:
+            database = _open.get(key)
+            if database is None:
+                try:
+                    connection = duckdb.connect(path, read_only=read_only, config=dict(config or {}))
+                except duckdb.IOException as error:
+                    if not turn.comes(error):
+                        raise
+                else:
+                    database = _open[key] = _set_up(key, connection, setup)
+            if database is not None:
+                return database, database.cursor()
+        # not under the lock: other threads of this process have other files
+        turn.pause()
+
+
+def _set_up(key: tuple[int, str], connection: duckdb.DuckDBPyConnection, setup: Sequence[str]) -> Database:
+    try:
+        for statement in setup:
+            connection.execute(statement)
+        return Database(key, connection, owned=True)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def open_memory(config: Mapping[str, Any] | None = None, setup: Sequence[str] = ()) -> Database:

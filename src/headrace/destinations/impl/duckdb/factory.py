@@ -75,7 +75,7 @@ class duckdb(ConfiguredDestination):
         credentials = settings.credentials
         session = DuckDbSqlClient(
             dataset_name,
-            self._opener(credentials, pipeline),
+            self._opener(credentials, pipeline, settings.lock_timeout),
             DuckDbDialect(capabilities.decimal_precision, capabilities.wei_precision),
             capabilities,
             location=self._location,
@@ -84,7 +84,7 @@ class duckdb(ConfiguredDestination):
         )
         return DuckDbClient(session, schema, create_indexes=settings.create_indexes)
 
-    def _opener(self, credentials: DuckDbCredentials, pipeline: PipelineFacts | None) -> Opener:
+    def _opener(self, credentials: DuckDbCredentials, pipeline: PipelineFacts | None, wait: float) -> Opener:
         from headrace.destinations.impl.duckdb import connections
 
         if credentials.connection is not None:
@@ -97,7 +97,9 @@ class duckdb(ConfiguredDestination):
         if path == MEMORY:
             memory = self._held = self._held or connections.open_memory(config, setup)
             return lambda: (memory, memory.cursor())
-        return lambda: connections.open_database(path, read_only=credentials.read_only, config=config, setup=setup)
+        return lambda: connections.open_database(
+            path, read_only=credentials.read_only, config=config, setup=setup, wait=wait
+        )
 
     def describe_location(self) -> str:
         """The database as a url, once a client was opened."""

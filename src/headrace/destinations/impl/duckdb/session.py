@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.destinations.impl.duckdb.connections import Database
 from headrace.destinations.impl.duckdb.dialect import DuckDbDialect
 from headrace.destinations.impl.duckdb.errors import translate
+from headrace.destinations.impl.duckdb.turn import holder_of, is_locked
 from headrace.destinations.sql.cursor import SqlCursor
 from headrace.destinations.sql.session import SqlClient
 from headrace.errors.destination import DestinationConnectionError
@@ -122,9 +123,11 @@ class DuckDbSqlClient(SqlClient):
     def _no_connection(self, error: Exception) -> DestinationConnectionError:
         made = DestinationConnectionError("DuckDB", self.dataset_name, str(error), error)
         made.what = f"The DuckDB database {self._location} could not be opened for dataset `{self.dataset_name}`."
-        if "lock" in str(error).lower():
+        if is_locked(error):
+            pid = holder_of(error)
             made.fix = (
-                "another process has the file open: end it, or wait for it; DuckDB lets one process write at a time"
+                f"{f'process {pid}' if pid else 'another process'} has the file open, and DuckDB lets one process write "
+                "at a time: end it, or wait longer (`destination.duckdb.lock_timeout`, in seconds)"
             )
         else:
             made.fix = (
@@ -248,6 +251,29 @@ class DuckDbSqlClient(SqlClient):
         for table, column, kind, nullable in rows:
             found.setdefault(asked.get(table.lower(), table), []).append((column, kind, bool(nullable)))
         return found
+
+    def describe_comments(self, tables: Sequence[str]) -> dict[str, tuple[str, dict[str, str]]]:
+        """Comments of tables that exist: the table's own (empty if none), and those of columns that have one."""
+        where = "database_name = ? AND lower(schema_name) = lower(?) AND list_contains(?, lower(table_name))"
+        params = (self.database.name, self.dataset_name, [table.lower() for table in tables])
+        asked = {table.lower(): table for table in tables}
+        found: dict[str, tuple[str, dict[str, str]]] = {
+            asked[name.lower()]: (text or "", {})
+            for name, text in self.fetch(f"SELECT table_name, comment FROM duckdb_tables() WHERE {where}", *params)
+        }
+        columns = f"SELECT table_name, column_name, comment FROM duckdb_columns() WHERE {where} AND comment IS NOT NULL"
+        for table, column, text in self.fetch(columns, *params):
+            if asked[table.lower()] in found:
+                found[asked[table.lower()]][1][column] = text
+        return found
+
+    def has_default(self, table: str, column: str) -> bool:
+        """Whether a column of a table has a default value."""
+        sql = (
+            "SELECT 1 FROM duckdb_columns() WHERE database_name = ? AND lower(schema_name) = lower(?) "
+            "AND lower(table_name) = lower(?) AND column_name = ? AND column_default IS NOT NULL"
+        )
+        return bool(self.fetch(sql, self.database.name, self.dataset_name, table, column))
 
     @staticmethod
     def is_dbapi_exception(error: BaseException) -> bool:
