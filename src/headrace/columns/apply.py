@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -213,7 +214,9 @@ class FrameNormalizer:
     ) -> pa.Array:
         keys = plan.target.keys
         if keys.row_id == "key_hash" and keys.key_columns and all(k in columns for k in keys.key_columns):
-            return ids.key_ids({k: columns[k] for k in keys.key_columns}, batch.num_rows)
+            return ids.key_ids(
+                {k: _raw_values(plan.outputs.get(k, ()), batch) for k in keys.key_columns}, batch.num_rows
+            )
         if keys.nested and keys.deterministic and parent_ids is not None:
             return ids.nested_ids(parent_ids, plan.target.name, batch.column(1).to_numpy())
         return ids.random_ids(batch.num_rows, (*self.seed, self._frame, index))
@@ -234,6 +237,15 @@ def _as_text(values: pa.Array) -> pa.Array:
     return pa.array(
         [None if v is None else coerce_value("text", "decimal", v) for v in values.to_pylist()], pa.string()
     )
+
+
+def _raw_values(ops: Sequence[ColumnOp], batch: pa.RecordBatch) -> list[Any]:
+    """The values that one column is made of, as the items had them."""
+    values: list[Any] = [None] * batch.num_rows
+    for op in ops:
+        raw = batch.column(op.place).to_pylist()
+        values = [old if new is None else new for old, new in zip(values, raw, strict=True)]
+    return values
 
 
 class _Drop:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from decimal import Context, Decimal
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
 
-from headrace.base import json
+from headrace.base import typed_json
 
 ID_BYTES = 10
 ID_CHARS = 14
+_ONE, _EXACT = Decimal(1), Context(prec=100)
 _ALPHABET = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", dtype=np.uint8)
 
 
@@ -52,15 +55,41 @@ def nested_ids(parents: pa.Array, table: str, positions: Any) -> pa.Array:
     return pa.array([_hash(f"{parent}_{table}_{place}".encode()) for parent, place in pairs], pa.string())
 
 
-def key_ids(columns: dict[str, pa.Array], count: int) -> pa.Array:
-    """Ids that follow from the values of key columns: a hash of them as JSON with sorted keys."""
+def key_ids(columns: dict[str, Sequence[Any]], count: int) -> pa.Array:
+    """Ids that follow from key values as they came: a hash of them as typed JSON with sorted keys.
+
+    Args:
+        columns: The values of each key column, before they become what the column holds: dlt makes its ids of these.
+        count: How many rows.
+    """
     names = list(columns)
-    rows = zip(*(columns[n].to_pylist() for n in names), strict=True) if names else iter([()] * count)
+    plain = [map(_key_value, values) for values in columns.values()]
+    rows = zip(*plain, strict=True) if names else iter([()] * count)
     return pa.array(
-        [_hash(json.dumpb(dict(zip(names, row, strict=True)), sort_keys=True)) for row in rows], pa.string()
+        [_hash(typed_json.dumpb(dict(zip(names, row, strict=True)), sort_keys=True)) for row in rows], pa.string()
     )
+
+
+def _key_value(value: Any) -> Any:
+    # a column of decimals has one scale, which must not get into the ids
+    return _plain_decimal(value) if isinstance(value, Decimal) else value
+
+
+def _plain_decimal(value: Decimal) -> Decimal:
+    short = value.normalize(_EXACT)
+    return short if int(short.as_tuple().exponent) <= 0 else short.quantize(_ONE, context=_EXACT)
 
 
 def item_hash(item: dict[str, Any]) -> str:
     """The id of a version of an item: a hash of all its keys but those of the system."""
-    return _hash(json.dumpb({k: v for k, v in item.items() if not k.startswith("_dlt")}, sort_keys=True))
+    plain = {k: _plain_ids(v) for k, v in item.items() if not k.startswith("_dlt")}
+    return _hash(typed_json.dumpb(plain, sort_keys=True))
+
+
+def _plain_ids(value: Any) -> Any:
+    # dlt writes UUIDs as plain text, not as typed JSON can
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, dict):
+        return {k: _plain_ids(v) for k, v in value.items()}
+    return [_plain_ids(v) for v in value] if isinstance(value, (list, tuple)) else value
