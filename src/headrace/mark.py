@@ -1,6 +1,7 @@
 """Marks on items: where they go, and what their table is like."""
 
 from headrace.extract.mark import (
+    checkpoint,
     make_hints,
     make_nested_hints,
     materialize_table_schema,
@@ -10,6 +11,7 @@ from headrace.extract.mark import (
 )
 
 __all__ = [
+    "checkpoint",
     "make_hints",
     "make_nested_hints",
     "materialize_table_schema",

@@ -84,7 +84,11 @@ class PipelineConfiguration(BaseConfiguration):
 
 @configspec
 class ExtractConfiguration(BaseConfiguration):
-    """How data is extracted: section `extract`, also under a source's own path. The poll interval is in seconds."""
+    """How data is extracted: section `extract`, also under a source's own path. The poll interval is in seconds.
+
+    With `checkpoint_rows` or `checkpoint_seconds` a long extract seals what was read so far, after so many rows of a
+    resource or so many seconds.
+    """
 
     __section__: ClassVar[str | None] = "extract"
 
@@ -93,6 +97,8 @@ class ExtractConfiguration(BaseConfiguration):
     futures_poll_interval: float = 0.01
     copy_on_fork: bool = False
     next_item_mode: Literal["round_robin", "fifo"] = "round_robin"
+    checkpoint_rows: int | None = None
+    checkpoint_seconds: float | None = None
 
 
 @configspec

@@ -72,8 +72,12 @@ class MaterializedEmptyList(list[Any]):
     """No rows, and still a table: yielded to make the table from its declared columns."""
 
 
-PLAIN, ITERATOR, ASYNC_ITERATOR, AWAITABLE, CALLABLE, META = range(6)
-"""Kinds of items: data; something to draw items from; a promise of an item; an item with a meta."""
+class CheckpointMark:
+    """No data: the resource says that its state agrees with all it has yielded."""
+
+
+PLAIN, ITERATOR, ASYNC_ITERATOR, AWAITABLE, CALLABLE, META, CHECKPOINT = range(7)
+"""Kinds of items: data; something to draw items from; a promise of an item; an item with a meta; a mark."""
 
 _kinds: dict[type, int] = {dict: PLAIN, list: PLAIN, str: PLAIN, int: PLAIN, tuple: PLAIN, type(None): PLAIN}
 
@@ -90,6 +94,8 @@ def kind_of(item: Any) -> int:
 def _classify(kind: type) -> int:
     if issubclass(kind, DataItemWithMeta):
         return META
+    if kind is CheckpointMark:
+        return CHECKPOINT
     # readers of record batches are iterators too, but they are one item of data
     if kind.__module__.partition(".")[0] in ("pyarrow", "polars", "pandas"):
         return PLAIN

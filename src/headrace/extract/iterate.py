@@ -23,7 +23,16 @@ from headrace.errors.extract import (
     PipeException,
     ResourceExtractionError,
 )
-from headrace.extract.items import ASYNC_ITERATOR, AWAITABLE, CALLABLE, ITERATOR, META, MaterializedEmptyList, kind_of
+from headrace.extract.items import (
+    ASYNC_ITERATOR,
+    AWAITABLE,
+    CALLABLE,
+    CHECKPOINT,
+    ITERATOR,
+    META,
+    MaterializedEmptyList,
+    kind_of,
+)
 from headrace.extract.nodes import Node, make_nodes
 from headrace.extract.parallel import END, Workers
 from headrace.extract.pipe import Pipe
@@ -81,6 +90,7 @@ class Flow:
         self._pending: dict[Future[Any], tuple[_Feed, bool]] = {}
         self._roots: deque[_Feed] = deque()
         self._spawned: deque[_Feed] = deque()
+        self._ended: list[Node] = []
 
     def prepare(self) -> None:
         """Find arguments and bind steps of all pipes, before anything is read."""
@@ -108,6 +118,8 @@ class Flow:
                     self._turn(feed)
                 elif self._pending:
                     self._wait()
+                if self._ended:
+                    self._seal_ended()
                 yield
             for node in self.nodes:
                 if node.incremental is not None:
@@ -127,6 +139,26 @@ class Flow:
         for feed in feeds:
             if feed.mode != _ASYNC:
                 _close(feed.iterator)
+
+    # ---- checkpoints ----
+
+    def settle(self, nodes: Sequence[Node]) -> None:
+        """Take all items that are on their way through some nodes to where they go."""
+        while True:
+            feed = next((f for f in self._spawned if f.node in nodes and not f.flying), None)
+            if feed is not None:
+                self._turn(feed)
+            elif any(f.node in nodes for f, _ in self._pending.values()):
+                self._wait()
+            elif not any(f.node in nodes for f in self._spawned):
+                return
+
+    def _seal_ended(self) -> None:
+        """Data that was read to its end need not wait for that of other resources."""
+        ended, self._ended = self._ended, []
+        for node in ended:
+            if node.tree is not None and self._roots:
+                node.tree.at_end(self)
 
     # ---- turns ----
 
@@ -210,6 +242,8 @@ class Flow:
                 self._end(feed)
                 return
             self._run(node, index, item, feed.meta)
+            if feed.root and node.tree is not None:
+                node.tree.after_item(self)
             if feed.root and node.may_end_early and node.wants_no_more():
                 self._end(feed, close=True)
                 return
@@ -219,6 +253,8 @@ class Flow:
     def _end(self, feed: _Feed, close: bool = False) -> None:
         feeds = self._roots if feed.root else self._spawned
         feeds.remove(feed)
+        if feed.root and feed.node.tree is not None:
+            self._ended.append(feed.node)
         if close and feed.iterator is not None:
             if feed.mode == _ASYNC:
                 self._workers.close_async(feed.iterator)
@@ -287,6 +323,8 @@ class Flow:
                 raise InvalidResourceReturnsResource(node.pipe.name, item, type(item))
             self._make_room()
             self._pending[self._workers.call(item)] = (_Feed(node, index, meta, item), False)
+        elif kind == CHECKPOINT and node.tree is not None:
+            node.tree.at_mark(self)
 
     # ---- items computed elsewhere ----
 
@@ -334,10 +372,12 @@ class Flow:
         if item is END:
             self._end(feed)
             return
-        if not node.may_end_early:
+        if not node.may_end_early and (node.tree is None or kind_of(item) != CHECKPOINT):
             # the next item is fetched while this one is worked on
             self._launch(feed)
         self._run(node, feed.index, item, feed.meta)
+        if feed.root and node.tree is not None and not feed.flying:
+            node.tree.after_item(self)
 
 
 def _fail(node: Node, where: Any, kind: str, error: BaseException) -> NoReturn:

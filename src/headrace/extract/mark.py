@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.extract.hints import TResourceHints, make_hints, make_nested_hints
-from headrace.extract.items import DataItemWithMeta, HintsMeta, ImportFileMeta, MaterializedEmptyList, TableNameMeta
+from headrace.extract.items import (
+    CheckpointMark,
+    DataItemWithMeta,
+    HintsMeta,
+    ImportFileMeta,
+    MaterializedEmptyList,
+    TableNameMeta,
+)
 
 __all__ = [
+    "checkpoint",
     "make_hints",
     "make_nested_hints",
     "materialize_table_schema",
@@ -60,6 +68,16 @@ def with_file_import(
 def materialize_table_schema() -> MaterializedEmptyList:
     """Yield this to make the table from its declared columns though there are no rows."""
     return MaterializedEmptyList()
+
+
+def checkpoint() -> CheckpointMark:
+    """Yield this where the resource's state agrees with all that was yielded before.
+
+    For resources that keep their position in `current.resource_state`. With ``extract.checkpoint_rows`` or
+    ``extract.checkpoint_seconds`` set, the rows so far may be sealed here, together with the state as it is now; a run
+    that fails later is resumed from here. Without these settings it does nothing.
+    """
+    return CheckpointMark()
 
 
 def _columns_of(frame: Any) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.columns.arrow import is_arrow_like
 from headrace.errors.extract import PipeGenInvalid, PipeNotBoundToData
@@ -12,6 +12,9 @@ from headrace.extract.cursor import IncrementalResourceWrapper
 from headrace.extract.pipe import Pipe
 from headrace.extract.state import pipe_scope
 from headrace.extract.steps import BaseItemTransform, LimitItem
+
+if TYPE_CHECKING:
+    from headrace.extract.checkpoint import Tree
 
 Out = Callable[[Any, Any], None]
 
@@ -28,9 +31,22 @@ class Node:
         children: Nodes of the transformers that take these items.
         out: Where finished items go.
         emits: Whether items are wanted for themselves, and not only for transformers.
+        tree: Of a node without a parent: seals what it and the nodes below have read; None without checkpoints.
     """
 
-    __slots__ = ("children", "emits", "gen", "incremental", "limit", "out", "parallel", "pipe", "plain", "steps")
+    __slots__ = (
+        "children",
+        "emits",
+        "gen",
+        "incremental",
+        "limit",
+        "out",
+        "parallel",
+        "pipe",
+        "plain",
+        "steps",
+        "tree",
+    )
 
     def __init__(self, pipe: Pipe) -> None:
         self.pipe = pipe
@@ -43,6 +59,7 @@ class Node:
         self.incremental: IncrementalResourceWrapper | None = pipe.incremental
         self.limit: LimitItem | None = None
         self.plain = False
+        self.tree: Tree | None = None
 
     def prepare(self) -> None:
         """Find the arguments of the function and bind the steps.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +19,7 @@ from headrace.model.events import Progress
 from headrace.model.schema import Schema
 
 if TYPE_CHECKING:
+    from headrace.extract.checkpoint import CheckpointPlan
     from headrace.extract.sink import Sink
 
 _LABEL = "Resources"
@@ -50,6 +51,7 @@ def extract_source(
     sink: Sink,
     settings: ExtractSettings | None = None,
     publish: Callable[[Any], None] | None = None,
+    checkpoints: CheckpointPlan | None = None,
 ) -> SourceExtractResult:
     """Read the selected resources of a source.
 
@@ -61,6 +63,10 @@ def extract_source(
         sink: Gets rows, frames and files.
         settings: How items are read.
         publish: Gets progress.
+        checkpoints: When to seal what was read so far; None to seal nothing before the end.
+
+    Returns:
+        What was read, but for what checkpoints have sealed.
 
     Raises:
         SourceExhausted: A generator of the source was read before.
@@ -78,6 +84,8 @@ def extract_source(
         writers = _writers(source, schema, sink, flow, publish)
         publish(Progress(step="extract", name=_LABEL, inc=0, total=len(writers), label=source.name))
         flow.prepare()
+        if checkpoints is not None:
+            _plant(source, schema, flow, writers, checkpoints)
         flow.run()
         for writer in writers:
             writer.flush_all()
@@ -116,7 +124,16 @@ def _writers(
     return writers
 
 
-def _result(source: DltSource[Any], writers: list[ResourceWriter]) -> SourceExtractResult:
+def _plant(
+    source: DltSource[Any], schema: Schema, flow: Flow, writers: list[ResourceWriter], checkpoints: CheckpointPlan
+) -> None:
+    from headrace.extract.checkpoint import plant
+
+    by_node = {id(node): writer for node in flow.nodes for writer in writers if node.out is writer}
+    plant(flow, by_node, source.name, schema, checkpoints, lambda own: _result(source, own))
+
+
+def _result(source: DltSource[Any], writers: Sequence[ResourceWriter]) -> SourceExtractResult:
     tables: dict[str, int] = {}
     for writer in writers:
         for table, rows in writer.table_rows.items():

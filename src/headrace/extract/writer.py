@@ -170,6 +170,15 @@ class ResourceWriter:
             )
             self._count(table, meta.items_count)
 
+    @property
+    def unsealed_rows(self) -> int:
+        """Rows since the start or the last checkpoint."""
+        return self.rows + len(self._buffer)
+
+    def begin_anew(self, sink: Sink) -> None:
+        """Write to another sink, and count from 0: what was written so far is sealed."""
+        self.sink, self.rows, self.table_rows, self.wrote = sink, 0, {}, False
+
     # ---- into the sink ----
 
     def _write(self, table: str | None, rows: list[Any]) -> None:

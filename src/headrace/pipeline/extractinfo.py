@@ -13,7 +13,7 @@ from headrace.model.metrics import DataWriterAndCustomMetrics, DataWriterMetrics
 if TYPE_CHECKING:
     from headrace.extract.stage import SourceExtractResult
     from headrace.model.jobs import SpoolFile
-    from headrace.pipeline.extracting import Work
+    from headrace.pipeline.work import Work
 
 
 def source_metrics(

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headrace.base.time import now
 from headrace.model.infos import ExtractDataInfo, ExtractInfo
-from headrace.model.state import state_row
-from headrace.model.tables import pipeline_state_table
+from headrace.pipeline.checkpoints import Checkpoints
 from headrace.pipeline.current import package_scope
 from headrace.pipeline.extractinfo import data_info, source_metrics
 from headrace.pipeline.maintain import note_schema
-from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH, LAST_SEALED, package_document
+from headrace.pipeline.recovery import LAST_SEALED
 from headrace.pipeline.refreshing import check_mode, join_orders, package_info, prepare_refresh
 from headrace.pipeline.step import StepRun, step
+from headrace.pipeline.work import Work, new_sink, put_state_row, seal_work
 
 if TYPE_CHECKING:
-    import datetime as dt
 
     from headrace.extract.settings import ExtractSettings
-    from headrace.extract.sink import SpoolSink
     from headrace.extract.source import DltSource
-    from headrace.extract.stage import SourceExtractResult
-    from headrace.model.jobs import SpoolFile
     from headrace.model.schema import Schema
-    from headrace.package.package import Package
     from headrace.pipeline.pipeline import Pipeline
 
 logger = logging.getLogger("headrace")
@@ -49,26 +43,18 @@ class ExtractArgs(NamedTuple):
     refresh: str | None = None
 
 
-class Work:
-    """A package in the making: one a schema, for all sources that share it."""
-
-    def __init__(self, package: Package, schema: Schema, sink: SpoolSink) -> None:
-        self.package, self.schema, self.sink = package, schema, sink
-        self.sources: list[tuple[SourceExtractResult, dt.datetime, dt.datetime]] = []
-        self.refresh: dict[str, Any] | None = None
-        self.files: list[SpoolFile] = []
-
-
 def extract(p: Pipeline, data: Any, args: ExtractArgs) -> ExtractInfo:
     """See `Pipeline.extract`."""
     with step(p, "extract") as run:
         check_mode(args.refresh)
         works: dict[str, Work] = {}
+        checkpoints = _checkpoints(p, args)
         try:
-            described = _read_all(p, run, works, data, args)
-            loads = _seal_all(p, works)
+            described = _read_all(p, run, works, data, args, checkpoints)
+            loads = _seal_all(p, works, checkpoints)
         except BaseException:
             _give_up(p, works)
+            checkpoints.catch_up()
             raise
         run.info = info = _info(p, works, loads, described)
         return info
@@ -77,7 +63,17 @@ def extract(p: Pipeline, data: Any, args: ExtractArgs) -> ExtractInfo:
 # ---- reading -----------------------------------------------------------------------------------------------------
 
 
-def _read_all(p: Pipeline, run: StepRun, works: dict[str, Work], data: Any, args: ExtractArgs) -> list[ExtractDataInfo]:
+def _checkpoints(p: Pipeline, args: ExtractArgs) -> Checkpoints:
+    """With refresh there are none: a run that is repeated with it would drop what they hold."""
+    found = p._settings.extract()
+    if args.refresh:
+        return Checkpoints(p, None, None)
+    return Checkpoints(p, found.checkpoint_rows, found.checkpoint_seconds)
+
+
+def _read_all(
+    p: Pipeline, run: StepRun, works: dict[str, Work], data: Any, args: ExtractArgs, checkpoints: Checkpoints
+) -> list[ExtractDataInfo]:
     from headrace.extract.state import state_scope
     from headrace.extract.wrap import wrap_data
 
@@ -93,7 +89,7 @@ def _read_all(p: Pipeline, run: StepRun, works: dict[str, Work], data: Any, args
             work = _work_for(p, works, source)
             run.load_id = work.package.load_id
             with package_scope(work.package):
-                _read(p, work, source, args, settings)
+                _read(p, work, source, args, settings, checkpoints)
     return data_info(data)
 
 
@@ -105,13 +101,6 @@ def _work_for(p: Pipeline, works: dict[str, Work], source: DltSource[Any]) -> Wo
         package = p._store.create(name, pipeline_name=p.pipeline_name)
         works[name] = Work(package, schema, new_sink(p, package, schema))
     return works[name]
-
-
-def new_sink(p: Pipeline, package: Package, schema: Schema) -> SpoolSink:
-    """Where the rows of a package go."""
-    from headrace.extract.sink import SpoolSink
-
-    return SpoolSink(package.path, schema, p._destinations.capabilities())
 
 
 def adopt_schema(p: Pipeline, given: Schema) -> Schema:
@@ -139,13 +128,20 @@ def _bring_in(live: Schema, given: Schema) -> None:
         live.update_schema(declared)
 
 
-def _read(p: Pipeline, work: Work, source: DltSource[Any], args: ExtractArgs, settings: ExtractSettings) -> None:
+def _read(
+    p: Pipeline,
+    work: Work,
+    source: DltSource[Any],
+    args: ExtractArgs,
+    settings: ExtractSettings,
+    checkpoints: Checkpoints,
+) -> None:
     from headrace.extract.stage import extract_source
 
     if args.refresh:
         _refresh(p, work, source, args.refresh)
     started = now()
-    result = extract_source(source, work.schema, work.sink, settings, p._publish)
+    result = extract_source(source, work.schema, work.sink, settings, p._publish, checkpoints.plan(work))
     work.sources.append((result, started, now()))
 
 
@@ -190,78 +186,63 @@ def _settings(p: Pipeline, args: ExtractArgs) -> ExtractSettings:
 # ---- sealing -----------------------------------------------------------------------------------------------------
 
 
-def _seal_all(p: Pipeline, works: dict[str, Work]) -> list[Work]:
-    """Seal the packages that have something in them; returns these."""
-    before = (p._state.before() or {}).get("sources", {})
+def _seal_all(p: Pipeline, works: dict[str, Work], checkpoints: Checkpoints) -> list[Work]:
+    """Seal the packages that have something in them; returns all that this extract has sealed."""
+    before = checkpoints.sources()
     _put_state_row(p, works)
     for work in works.values():
-        work.files = work.sink.finish()
+        work.finish()
     kept = [work for work in works.values() if work.files or work.refresh]
     for work in works.values():
-        if work not in kept:
-            p._store.drop(work.package.load_id)
+        old = work.package.load_id
+        if checkpoints.sealed and work in kept:
+            # packages are loaded and recovered in the order of their ids
+            work.move_to(p._store.create(work.schema.name, pipeline_name=p.pipeline_name))
+        if old != work.package.load_id or work not in kept:
+            p._store.drop(old)
     later = {work.schema.name for work in kept}
     for work in kept:
         later.discard(work.schema.name)
-        _seal(p, work, before, later)
+        seal_work(p, work, _state_of(p, before, later), before)
     # copies of what the packages hold, for the next start
     for work in works.values():
         p._schemas.save(work.schema)
-    if kept:
-        p._state.local[LAST_SEALED] = kept[-1].package.load_id
+    sealed = [*checkpoints.sealed, *kept]
+    if sealed:
+        p._state.local[LAST_SEALED] = sealed[-1].package.load_id
     p._state.save()
-    return kept
+    return sealed
 
 
 def _put_state_row(p: Pipeline, works: dict[str, Work]) -> None:
     """Bring the state's version up to date, and let it travel with the data if it changed."""
     p._destinations.to_state(p._state.document)
     content = p._state.bump()
-    local = p._state.local
-    if not works or not p._settings.pipeline.restore_from_destination:
-        return
-    if content == local.get(LAST_EXTRACTED_HASH):
-        return
-    work = works.get(p.default_schema_name or "") or list(works.values())[-1]
-    table = pipeline_state_table()
-    if work.schema.state_table_name not in work.schema.tables:
-        work.schema.update_table(table)
-    row = state_row(p._state.document)  # type: ignore[arg-type]
-    work.sink.write_rows(work.schema.state_table_name, [row], resource=STATE_RESOURCE, max_nesting=0)
-    local[LAST_EXTRACTED_HASH], local[LAST_EXTRACTED_AT] = content, now()
+    if works:
+        work = works.get(p.default_schema_name or "") or list(works.values())[-1]
+        put_state_row(p, work, p._state.document, content)
 
 
-def _seal(p: Pipeline, work: Work, before: dict[str, Any], later: set[str]) -> None:
-    """Commit a package: data, schema and cursors at once.
+def _state_of(p: Pipeline, before: dict[str, Any], later: set[str]) -> dict[str, Any]:
+    """The state for a package.
 
-    Sources whose packages are sealed after this one keep their old state in it: should the process die in between,
-    their data is extracted again.
+    Sources whose packages are sealed after it keep their old state in it: should the process die in between, their data
+    is extracted again.
     """
     state = p._state.document
-    name = work.schema.name
-    if later:
-        sources = {k: v for k, v in state.get("sources", {}).items() if k not in later}
-        sources.update({k: before[k] for k in later if k in before})
-        state = {**state, "sources": sources}
-    old = {"source": before.get(name)} if before.get(name) != state.get("sources", {}).get(name) else None
-    document = package_document(state, p._state.local, old, work.refresh)
-    work.schema.bump_version()
-    work.package.seal_extracted(
-        work.files,
-        work.schema.to_dict(bump_version=False),
-        document,
-        id_seed=secrets.randbits(62),
-        row_counts=dict(work.sink.row_counts),
-    )
-    p._fresh[work.package.load_id] = (work.schema, work.schema.stored_version_hash)
-    p._orders[work.package.load_id] = work.refresh
+    if not later:
+        return state
+    sources = {k: v for k, v in state.get("sources", {}).items() if k not in later}
+    sources.update({k: before[k] for k in later if k in before})
+    return {**state, "sources": sources}
 
 
 def _give_up(p: Pipeline, works: dict[str, Work]) -> None:
     """After an error: packages that are not sealed go; those that are stay, with their cursors."""
     for work in works.values():
         if work.package.phase == "new":
-            work.sink.abandon()
+            for sink in work.sinks:
+                sink.abandon()
             p._store.drop(work.package.load_id)
 
 
@@ -290,7 +271,7 @@ def extract_state_alone(p: Pipeline, schema: Schema | None = None, refresh: dict
     work.refresh = refresh
     works = {schema.name: work}
     try:
-        kept = _seal_all(p, works)
+        kept = _seal_all(p, works, Checkpoints(p, None, None))
     except BaseException:
         _give_up(p, works)
         raise

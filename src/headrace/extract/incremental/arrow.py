@@ -18,7 +18,7 @@ from headrace.errors.incremental import (
 from headrace.extract.incremental.hashes import digest, legacy_digest
 from headrace.extract.incremental.window import Window, run_page
 
-__all__ = ["filter_frame"]
+__all__ = ["filter_frame", "nearest_value"]
 
 _ROWS_AT_ONCE = 16_384
 _VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
@@ -165,6 +165,7 @@ def _filter(w: Window, frame: _Frame) -> Any:
     column = _cursor_column(w, frame)
     if column is None:
         w.start_out = w.end_out = False
+        w.again = w.again or w.missing == "include"
         return frame.frame if w.missing == "include" else None
     column = _comparable(column)
     nulls = column.null_count
@@ -172,6 +173,7 @@ def _filter(w: Window, frame: _Frame) -> Any:
         raise IncrementalCursorPathHasValueNone(w.resource, w.cursor.path)
     ends = pc.min_max(column)
     page = _ColumnPage(w, frame, column, ends["min"].as_py(), ends["max"].as_py())
+    w.again = w.again or page.holes is not None
     if page.lo is None or page.lo != page.lo:  # only nulls and NaN
         w.start_out = w.end_out = False
     else:
@@ -180,6 +182,20 @@ def _filter(w: Window, frame: _Frame) -> Any:
         except (TypeError, pa.ArrowException) as error:
             raise w.invalid([page.sample], error) from error
     return page.result()
+
+
+def nearest_value(w: Window, frame: Any) -> Any:
+    """The cursor value of a frame that lies nearest to the start of the range; None when it cannot be told."""
+    if isinstance(frame, pa.RecordBatchReader) or hasattr(frame, "collect"):
+        return None
+    wrapped = _wrap(frame)
+    if w.cursor.steps is None or str(w.cursor.steps[0]) not in wrapped.names() or not wrapped.height():
+        return None
+    column = _cursor_column(w, wrapped)
+    if column is None or column.null_count:
+        return None
+    ends = pc.min_max(_comparable(column))
+    return ends["min" if w.ascending else "max"].as_py()
 
 
 def _cursor_column(w: Window, frame: _Frame) -> Any:

@@ -75,6 +75,7 @@ def filter_row(w: Window, row: Any) -> bool:
                 inside = value < last if w.ascending else value > last
                 if inside and (w.start is None or (value > w.start if w.ascending else value < w.start)):
                     w.start_out = w.end_out = False
+                    w.late = w.late or w.moved
                     return True
             except TypeError:
                 pass  # told properly below
@@ -147,6 +148,7 @@ def _between(values: list[Any], low: Any, low_closed: bool, high: Any, high_clos
 def _filter_with_holes(w: Window, rows: list[Any], values: list[Any]) -> list[Any] | None:
     """As `filter_rows`, with rows that lack a value or are not a number taken out and put back where they were."""
     kept = _holes(w, rows, values)
+    w.again = w.again or bool(kept)
     at = [i for i, v in enumerate(values) if v is not MISSING and v is not None and v == v]
     if not at:
         w.start_out = w.end_out = False

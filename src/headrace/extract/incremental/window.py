@@ -68,6 +68,9 @@ class Window:
         dedup: Whether rows equal to `start` are compared with those seen before.
         start_out, end_out: Whether the last row lay outside (for frames: any row).
         passed_start, passed_end: Whether any row of the run did: what ends ordered sources.
+        watched: Whether `late` is wanted.
+        late: A row passed behind one with a later value.
+        again: Rows passed that pass in every run: those without a value, and NaN.
     """
 
     def __init__(self, resource: str, cursor: Cursor, func: Callable[..., Any], missing: str) -> None:
@@ -84,6 +87,7 @@ class Window:
         self.seen = Seen(())
         self.boundary = Boundary()
         self.start_out = self.end_out = self.passed_start = self.passed_end = False
+        self.watched = self.late = self.again = False
         self._checked: tuple[type, bool] | None = None
         self._hashers: dict[bool, Digest] = {}
 
@@ -187,6 +191,9 @@ def run_page(w: Window, page: Page) -> bool:
     if not _keep_in_range(w, page):
         return False
     best = page.extreme(w.ascending)
+    if w.watched and w.moved and not w.late:
+        first = page.extreme(not w.ascending)
+        w.late = bool(first < w.last if w.ascending else first > w.last)
     if w.dedup and w.start is not None and len(w.seen) and page.extreme(not w.ascending) == w.start:
         fresh, some_left = _drop_seen(w, page)
         if best == w.start:

@@ -1,0 +1,120 @@
+"""A package in the making, and how it is sealed."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from headrace.base.time import now
+from headrace.model.state import state_row
+from headrace.model.tables import pipeline_state_table
+from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH, package_document
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from headrace.extract.sink import SpoolSink
+    from headrace.extract.stage import SourceExtractResult
+    from headrace.model.jobs import SpoolFile
+    from headrace.model.schema import Schema
+    from headrace.package.package import Package
+    from headrace.pipeline.pipeline import Pipeline
+
+STATE_RESOURCE = "_dlt_pipeline_state"
+
+
+class Work:
+    """A package in the making: one a schema, for all sources that share it.
+
+    Attributes:
+        sink: Takes rows.
+        more_sinks: Take the rows of resources that make checkpoints.
+        sources: What was read, from when to when.
+        refresh: What the load has to drop first.
+        files: What the sinks wrote, once they are closed.
+    """
+
+    def __init__(self, package: Package, schema: Schema, sink: SpoolSink) -> None:
+        self.package, self.schema, self.sink = package, schema, sink
+        self.more_sinks: list[SpoolSink] = []
+        self.sources: list[tuple[SourceExtractResult, dt.datetime, dt.datetime]] = []
+        self.refresh: dict[str, Any] | None = None
+        self.files: list[SpoolFile] = []
+
+    @property
+    def sinks(self) -> list[SpoolSink]:
+        """All of them."""
+        return [self.sink, *self.more_sinks]
+
+    def finish(self) -> None:
+        """Close the sinks."""
+        self.files = [file for sink in self.sinks for file in sink.finish()]
+
+    def row_counts(self) -> dict[str, int]:
+        """Rows by table."""
+        counts: dict[str, int] = {}
+        for sink in self.sinks:
+            for table, rows in sink.row_counts.items():
+                counts[table] = counts.get(table, 0) + rows
+        return counts
+
+    def move_to(self, package: Package) -> None:
+        """Go on under another load id: rows that are not sealed yet move to a package that comes later."""
+        for file in self.files:
+            if file.kind != "file" and file.path:
+                (self.package.path / file.path).rename(package.path / file.path)
+        document = self.package.path / "package_state.json"
+        if document.exists():
+            document.rename(package.path / document.name)
+        self.package = package
+
+
+def new_sink(p: Pipeline, package: Package, schema: Schema) -> SpoolSink:
+    """Where the rows of a package go."""
+    from headrace.extract.sink import SpoolSink
+
+    return SpoolSink(package.path, schema, p._destinations.capabilities())
+
+
+def put_state_row(p: Pipeline, work: Work, document: dict[str, Any], content: str) -> None:
+    """Let a state travel with a package's data if it changed since it travelled last.
+
+    Args:
+        p: The pipeline.
+        work: The package.
+        document: The state, its version brought up to date.
+        content: Hash of its content.
+    """
+    local = p._state.local
+    if not p._settings.pipeline.restore_from_destination or content == local.get(LAST_EXTRACTED_HASH):
+        return
+    table = pipeline_state_table()
+    if work.schema.state_table_name not in work.schema.tables:
+        work.schema.update_table(table)
+    row = state_row(document)  # type: ignore[arg-type]
+    work.sink.write_rows(work.schema.state_table_name, [row], resource=STATE_RESOURCE, max_nesting=0)
+    local[LAST_EXTRACTED_HASH], local[LAST_EXTRACTED_AT] = content, now()
+
+
+def seal_work(p: Pipeline, work: Work, state: dict[str, Any], before: dict[str, Any]) -> None:
+    """Commit a package: data, schema and cursors at once.
+
+    Args:
+        p: The pipeline.
+        work: The package; its sinks are closed.
+        state: The state document that goes with its rows.
+        before: State by source without these rows.
+    """
+    name = work.schema.name
+    old = {"source": before.get(name)} if before.get(name) != state.get("sources", {}).get(name) else None
+    document = package_document(state, p._state.local, old, work.refresh)
+    work.schema.bump_version()
+    work.package.seal_extracted(
+        work.files,
+        work.schema.to_dict(bump_version=False),
+        document,
+        id_seed=secrets.randbits(62),
+        row_counts=work.row_counts(),
+    )
+    p._fresh[work.package.load_id] = (work.schema, work.schema.stored_version_hash)
+    p._orders[work.package.load_id] = work.refresh
