@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from headrace.destinations.impl.duckdb import connections
-from headrace.destinations.impl.duckdb.session import DuckDbSqlClient, to_question_marks
+from headrace.destinations.impl.duckdb.session import DuckDbSqlClient, to_own_marks
 from headrace.errors.destination import (
     DatabaseTerminalException,
     DatabaseTransientException,
@@ -59,7 +59,7 @@ def test_execute_sql(tmp_path: Path) -> None:
 )
 def test_parameter_marks(text: str, made: str) -> None:
     """Marks inside quotes are text."""
-    assert to_question_marks(text) == made
+    assert to_own_marks(text) == made
 
 
 def test_a_cursor_gives_rows_in_every_form(tmp_path: Path) -> None:

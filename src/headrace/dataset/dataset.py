@@ -163,9 +163,10 @@ class Dataset:
 
     @contextmanager
     def session(self) -> Iterator[Any]:
-        """An open SQL session: the shared one inside ``with dataset:``, else one for this ``with`` alone."""
+        """An open SQL session for one query: beside the shared one inside ``with dataset:``, else of its own."""
         if self._client is not None:
-            yield self._session_of(self._client)
+            with self._session_of(self._client).beside() as session:
+                yield session
         else:
             with self.destination_client as client:
                 yield self._session_of(client)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from headrace.dataset.rows import Rows
 from headrace.errors import TypeErrorWithKnownTypes
 from headrace.errors.dataset import DatasetException, RelationHasQueryException
 from headrace.typing import TColumnSchema, TTableSchema, TTableSchemaColumns
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
-
     from headrace.dataset.dataset import Dataset
 
 TFilterOperation = Literal["eq", "ne", "gt", "lt", "gte", "lte", "in", "not_in"]
 
 
-class Relation:
+class Relation(Rows):
     """Rows of a dataset. Every method gives a new relation; the database is asked only for rows.
 
     Made by `Dataset.table` and `Dataset.query`.
@@ -321,67 +318,6 @@ class Relation:
         if self._origin_table is None:
             raise RelationHasQueryException(what)
         return self._origin_table
-
-    # ---- reading -------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _cursor(self) -> Iterator[Any]:
-        with self._dataset.session() as session, session.execute_query(self._render(session)) as cursor:
-            yield cursor
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        """All rows."""
-        with self._cursor() as cursor:
-            return list(cursor.fetchall())
-
-    def fetchmany(self, size: int = 1000) -> list[tuple[Any, ...]]:
-        """The first ``size`` rows."""
-        with self._cursor() as cursor:
-            return list(cursor.fetchmany(size))
-
-    def fetchone(self) -> tuple[Any, ...] | None:
-        """The first row, None when there is none."""
-        with self._cursor() as cursor:
-            row: tuple[Any, ...] | None = cursor.fetchone()
-            return row
-
-    def fetchscalar(self) -> Any:
-        """The only value of the result; None when there is no row.
-
-        Raises:
-            ValueError: There is more than one row or column.
-        """
-        rows = self.fetchmany(2)
-        if len(rows) > 1 or (rows and len(rows[0]) != 1):
-            shape = "more than one row" if len(rows) > 1 else f"{len(rows[0])} columns"
-            raise ValueError(f"a single value was expected, but the result has {shape}")
-        return rows[0][0] if rows else None
-
-    def iter_fetch(self, chunk_size: int = 1000) -> Generator[list[tuple[Any, ...]], None, None]:
-        """All rows in lists of ``chunk_size``, read as they are asked for."""
-        with self._cursor() as cursor:
-            while rows := cursor.fetchmany(chunk_size):
-                yield rows
-
-    def df(self, chunk_size: int | None = None) -> pd.DataFrame | None:
-        """All rows as a data frame, or the first ``chunk_size``."""
-        with self._cursor() as cursor:
-            return cursor.df(chunk_size) if chunk_size is not None else cursor.df()
-
-    def arrow(self, chunk_size: int | None = None) -> pa.Table | None:
-        """All rows as an Arrow table, or the first ``chunk_size``."""
-        with self._cursor() as cursor:
-            return cursor.arrow(chunk_size) if chunk_size is not None else cursor.arrow()
-
-    def iter_df(self, chunk_size: int = 100_000) -> Generator[pd.DataFrame, None, None]:
-        """All rows in data frames of about ``chunk_size`` rows, read as they are asked for."""
-        with self._cursor() as cursor:
-            yield from cursor.iter_df(chunk_size)
-
-    def iter_arrow(self, chunk_size: int = 100_000) -> Generator[pa.Table, None, None]:
-        """All rows in Arrow tables of ``chunk_size`` rows, read as they are asked for."""
-        with self._cursor() as cursor:
-            yield from cursor.iter_arrow(chunk_size)
 
     # ---- text ----------------------------------------------------------------------------------------------------
 

@@ -43,9 +43,9 @@ class SqlCursor:
         row = self.native_cursor.fetchone()
         return None if row is None else tuple(row)
 
-    def fetchmany(self, size: int = 1000) -> list[tuple[Any, ...]]:
-        """The next ``size`` rows; empty after the last."""
-        return [tuple(row) for row in self.native_cursor.fetchmany(size)]
+    def fetchmany(self, chunk_size: int = 1000) -> list[tuple[Any, ...]]:
+        """The next ``chunk_size`` rows; empty after the last."""
+        return [tuple(row) for row in self.native_cursor.fetchmany(chunk_size)]
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """All remaining rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from headrace.errors.destination import LoadClientNotConnected
 from headrace.model.capabilities import Capabilities
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from contextlib import AbstractContextManager
 
     from typing_extensions import Self
@@ -89,8 +91,13 @@ class SqlClient(ABC):
     # ---- statements -----------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def execute_query(self, sql: str, *params: Any) -> AbstractContextManager[SqlCursor]:
-        """Run a statement and read its rows inside ``with``; parameters are marked ``?`` or ``%s``.
+    def execute_query(self, sql: str, *params: Any, **named: Any) -> AbstractContextManager[SqlCursor]:
+        """Run a statement and read its rows inside ``with``, before the next statement of the session.
+
+        Args:
+            sql: The statement.
+            params: Values for the marks ``?`` or ``%s``, in order.
+            named: Values for the marks ``$name`` or ``%(name)s``.
 
         Raises:
             DatabaseUndefinedRelation: A table or dataset does not exist.
@@ -107,25 +114,43 @@ class SqlClient(ABC):
             params: Plain values.
         """
 
+    @contextmanager
+    def stream_query(self, sql: str, chunk_size: int) -> Iterator[pa.RecordBatchReader]:
+        """Run a query and read its rows as Arrow batches of ``chunk_size`` rows inside ``with``."""
+        import pyarrow as pa
+
+        with self.execute_query(sql) as cursor:
+            tables = cursor.iter_arrow(chunk_size)
+            first = next(tables, None)
+            if first is None:
+                first = pa.table({name: pa.nulls(0) for name in cursor.column_names})
+            rest = (batch for table in tables for batch in table.to_batches())
+            yield pa.RecordBatchReader.from_batches(first.schema, itertools.chain(first.to_batches(), rest))
+
+    @contextmanager
+    def beside(self) -> Iterator[Self]:
+        """A session on which a query can be read while this one goes on; here itself, where a connection bears that."""
+        yield self
+
     def fetch(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
         """Run a query of ours and return its rows; parameters as in `run`."""
         return self.execute_sql(sql, *params) or []
 
-    def execute_sql(self, sql: str, *params: Any) -> list[tuple[Any, ...]] | None:
-        """Run a statement and return its rows; None when it has none to give."""
-        with self.execute_query(sql, *params) as cursor:
+    def execute_sql(self, sql: str, *params: Any, **named: Any) -> list[tuple[Any, ...]] | None:
+        """Run a statement and return its rows; None when it has none to give. Parameters as in `execute_query`."""
+        with self.execute_query(sql, *params, **named) as cursor:
             return None if cursor.description is None else cursor.fetchall()
 
-    def execute_many(self, statements: Sequence[str], *params: Any) -> list[tuple[Any, ...]] | None:
+    def execute_many(self, statements: Sequence[str], *params: Any, **named: Any) -> list[tuple[Any, ...]] | None:
         """Run statements one after the other; return the rows of the last."""
         result = None
         for statement in statements:
-            result = self.execute_sql(statement, *params)
+            result = self.execute_sql(statement, *params, **named)
         return result
 
-    def execute_fragments(self, fragments: Sequence[str], *params: Any) -> list[tuple[Any, ...]] | None:
+    def execute_fragments(self, fragments: Sequence[str], *params: Any, **named: Any) -> list[tuple[Any, ...]] | None:
         """Run the statement that the fragments make together."""
-        return self.execute_sql("".join(fragments), *params)
+        return self.execute_sql("".join(fragments), *params, **named)
 
     # ---- transactions ---------------------------------------------------------------------------------------------
 
@@ -159,11 +184,15 @@ class SqlClient(ABC):
         return None
 
     def make_qualified_table_name_path(
-        self, table_name: str | None, quote: bool = True, casefold: bool = True, dataset_name: str | None = None
+        self,
+        table_name: str | None,
+        quote: bool = True,
+        casefold: bool = True,
+        dataset_name: str | None = None,
+        catalog: str | None = None,
     ) -> list[str]:
         """The parts of a table's name; without a table those of the dataset."""
-        catalog = self.catalog_name(quote=False)
-        parts = [part for part in (catalog, dataset_name or self.dataset_name, table_name) if part]
+        parts = [part for part in (catalog or self.catalog_name(quote=False), dataset_name or self.dataset_name, table_name) if part]
         return [self.dialect.quote(part) for part in parts] if quote else parts
 
     def make_qualified_table_name(self, table_name: str, quote: bool = True, casefold: bool = True) -> str:
@@ -218,6 +247,18 @@ class SqlClient(ABC):
         Returns:
             By the names that were asked for; tables that do not exist are left out.
         """
+
+    def has_default(self, table: str, column: str) -> bool:
+        """Whether a column of a table has a default value."""
+        sql = (
+            "SELECT 1 FROM information_schema.columns WHERE table_schema = ? AND table_name = ? AND column_name = ? "
+            "AND column_default IS NOT NULL"
+        )
+        return bool(self.fetch(sql, self.dataset_name, table, column))
+
+    def describe_comments(self, tables: Sequence[str]) -> dict[str, tuple[str, dict[str, str]]]:
+        """Comments of tables that exist: the table's own (empty if none), and those of columns that have one."""
+        return {}
 
     def create_dataset(self) -> None:
         """Make the dataset if it is missing."""

@@ -8,69 +8,31 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from headrace.destinations.impl.duckdb.connections import Database
+from headrace.destinations.impl.duckdb.cursor import DuckDbCursor, arrow_reader
 from headrace.destinations.impl.duckdb.dialect import DuckDbDialect
 from headrace.destinations.impl.duckdb.errors import translate
 from headrace.destinations.impl.duckdb.turn import holder_of, is_locked
-from headrace.destinations.sql.cursor import SqlCursor
 from headrace.destinations.sql.session import SqlClient
 from headrace.errors.destination import DestinationConnectionError
 from headrace.model.capabilities import Capabilities
-from headrace.typing import TTableSchemaColumns
 
 if TYPE_CHECKING:
     import duckdb
-    import pandas as pd
     import pyarrow as pa
-
-VECTOR = 2048
-"""DuckDB hands out rows in vectors of this many; chunks come in multiples of it."""
+    from typing_extensions import Self
 
 Opener = Callable[[], "tuple[Database, duckdb.DuckDBPyConnection]"]
 
 # a quoted text, a quoted name, or a parameter mark
-_MARKS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|%s|%%")
+_MARKS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|%s|%%|%\((?P<name>\w+)\)s")
 
 
-def to_question_marks(sql: str) -> str:
-    """Write the parameter marks ``%s`` as ``?``, outside of quotes; ``%%`` becomes ``%``."""
+def to_own_marks(sql: str) -> str:
+    """Write the parameter marks ``%s`` as ``?`` and ``%(name)s`` as ``$name``, outside of quotes; ``%%`` becomes ``%``."""
     if "%" not in sql:
         return sql
-    return _MARKS.sub(lambda match: {"%s": "?", "%%": "%"}.get(match[0], match[0]), sql)
-
-
-class DuckDbCursor(SqlCursor):
-    """Rows of a query in DuckDB, which speaks Arrow and pandas itself."""
-
-    native_cursor: duckdb.DuckDBPyConnection
-
-    @property
-    def columns_schema(self) -> TTableSchemaColumns:
-        """The columns as a schema would describe them."""
-        dialect = DuckDbDialect()
-        return {column[0]: dialect.column_facts(column[0], str(column[1]), True) for column in self.description or ()}
-
-    def arrow(self, chunk_size: int | None = None) -> pa.Table | None:
-        """All remaining rows as an Arrow table; with ``chunk_size`` the next that many, None after the last."""
-        if chunk_size is None:
-            return self.native_cursor.to_arrow_table()
-        return super().arrow(chunk_size)
-
-    def iter_arrow(self, chunk_size: int = 100_000) -> Iterator[pa.Table]:
-        """All remaining rows as Arrow tables of ``chunk_size`` rows."""
-        import pyarrow as pa
-
-        for batch in self.native_cursor.to_arrow_reader(chunk_size):
-            yield pa.Table.from_batches([batch])
-
-    def df(self, chunk_size: int | None = None) -> pd.DataFrame | None:
-        """All remaining rows as a data frame; with ``chunk_size`` the next that many, None after the last."""
-        if chunk_size is None:
-            return self.native_cursor.df()
-        frame = self.native_cursor.fetch_df_chunk(max(1, -(-chunk_size // VECTOR)))
-        return frame if len(frame) else None
-
-    def close(self) -> None:
-        """Nothing to do: the result goes with the next statement of the session."""
+    own = {"%s": "?", "%%": "%"}
+    return _MARKS.sub(lambda match: f"${match['name']}" if match["name"] else own.get(match[0], match[0]), sql)
 
 
 class DuckDbSqlClient(SqlClient):
@@ -103,6 +65,8 @@ class DuckDbSqlClient(SqlClient):
         self._database: Database | None = None
         self._cursor: duckdb.DuckDBPyConnection | None = None
         self._in_use: str | None = None
+        self._in_transaction = False
+        self.statements = 0  # how many ran: a cursor knows by it whether its rows are still there
 
     # ---- connection -----------------------------------------------------------------------------------------------
 
@@ -160,6 +124,7 @@ class DuckDbSqlClient(SqlClient):
         import duckdb
 
         connection: duckdb.DuckDBPyConnection = self.native_connection
+        self.statements += 1
         try:
             yield connection
         except duckdb.Error as error:
@@ -188,12 +153,66 @@ class DuckDbSqlClient(SqlClient):
         return self.dialect.inline(sql, params) if params else sql
 
     @contextmanager
-    def execute_query(self, sql: str, *params: Any) -> Iterator[DuckDbCursor]:
-        """Run a statement and read its rows inside ``with``; parameters are marked ``?`` or ``%s``."""
+    def execute_query(self, sql: str, *params: Any, **named: Any) -> Iterator[DuckDbCursor]:
+        """Run a statement and read its rows inside ``with``, before the next statement of the session.
+
+        Args:
+            sql: The statement.
+            params: Values for the marks ``?`` or ``%s``, in order.
+            named: Values for the marks ``$name`` or ``%(name)s``.
+        """
+        self.use_dataset()
+        values: Any = named or params
+        with self.translated() as connection:
+            connection.execute(to_own_marks(sql), values) if values else connection.execute(sql)
+            cursor = DuckDbCursor(connection, self)
+            try:
+                yield cursor
+            finally:
+                cursor.close()
+
+    @contextmanager
+    def stream_query(self, sql: str, chunk_size: int) -> Iterator[pa.RecordBatchReader]:
+        """Run a query and read its rows as Arrow batches of ``chunk_size`` rows inside ``with``."""
         self.use_dataset()
         with self.translated() as connection:
-            connection.execute(to_question_marks(sql), params) if params else connection.execute(sql)
-            yield DuckDbCursor(connection)
+            # not `execute`: DuckDB 2 would hold the whole result
+            found: Any = connection.sql(sql)
+            reader = arrow_reader(found if found is not None else connection.sql("SELECT 1 WHERE FALSE"), chunk_size)
+            try:
+                yield reader
+            finally:
+                reader.close()
+
+    @contextmanager
+    def beside(self) -> Iterator[DuckDbSqlClient]:
+        """A session on which a query can be read while this one goes on; in a transaction, which only this one sees,
+        itself.
+        """
+        if self._in_transaction:
+            yield self
+            return
+        made = DuckDbSqlClient(
+            self.dataset_name,
+            self._opener,
+            self.dialect,
+            self.capabilities,
+            location=self._location,
+            session_settings=self._session_settings,
+            staging_dataset_name=self.staging_dataset_name,
+        )
+        with made:
+            yield made
+
+    @contextmanager
+    def begin_transaction(self) -> Iterator[Self]:
+        """Commit what happens inside ``with`` at once; roll it back when the block raises."""
+        with super().begin_transaction():
+            self._in_transaction = True
+            try:
+                yield self
+            finally:
+                self._in_transaction = False
 
     def use_dataset(self) -> None:
         """Let statements name the dataset's tables without it, if it exists."""
