@@ -150,6 +150,7 @@ class LoadConfiguration(PoolRunnerConfiguration):
     start_new_jobs_on_signal: bool = False
     auto_abort_on_terminal_error: bool = False
     delete_completed_jobs: bool = False
+    comments: bool = True
 
 
 LoaderConfiguration = LoadConfiguration

@@ -107,6 +107,24 @@ class CannotCoerceColumnException(SchemaException):
         )
 
 
+class UnsafeTypeChangeException(CannotCoerceColumnException, TerminalException):
+    """A stored column is declared with a type that cannot hold all its values."""
+
+    def __init__(
+        self, schema_name: str, table_name: str, column_name: str, from_type: str, to_type: str, reason: str
+    ) -> None:
+        super().__init__(schema_name, table_name, column_name, from_type, to_type)
+        self.what = (
+            f"Column `{column_name}` of table `{table_name}` holds {from_type} and is now declared as {to_type}, which "
+            "cannot be done without loss. Nothing was changed."
+        )
+        self.why = reason
+        self.fix = (
+            f"declare it as {from_type} again; or load the values under another column name; or drop the table and "
+            'load it anew in the new type with `refresh="drop_resources"`'
+        )
+
+
 class CannotCoerceNullException(SchemaException):
     """A column that must have values got none."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from headrace.model import contract as contracts
 from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
 from headrace.model.jobs import SpoolFile
+from headrace.model.retype import widened_by
 from headrace.model.schema import Schema
 from headrace.typing import TColumnSchema
 
@@ -32,11 +34,20 @@ class ArrowTable:
         resource: For errors and file facts.
         schema: Gets the columns that the frames bring.
         capabilities: Decide travel types.
+        declared: Columns whose type the hints fix: frames do not widen these.
     """
 
-    def __init__(self, root: Path, table: str, resource: str, schema: Schema, capabilities: Capabilities) -> None:
+    def __init__(
+        self,
+        root: Path,
+        table: str,
+        resource: str,
+        schema: Schema,
+        capabilities: Capabilities,
+        declared: Collection[str] = (),
+    ) -> None:
         self.root, self.table, self.resource = root, table, resource
-        self.schema, self.capabilities = schema, capabilities
+        self.schema, self.capabilities, self.declared = schema, capabilities, declared
         self.files: list[SpoolFile] = []
         self._writer: ArrowWriter | None = None
         self._plans: dict[pa.Schema, tuple[ArrowPlan, list[str]]] = {}
@@ -99,7 +110,12 @@ class ArrowTable:
             name = names[field.name]
             known = columns.get(name)
             made = column_of(field, self.table)
-            if made is None or (known is not None and tb.is_complete_column(known)):
+            if made is None:
+                continue
+            if known is not None and tb.is_complete_column(known):
+                if not is_new and contract["data_type"] == "evolve" and name not in self.declared:
+                    wider = widened_by(known, made, self.capabilities)
+                    update.update({} if wider is None else {name: wider})
                 continue
             column: Any = {"name": name, **self.schema.default_hints_for(name), **made, **(known or {})}
             if not is_new and known is None:

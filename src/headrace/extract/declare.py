@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any, cast
 
 from headrace.extract.resource import DltResource
+from headrace.model.capabilities import Capabilities
 from headrace.model.contract import apply_contract
+from headrace.model.retype import settle_types
 from headrace.model.schema import Schema
 from headrace.model.tables import X_NORMALIZER
 from headrace.typing import TTableSchema
+
+TYPED = ("data_type", "precision", "scale", "timezone")
 
 
 class Declarations:
@@ -17,10 +21,20 @@ class Declarations:
     Args:
         schema: Gets the tables.
         resource: Has the hints.
+        capabilities: Of the destination, or its defaults when none is known yet.
+        declared: Gets the columns whose type the hints fix, by table.
     """
 
-    def __init__(self, schema: Schema, resource: DltResource[Any]) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        resource: DltResource[Any],
+        capabilities: Capabilities | None = None,
+        declared: dict[str, set[str]] | None = None,
+    ) -> None:
         self.schema, self.resource = schema, resource
+        self.capabilities = capabilities or Capabilities()
+        self.declared = {} if declared is None else declared
         self._seen: dict[str, tuple[TTableSchema, str | None]] = {}
 
     def declare(self, item: Any, meta: Any) -> str | None:
@@ -36,6 +50,7 @@ class Declarations:
 
         Raises:
             DataValidationError: The contract forbids the table or a change to it.
+            UnsafeTypeChangeException: A column with data is declared with a type that cannot hold them.
             DataItemRequiredForDynamicTableHints: There is no item, and a hint is a function.
         """
         table = self.resource.compute_table_schema(item, meta)
@@ -65,6 +80,10 @@ class Declarations:
             allowed, _ = apply_contract(schema, contract, wanted)
         if allowed is None:
             return None
+        if name in schema.tables:
+            allowed = settle_types(schema, allowed, self.capabilities)
+        if typed := {n for n, c in allowed.get("columns", {}).items() if not c.keys().isdisjoint(TYPED)}:
+            self.declared.setdefault(name, set()).update(typed)
         marks: dict[str, Any] = dict(allowed.get("x-normalizer") or {})
         if contract["columns"] != "evolve" and schema.is_new_table(name):
             # the rows of this very run may still bring columns

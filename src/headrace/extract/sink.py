@@ -57,6 +57,9 @@ class SpoolSink:
         schema: The schema being filled; asked for JSON columns and names, given columns of Arrow tables.
         capabilities: Of the destination, its defaults when none is known yet.
         compress: Compress spool files.
+
+    Attributes:
+        declared: Columns whose type hints fix, by table.
     """
 
     def __init__(self, root: Path, schema: Schema, capabilities: Capabilities, compress: bool = False) -> None:
@@ -67,6 +70,7 @@ class SpoolSink:
         self._arrow: dict[str, ArrowTable] = {}
         self._files: list[SpoolFile] = []
         self.row_counts: dict[str, int] = {}
+        self.declared: dict[str, set[str]] = {}
 
     def write_rows(self, table: str, rows: list[Any], *, resource: str, max_nesting: int | None) -> None:
         """Take items of any kind for a root table."""
@@ -80,7 +84,9 @@ class SpoolSink:
         """Take a frame for a root table."""
         known = self._arrow.get(table)
         if known is None:
-            known = self._arrow[table] = ArrowTable(self.root, table, resource, self.schema, self.capabilities)
+            declared = self.declared.get(table, ())
+            known = ArrowTable(self.root, table, resource, self.schema, self.capabilities, declared)
+            self._arrow[table] = known
         rows = sum(known.write(part) for part in self._tables(table, item, resource))
         self.row_counts[table] = self.row_counts.get(table, 0) + rows
 

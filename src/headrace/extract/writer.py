@@ -44,7 +44,9 @@ class ResourceWriter:
         self.rows = 0
         self.table_rows: dict[str, int] = {}
         self.wrote = False
-        self._declarations = Declarations(schema, resource)
+        self._declarations = Declarations(
+            schema, resource, getattr(sink, "capabilities", None), getattr(sink, "declared", None)
+        )
         self._buffer: list[Any] = []
         self._marked: dict[str, list[Any]] = {}
         self._static_name: str | None = None

@@ -19,6 +19,7 @@ from headrace.pipeline.step import StepParts, StepRun, step
 if TYPE_CHECKING:
     from headrace.load.destination import Destination
     from headrace.load.stage import LoadResult, LoadSettings
+    from headrace.model.schema import Schema
     from headrace.package.package import Package
     from headrace.pipeline.pipeline import Pipeline
 
@@ -106,6 +107,8 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
                 schema=schema,
             )
         done.metrics[package.load_id] = [_metrics(result)]
+        if result.schema_joined:
+            _take_over(p, schema)
         _finish(p, package, settings)
     except DestinationTerminalException as error:
         # a job, or the change of the tables before it: another try would end the same way
@@ -120,6 +123,16 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
         # also after a failure: how far it came
         done.add(package)
         run.info = new_info(p, destination, done, dataset_name, first_run)
+
+
+def _take_over(p: Pipeline, loaded: Schema) -> None:
+    """Let the live schema know what a package's has taken in from other writers."""
+    from headrace.model.schema_converge import take_in
+
+    live = p._schemas.find(loaded.name)
+    if live is not None and live is not loaded:
+        take_in(live, loaded, p._destinations.capabilities())
+    p._schemas.save(live or loaded)
 
 
 def _finish(p: Pipeline, package: Package, settings: LoadSettings) -> None:
@@ -141,6 +154,7 @@ def _settings(
         raise_on_failed_jobs=found.raise_on_failed_jobs if raise_on_failed_jobs is None else raise_on_failed_jobs,
         raise_on_max_retries=found.raise_on_max_retries,
         delete_completed_jobs=found.delete_completed_jobs,
+        comments=found.comments,
         replace_strategy=p._settings.of_destination(destination.destination_name, "replace_strategy")
         or getattr(destination, "config_params", {}).get("replace_strategy"),
     )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from headrace.base import json
 from headrace.base.strings import decompress_b64
 from headrace.errors.destination import DestinationUndefinedEntity
 from headrace.errors.pipeline import CannotRestorePipelineException
-from headrace.model.migrate import applied_changes, plan_changes
+from headrace.load.migration import migrate
+from headrace.model.migrate import applied_changes
 from headrace.model.state import decompress_state, migrate_state
 from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH
 from headrace.pipeline.schemas import parse_schema
 from headrace.pipeline.step import step, working
+from headrace.pipeline.takeover import DltFolder, find_dlt_folder, name_pending, take_local_values, take_over
 
 if TYPE_CHECKING:
     from headrace.load.destination import Client, StoredState
@@ -26,10 +29,23 @@ logger = logging.getLogger("headrace")
 
 def sync_if_needed(p: Pipeline) -> None:
     """Sync once for each destination and dataset that this pipeline object meets; never in development mode."""
-    if p.dev_mode or not p._settings.pipeline.restore_from_destination:
+    if p.dev_mode or p._synced == _key(p):
         return
-    if p._synced != _key(p):
+    if p._settings.pipeline.restore_from_destination:
         sync_destination(p)
+    elif (found := find_dlt_folder(p)) is not None:
+        _without_restoring(p, found)
+    p._synced = _key(p)
+
+
+def _without_restoring(p: Pipeline, found: DltFolder) -> None:
+    """State is kept on this machine alone, by a setting, and dlt has kept it so far."""
+    name_pending(p, found)
+    if p.has_data:
+        return
+    with step(p, "sync"), _client(p) as client:
+        take_over(p, found, client)
+        p._save_props()
 
 
 def _key(p: Pipeline) -> tuple[str, str]:
@@ -39,20 +55,30 @@ def _key(p: Pipeline) -> tuple[str, str]:
 def sync_destination(p: Pipeline) -> None:
     """See `Pipeline.sync_destination`."""
     with step(p, "sync"):
-        destination = p._need_destination("sync")
-        schema = p._schemas.find(p.default_schema_name) or p._destinations.blank_schema()
-        dataset = p._destinations.dataset_for(schema)
-        with p._session.use(destination, dataset, schema, p._destinations.facts()) as client:
-            _sync(p, client)
+        found = find_dlt_folder(p)
+        if found is not None:
+            name_pending(p, found)
+        with _client(p) as client:
+            _sync(p, client, found)
         p._save_props()
         p._synced = _key(p)
 
 
-def _sync(p: Pipeline, client: Client) -> None:
-    stored = _read_state(p, client)
+def _client(p: Pipeline) -> AbstractContextManager[Client]:
+    destination = p._need_destination("sync")
+    schema = p._schemas.find(p.default_schema_name) or p._destinations.blank_schema()
+    dataset = p._destinations.dataset_for(schema)
+    return p._session.use(destination, dataset, schema, p._destinations.facts())
+
+
+def _sync(p: Pipeline, client: Client, found: DltFolder | None) -> None:
+    stored, is_new = _read_state(p, client), not p.has_data
     if stored is None:
-        _nothing_there(p, client)
+        if not (is_new and found is not None and take_over(p, found, client)):
+            _nothing_there(p, client)
         return
+    if is_new and found is not None:
+        take_local_values(p, found)
     remote = migrate_state(decompress_state(stored.state), p.pipeline_name)
     if remote.get("pipeline_name") != p.pipeline_name:
         raise CannotRestorePipelineException(
@@ -176,8 +202,6 @@ def sync_schema(p: Pipeline, schema_name: str | None) -> dict[str, TTableSchema]
                 if name in schema.dlt_table_names() or schema.get_table_columns(name)
             }
             capabilities = destination.capabilities()
-            present = client.describe(list(wanted))
-            changes = plan_changes(wanted, present, capabilities.has_case_sensitive_identifiers)
-            client.migrate(changes)
-            client.store_schema(schema)
+            comments = p._settings.load().comments
+            changes = migrate(client, schema, wanted, {}, capabilities, comments=comments)
         return applied_changes(changes)

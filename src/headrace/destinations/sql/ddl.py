@@ -32,6 +32,36 @@ def column_clause(dialect: SqlDialect, column: TColumnSchema, *, unique: bool = 
     return clause
 
 
+def alter_column(
+    dialect: SqlDialect,
+    table: str,
+    column: TColumnSchema,
+    present: TColumnSchema,
+    *,
+    new_type: bool,
+    drop_not_null: bool,
+) -> list[str]:
+    """Widen a column, or let it be NULL; ``table`` is already qualified."""
+    statements = dialect.widen_column(table, column, present) if new_type else []
+    return [*statements, *(dialect.drop_not_null(table, column) if drop_not_null else [])]
+
+
+def comments(
+    dialect: SqlDialect, table: str, description: str | None, columns: Mapping[str, TColumnSchema]
+) -> list[str]:
+    """Put descriptions into comments.
+
+    Args:
+        dialect: The database.
+        table: Qualified.
+        description: Of the table; None leaves its comment.
+        columns: Those of them that have a description; an empty one removes the comment.
+    """
+    own = [] if description is None else dialect.comment_on_table(table, description)
+    described = (c for c in columns.values() if c.get("description") is not None and is_complete(c))
+    return [*own, *(s for c in described for s in dialect.comment_on_column(table, c, str(c["description"])))]
+
+
 def create_table(dialect: SqlDialect, table: str, columns: Mapping[str, TColumnSchema], *, unique: bool = False) -> str:
     """CREATE TABLE IF NOT EXISTS; ``table`` is already qualified."""
     clauses = ",\n  ".join(column_clause(dialect, c, unique=unique) for c in columns.values() if is_complete(c))

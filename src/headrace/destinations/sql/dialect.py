@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from headrace.typing import TColumnSchema
@@ -24,15 +24,15 @@ class SqlDialect(ABC):
 
     Attributes:
         name: sqlglot's name of it.
-        row_address: A pseudo column that numbers the rows of a temporary table in the order they came; None when there
-            is none.
+        row_address: A pseudo column that numbers the rows of a temporary table in the order they came, or the column
+            that `temp_like` adds for it.
         alter_may_fail_on_not_null: Whether columns added to a table must stay nullable.
         null_safe_equal: The operator that takes two NULLs as equal.
         timestamp_type: The type of an instant.
     """
 
     name: ClassVar[str]
-    row_address: ClassVar[str | None] = None
+    row_address: ClassVar[str]
     alter_may_fail_on_not_null: ClassVar[bool] = True
     null_safe_equal: ClassVar[str] = "IS NOT DISTINCT FROM"
     timestamp_type: ClassVar[str] = "TIMESTAMP WITH TIME ZONE"
@@ -71,13 +71,85 @@ class SqlDialect(ABC):
         aware = value if value.tzinfo else value.replace(tzinfo=dt.timezone.utc)
         return f"CAST({self.text(aware.isoformat(' '))} AS {self.timestamp_type})"
 
-    def temp_like(self, name: str, columns: Iterable[str], source: str) -> str:
-        """Make an empty temporary table with the types of some columns of a table."""
-        return f"CREATE TEMPORARY TABLE {self.quote(name)} AS SELECT {self.columns(columns)} FROM {source} LIMIT 0"
+    def temp_name(self, name: str) -> str:
+        """The name of a temporary table of the session, ready for a statement."""
+        return self.quote(name)
 
-    def temp_as(self, name: str, query: str) -> str:
-        """Make a temporary table of a query's rows."""
-        return f"CREATE TEMPORARY TABLE {self.quote(name)} AS {query}"
+    def temp_like(self, table: str, columns: Iterable[str], source: str) -> str:
+        """Make an empty temporary table (named by `temp_name`) with the types of some columns of a table.
+
+        Where rows have no address, the table gets a column that numbers them, by the name in `row_address`.
+        """
+        return f"CREATE TEMPORARY TABLE {table} AS SELECT {self.columns(columns)} FROM {source} LIMIT 0"
+
+    def temp_as(self, table: str, query: str) -> str:
+        """Make a temporary table (named by `temp_name`) of a query's rows."""
+        return f"CREATE TEMPORARY TABLE {table} AS {query}"
+
+    def drop_temp(self, table: str) -> str:
+        """Drop a temporary table."""
+        return f"DROP TABLE {table}"
+
+    def delete(self, table: str, where: str) -> str:
+        """Delete the rows ``d`` of a table that meet a condition."""
+        return f"DELETE FROM {table} AS d WHERE {where}"
+
+    def update(self, table: str, sets: Mapping[str, str], where: str = "") -> str:
+        """Set columns of the rows ``d`` of a table to expressions."""
+        clauses = ", ".join(f"{self.quote(column)} = {value}" for column, value in sets.items())
+        return f"UPDATE {table} AS d SET {clauses}" + (f" WHERE {where}" if where else "")
+
+    def update_from(self, table: str, source: str, sets: Mapping[str, str], where: str) -> str:
+        """Set columns of the rows ``d`` of a table to expressions of rows ``s`` of another."""
+        clauses = ", ".join(f"{self.quote(column)} = {value}" for column, value in sets.items())
+        return f"UPDATE {table} AS d SET {clauses} FROM {source} AS s WHERE {where}"
+
+    def equal(self, left: str, right: str, nullable: bool = False) -> str:
+        """A predicate that an index or a hash join can serve; two NULLs are equal where there may be any."""
+        return f"{left} {self.null_safe_equal if nullable else '='} {right}"
+
+    def differs(self, left: str, right: str) -> str:
+        """A predicate: two expressions of one type differ; two NULLs do not."""
+        return f"{left} IS DISTINCT FROM {right}"
+
+    def is_true(self, expression: str) -> str:
+        """A predicate: a boolean is true, and not NULL."""
+        return f"{expression} IS TRUE"
+
+    def order(self, expression: str, direction: str) -> str:
+        """A term of ORDER BY, ``asc`` or ``desc``, with NULLs last in both."""
+        return f"{expression} {direction.upper()} NULLS LAST"
+
+    def widen_column(self, table: str, column: TColumnSchema, present: TColumnSchema) -> list[str]:
+        """Give a column of a table (qualified) another type, which holds all its values.
+
+        Args:
+            table: Ready for a statement.
+            column: As it shall be.
+            present: As it is, with the name it has in the database.
+        """
+        name, kind = self.quote(present.get("name") or column["name"]), self.column_type(column)
+        using = self.widened(name, column, present)
+        return [f"ALTER TABLE {table} ALTER COLUMN {name} TYPE {kind}{f' USING {using}' if using else ''}"]
+
+    def widened(self, name: str, column: TColumnSchema, present: TColumnSchema) -> str:
+        """The expression that makes the new values of a widened column; empty where a plain cast does."""
+        is_instant = column.get("data_type") == "timestamp" and column.get("timezone") is not False
+        if present.get("data_type") == "date" and is_instant:
+            return f"CAST({name} AS TIMESTAMP) AT TIME ZONE 'UTC'"  # whatever the session's zone is
+        return ""
+
+    def drop_not_null(self, table: str, column: TColumnSchema) -> list[str]:
+        """Let a column be NULL."""
+        return [f"ALTER TABLE {table} ALTER COLUMN {self.quote(column['name'])} DROP NOT NULL"]
+
+    def comment_on_table(self, table: str, text: str) -> list[str]:
+        """Set a table's comment; an empty text removes it. No statement where the database has no comments."""
+        return [f"COMMENT ON TABLE {table} IS {self.text(text) if text else 'NULL'}"]
+
+    def comment_on_column(self, table: str, column: TColumnSchema, text: str) -> list[str]:
+        """Set a column's comment; an empty text removes it. No statement where the database has no comments."""
+        return [f"COMMENT ON COLUMN {table}.{self.quote(column['name'])} IS {self.text(text) if text else 'NULL'}"]
 
     def empty_table(self, table: str) -> str:
         """Delete all rows in a way that takes part in the transaction."""

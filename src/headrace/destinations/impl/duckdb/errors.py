@@ -44,6 +44,7 @@ _FIXES = {
     "`columns` of the resource, or change the column in the database",
     "OutOfRangeException": "a number is larger than the column's type: declare a larger `precision` in `columns` of "
     "the resource, or change the column in the database",
+    "DependencyException": "drop the index or the view that depends on the table, load, and make it again",
     "BinderException": "a column or function of the statement does not exist as it is used there",
     "ParserException": "correct the statement",
 }

@@ -1,0 +1,103 @@
+"""A destination's tables are brought up to a schema, before any row moves: add, widen, describe, or say why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from headrace.errors.destination import DestinationSchemaWillNotUpdate, DestinationUndefinedEntity
+from headrace.load.destination import Client
+from headrace.model.capabilities import Capabilities
+from headrace.model.jobs import AnyJob
+from headrace.model.migrate import AnyChange, Misfit, find_misfits, has_descriptions, plan_changes, plan_comments
+from headrace.model.schema import Schema
+from headrace.model.widening import type_text
+from headrace.typing import TTableSchema, TTableSchemaColumns
+
+Settle = Callable[[Mapping[str, TTableSchemaColumns | None]], None]
+
+
+def filled_tables(jobs: Iterable[AnyJob]) -> dict[str, set[str] | None]:
+    """Tables that get rows, each with the columns of its files; None where a file does not tell."""
+    filled: dict[str, set[str] | None] = {}
+    for job in jobs:
+        for file in job.files:
+            known = filled.setdefault(file.table, set())
+            filled[file.table] = None if known is None or not file.columns else known.union(file.columns)
+    return filled
+
+
+def migrate(
+    client: Client,
+    schema: Schema,
+    wanted: Mapping[str, TTableSchema],
+    filled: Mapping[str, Collection[str] | None],
+    capabilities: Capabilities,
+    *,
+    comments: bool = True,
+    settle: Settle | None = None,
+) -> list[AnyChange]:
+    """Change what has to change, and store the schema.
+
+    Args:
+        client: At the dataset.
+        schema: The schema.
+        wanted: Those of its tables that must be there.
+        filled: Of `filled_tables`.
+        capabilities: Of the destination.
+        comments: Whether descriptions become comments.
+        settle: Called with what is there before anything is compared with it; may change the schema.
+
+    Returns:
+        What was changed.
+
+    Raises:
+        DestinationSchemaWillNotUpdate: Rows could not be brought into a table as it is; nothing was changed.
+    """
+    present: Mapping[str, TTableSchemaColumns | None]
+    try:
+        present = client.describe(list(wanted))
+    except DestinationUndefinedEntity:
+        present = dict.fromkeys(wanted)
+    if settle is not None:
+        settle(present)
+    cased = capabilities.has_case_sensitive_identifiers
+    misfits = find_misfits(wanted, present, filled, cased, capabilities, client.type_of)
+    for misfit in misfits:
+        if misfit.wanted is not None or not client.has_default(misfit.table, misfit.column):
+            raise _refusal(misfit, client)
+    client.with_comments = comments
+    changes = plan_changes(wanted, present, cased, capabilities, client.type_of)
+    if comments:
+        system = set(schema.dlt_table_names())
+        described = {n: t for n, t in wanted.items() if present.get(n) and n not in system and has_descriptions(t)}
+        if described:
+            changes += plan_comments(described, client.describe_comments(list(described)))
+    if changes:
+        client.create_dataset()
+        client.migrate(changes)
+    client.store_schema(schema)
+    return changes
+
+
+def _refusal(misfit: Misfit, client: Client) -> DestinationSchemaWillNotUpdate:
+    table, column, wanted, present, why = misfit
+    error = DestinationSchemaWillNotUpdate(table, [column], why)
+    if wanted is None:
+        error.what = (
+            f"Table `{table}` cannot be loaded: at the destination it has the NOT NULL column `{column}`, "
+            "which the schema does not know. Nothing was loaded."
+        )
+        error.fix = (
+            f"give the column a default in the database, or let it be NULL; or have the resource yield `{column}`"
+        )
+        return error
+    is_type, wanted_type = client.type_of(present), client.type_of(wanted)  # type: ignore[arg-type]
+    error.what = (
+        f"Table `{table}` cannot be loaded: column `{column}` is {is_type} at the destination, the schema has "
+        f"{type_text(wanted)} ({wanted_type}). Nothing was loaded."
+    )
+    error.fix = (
+        f"change the column in the database to {wanted_type}; or load the values under another name; or drop the "
+        'table and load it anew with `refresh="drop_resources"`'
+    )
+    return error
