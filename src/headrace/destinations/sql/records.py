@@ -5,6 +5,7 @@ Tables and columns are those of dlt, so that a dataset begun with either continu
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from headrace.base import json
@@ -31,6 +32,7 @@ class Records:
 
     def __init__(self, session: SqlClient, schema: Schema) -> None:
         self._session, self._schema = session, schema
+        self._newest_at: dt.datetime | None = None
 
     def _name(self, column: str) -> str:
         return self._session.dialect.quote(self._schema.naming.normalize_identifier(column))
@@ -91,7 +93,7 @@ class Records:
         values = (
             document["version"],
             document["engine_version"],
-            now(),
+            self._next_instant(),
             schema.name,
             document["version_hash"],
             json.dumps(document),
@@ -114,6 +116,26 @@ class Records:
             sql += f" WHERE {' AND '.join(tests)}"
         rows = self._rows(f"{sql} ORDER BY {self._name('inserted_at')} DESC LIMIT 1", *params)
         return StoredSchema(**self._facts(_SCHEMA_COLUMNS, rows[0])) if rows else None
+
+    def newest_hash(self, schema_name: str) -> str | None:
+        """The hash of the newest stored schema of a name."""
+        versions, inserted_at = self._table(self._schema.version_table_name), self._name("inserted_at")
+        rows = self._rows(
+            f"SELECT {self._name('version_hash')}, {self._session.dialect.instant(inserted_at)} FROM {versions} "
+            f"WHERE {self._name('schema_name')} = ? ORDER BY {inserted_at} DESC LIMIT 1",
+            schema_name,
+        )
+        if not rows:
+            return None
+        self._newest_at = self._session.dialect.to_instant(rows[0][1])
+        return str(rows[0][0])
+
+    def _next_instant(self) -> dt.datetime:
+        """Now, but behind the newest schema that was met: clocks differ, and the newest is found by its instant."""
+        instant = now()
+        if self._newest_at is not None and self._newest_at >= instant:
+            return self._newest_at + dt.timedelta(microseconds=1)
+        return instant
 
     def drop_schemas(self, schema_name: str) -> None:
         """Delete all stored versions of a schema."""

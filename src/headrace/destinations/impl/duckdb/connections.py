@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from headrace.destinations.impl.duckdb.turn import Turn
@@ -38,11 +38,26 @@ class Database:
         self._key, self._connection, self._owned = key, connection, owned
         self._users = self._copies = 0
         self._copied = False
+        self._locks: dict[str, threading.RLock] = {}
         self._before: dict[str, str | None] = {}
         # a database in memory has nowhere else to put its rows
         self._lean = key is not None
         row = connection.cursor().execute("SELECT current_database()").fetchone()
         self.name = str(row[0]) if row else ""
+
+    @contextmanager
+    def locked(self, names: Sequence[str]) -> Iterator[None]:
+        """Keep other threads out of what has these names, inside ``with``; to be entered outside of a transaction.
+
+        Of two transactions that look for a key, do not find it and insert it, DuckDB refuses neither.
+        """
+        with ExitStack() as stack:
+            # in one order, so that two threads never wait for each other
+            for name in sorted({name.casefold() for name in names}):
+                with _lock:
+                    lock = self._locks.setdefault(name, threading.RLock())
+                stack.enter_context(lock)
+            yield
 
     @contextmanager
     def copying(self) -> Iterator[None]:

@@ -90,8 +90,8 @@ class DuckDbSqlClient(SqlClient):
         if is_locked(error):
             pid = holder_of(error)
             made.fix = (
-                f"{f'process {pid}' if pid else 'another process'} has the file open, and DuckDB lets one process write "
-                "at a time: end it, or wait longer (`destination.duckdb.lock_timeout`, in seconds)"
+                f"{f'process {pid}' if pid else 'another process'} has the file open, and DuckDB lets one process "
+                "write at a time: end it, or wait longer (`destination.duckdb.lock_timeout`, in seconds)"
             )
         else:
             made.fix = (

@@ -20,7 +20,7 @@ _LOCKED = re.compile(r"could not set lock on file|being used by another process"
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)", re.IGNORECASE)
 
 _SHORTEST, _LONGEST = 0.005, 0.1
-_SAY_AFTER, _SAY_AGAIN = 2.0, 30.0
+_SAY_AFTER, _SAY_AGAIN = 5.0, 30.0
 
 
 def is_locked(error: BaseException) -> bool:
