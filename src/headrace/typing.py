@@ -11,7 +11,7 @@ TDataType: TypeAlias = Literal[
     "text", "double", "bool", "timestamp", "bigint", "binary", "json", "decimal", "wei", "date", "time"
 ]
 TWriteDisposition: TypeAlias = Literal["skip", "append", "replace", "merge"]
-TMergeStrategy: TypeAlias = Literal["delete-insert", "upsert", "scd2", "insert-only"]
+TMergeStrategy: TypeAlias = Literal["delete-insert", "upsert", "scd2", "insert-only", "cdc"]
 TReplaceStrategy: TypeAlias = Literal["truncate-and-insert", "insert-from-staging", "staging-optimized"]
 TSchemaEvolutionMode: TypeAlias = Literal["evolve", "discard_value", "freeze", "discard_row"]
 TSchemaContractEntities: TypeAlias = Literal["tables", "columns", "data_type"]
@@ -107,6 +107,9 @@ TTableSchema = TypedDict(
         "x-merge-strategy": NotRequired[str],
         "x-replace-strategy": NotRequired[str],
         "x-stage-data-deduplicated": NotRequired[bool],
+        "x-merge-source-filter": NotRequired[str | None],
+        "x-merge-destination-scope": NotRequired[str | None],
+        "x-merge-skip-unchanged-rows": NotRequired[bool | None],
         "x-valid-from": NotRequired[str],
         "x-valid-to": NotRequired[str],
         "x-active-record-timestamp": NotRequired[Any],

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from headrace.destinations.impl.duckdb.client import DuckDbClient
 from headrace.destinations.reference import resolve_destination
-from headrace.load.destination import LoadContext, PipelineFacts
+from headrace.load.destination import Applied, LoadContext, PipelineFacts
 from headrace.model.jobs import AnyJob, Copy, LoadFile, Merge, Replace
 from headrace.model.migrate import plan_changes
 from headrace.model.schema import Schema
@@ -108,6 +108,10 @@ class Bench:
 
     def load(self, job: AnyJob, **facts: Any) -> int:
         """Apply a job as a load of its own."""
+        return self.apply(job, **facts).rows
+
+    def apply(self, job: AnyJob, **facts: Any) -> Applied:
+        """The same, with all that it came to."""
         return self.client.apply(job, self.context(**facts))
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:

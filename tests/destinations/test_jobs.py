@@ -34,8 +34,8 @@ def test_a_job_applied_twice_has_the_effect_of_once(tmp_path: Path) -> None:
     """The second call meets its own key and moves nothing."""
     with bench(tmp_path, T) as b:
         job, context = b.copy(b.file("t", [{"id": 1, "v": "a"}, {"id": 2}])), b.context()
-        assert b.client.apply(job, context) == 2
-        assert b.client.apply(job, context) == 0
+        assert b.client.apply(job, context).rows == 2
+        assert b.client.apply(job, context).rows == 0
         assert b.rows("SELECT * FROM t") == [(1, "a"), (2, None)]
 
 
@@ -208,7 +208,7 @@ def test_threads_share_the_database(tmp_path: Path) -> None:
 
         def work(at: int) -> None:
             with destination.open("ds", b.schema, facts) as client:
-                moved.append(client.apply(*jobs[at]))
+                moved.append(client.apply(*jobs[at]).rows)
 
         threads = [threading.Thread(target=work, args=(at,)) for at in range(len(jobs))]
         for each in threads:

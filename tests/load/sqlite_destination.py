@@ -18,6 +18,7 @@ from typing_extensions import Self
 from headrace.base import failpoints
 from headrace.errors.destination import DatabaseTransientException, DatabaseUndefinedRelation
 from headrace.load.destination import (
+    Applied,
     AddColumns,
     AnyChange,
     Client,
@@ -166,12 +167,12 @@ class SqliteClient(Client):
 
     # ---- jobs ------------------------------------------------------------------------------------------------------
 
-    def apply(self, job: AnyJob, context: LoadContext) -> int:
+    def apply(self, job: AnyJob, context: LoadContext) -> Applied:
         self.destination.calls.append(job.id)
         self.destination.threads.add(threading.current_thread().name)
         with self._transaction():
             if not self._enter_ledger(job, context):
-                return 0
+                return Applied()
             rows = self._run(job, context)
             if self.destination.before:
                 self.destination.before(job)
@@ -179,7 +180,7 @@ class SqliteClient(Client):
         failpoints.hit("job.committed")
         if self.destination.after:
             self.destination.after(job)
-        return rows
+        return Applied(rows=rows)
 
     def _enter_ledger(self, job: AnyJob, context: LoadContext) -> bool:
         if not self.destination.ledger:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,21 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from headrace.model.capabilities import Capabilities
+from headrace.model.changes import RowChanges
 from headrace.model.jobs import AnyJob
-from headrace.model.migrate import AddColumns, AnyChange, Change, CreateTable, DropTable
+from headrace.model.migrate import (
+    AddColumns,
+    AlterColumn,
+    AnyChange,
+    Change,
+    CreateTable,
+    DropTable,
+    SetComments,
+    TableComments,
+    type_name,
+)
 from headrace.model.schema import Schema
-from headrace.typing import TTableSchemaColumns
+from headrace.typing import TColumnSchema, TTableSchemaColumns
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -27,7 +39,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AddColumns",
+    "AlterColumn",
     "AnyChange",
+    "Applied",
     "Change",
     "Client",
     "CreateTable",
@@ -35,8 +49,10 @@ __all__ = [
     "DropTable",
     "LoadContext",
     "PipelineFacts",
+    "SetComments",
     "StoredSchema",
     "StoredState",
+    "TableComments",
 ]
 
 
@@ -48,16 +64,30 @@ class LoadContext(msgspec.Struct, frozen=True, kw_only=True):
         path: The package folder: files of jobs are relative to it.
         schema: The package's schema, frozen.
         created_at: The package's instant as unix seconds: the boundary of slowly changing dimensions.
+        renames: By table: columns of the files that go to another column of the table.
     """
 
     load_id: str
     path: Path
     schema: Schema
     created_at: float = 0.0
+    renames: dict[str, dict[str, str]] = {}
 
     def key(self, job: AnyJob) -> str:
         """The job's key at the destination."""
         return f"{self.load_id}.{job.id}"
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What applying a job came to.
+
+    Attributes:
+        rows: Rows moved in this call; 0 when the destination knew the job's key already.
+        changes: What the job did to its tables, now or when it was first applied; tables it says nothing of are unknown.
+    """
+
+    rows: int = 0
+    changes: dict[str, RowChanges] = {}
 
 
 class StoredSchema(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +114,13 @@ class StoredState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Client(ABC):
-    """A session with a destination's dataset; a context manager. One a thread."""
+    """A session with a destination's dataset; a context manager. One a thread.
+
+    Attributes:
+        with_comments: Whether descriptions of tables and columns become comments at the destination.
+    """
+
+    with_comments: bool = True
 
     @abstractmethod
     def __enter__(self) -> Self: ...
@@ -110,13 +146,35 @@ class Client(ABC):
     def describe(self, tables: Sequence[str]) -> dict[str, TTableSchemaColumns | None]:
         """Say which columns each table has; None for a table that does not exist."""
 
+    def type_of(self, column: TColumnSchema) -> str:
+        """The destination's word for a column's type: types of one word are not told apart there."""
+        return type_name(column)
+
+    def has_default(self, table: str, column: str) -> bool:
+        """Whether rows may leave out a column that must have a value; True where that is not known."""
+        return True
+
+    def describe_comments(self, tables: Sequence[str]) -> dict[str, TableComments]:
+        """The comments of tables that exist and of their columns; empty where there are no comments."""
+        return {}
+
     @abstractmethod
     def migrate(self, changes: Sequence[AnyChange]) -> None:
         """Apply changes; safe to repeat, and safe against another process doing the same."""
 
+    def exclusive(self) -> AbstractContextManager[object]:
+        """Keep other writers of the dataset from changing tables and stored schemas inside ``with``.
+
+        Here it keeps off nobody; that is enough where a second writer cannot be.
+        """
+        return nullcontext()
+
     @abstractmethod
-    def apply(self, job: AnyJob, context: LoadContext) -> int:
-        """Run a job, once by its key; returns the rows it moved (0 when the key was known already).
+    def apply(self, job: AnyJob, context: LoadContext) -> Applied:
+        """Run a job, once by its key.
+
+        Returns:
+            What it did; no rows moved when the key was known already, and the changes that were kept with the key.
 
         Raises:
             DestinationTerminalException: Running it again cannot help.
@@ -138,6 +196,11 @@ class Client(ABC):
     @abstractmethod
     def read_schema(self, schema_name: str | None = None, version_hash: str | None = None) -> StoredSchema | None:
         """The newest stored schema of a name, or the one with a hash; None when there is none."""
+
+    def newest_schema_hash(self, schema_name: str) -> str | None:
+        """The hash of the newest stored schema of a name; None when there is none."""
+        stored = self.read_schema(schema_name)
+        return stored.version_hash if stored is not None else None
 
     @abstractmethod
     def read_state(self, pipeline_name: str) -> StoredState | None:

@@ -193,7 +193,9 @@ class Scheduler:
         self.outcomes[job.id] = outcome
         if outcome.result == "done":
             self._graph.done(job.id)
-            return JobDone(load_id=load_id, job_id=job.id, seconds=outcome.seconds, rows=outcome.rows)
+            return JobDone(
+                load_id=load_id, job_id=job.id, seconds=outcome.seconds, rows=outcome.rows, changes=outcome.changes
+            )
         if outcome.result == "failed":
             if self._raise_on_failed:
                 self._fatal = self._worse(outcome)

@@ -15,6 +15,7 @@ from headrace.base import failpoints
 from headrace.base.time import now
 from headrace.errors.base import TerminalException
 from headrace.load.destination import Client, LoadContext
+from headrace.model.changes import RowChanges
 from headrace.model.jobs import AnyJob
 
 Result = Literal["done", "failed", "again"]
@@ -27,6 +28,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         job: The job.
         result: ``done``; ``failed`` for good; ``again``: it may have failed or even succeeded, trying again tells.
         rows: Rows moved; 0 when the destination knew the key already.
+        changes: What was done to the tables, as far as the destination told.
         seconds: How long it took.
         error: What was raised.
     """
@@ -36,6 +38,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     started_at: dt.datetime
     seconds: float = 0.0
     rows: int = 0
+    changes: dict[str, RowChanges] = {}
     error: Exception | None = None
 
     @property
@@ -120,10 +123,13 @@ def run_job(job: AnyJob, context: LoadContext, clients: Clients) -> Outcome:
     """
     started_at, start = now(), time.perf_counter()
     try:
-        rows = clients.get().apply(job, context)
+        applied = clients.get().apply(job, context)
     except Exception as error:  # noqa: BLE001
         clients.discard()
         result: Result = "failed" if is_terminal(error) else "again"
         return Outcome(job=job, result=result, started_at=started_at, seconds=time.perf_counter() - start, error=error)
     failpoints.hit("job.applied")
-    return Outcome(job=job, result="done", started_at=started_at, seconds=time.perf_counter() - start, rows=rows)
+    seconds = time.perf_counter() - start
+    return Outcome(
+        job=job, result="done", started_at=started_at, seconds=seconds, rows=applied.rows, changes=applied.changes
+    )

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from headrace.base.time import now
+from headrace.model.changes import RowChanges
 from headrace.model.jobs import AnyJob, LoadFile, SpoolFile
 
 
@@ -75,6 +76,7 @@ class JobDone(Event, frozen=True, tag=True):
     job_id: str
     seconds: float = 0.0
     rows: int = 0
+    changes: dict[str, RowChanges] = {}
 
 
 class JobRetried(Event, frozen=True, tag=True):

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 RowId = Literal["random", "key_hash", "row_hash"]
 
-ROOT_KEY_STRATEGIES = ("delete-insert", "upsert", "insert-only")
+KEY_HASH_STRATEGIES = ("upsert", "insert-only", "cdc")
+ROOT_KEY_STRATEGIES = ("delete-insert", *KEY_HASH_STRATEGIES)
 
 
 class RowKeys(msgspec.Struct, frozen=True):
@@ -61,10 +62,10 @@ def decide_row_keys(schema: Schema, table: str, parent: str | None, root: str) -
         return RowKeys(
             nested=True,
             root_id=_wants_root_id(schema, root, strategy),
-            deterministic=strategy in ("upsert", "insert-only", "scd2"),
+            deterministic=strategy in (*KEY_HASH_STRATEGIES, "scd2"),
         )
     strategy = schema.merge_strategy(table) if schema.write_disposition(table) == "merge" else None
-    if strategy in ("upsert", "insert-only"):
+    if strategy in KEY_HASH_STRATEGIES:
         return RowKeys(row_id="key_hash", key_columns=_primary_key(schema, table))
     if strategy == "scd2":
         return RowKeys(row_id="row_hash")

@@ -56,6 +56,12 @@ class Chain:
         hard_delete_is_flag: The mark is a boolean that must be true; else any value but NULL is a mark.
         dedup_sort: Column and order (``asc`` or ``desc``) that say which of several rows of one primary key stays.
         deduplicated: The user vouches that no primary key comes twice in a load.
+        source_filter: A condition on staged root rows; those that do not meet it are left out.
+        destination_scope: A condition on root rows ``d`` of the target: those that may be deleted or retired.
+        skip_unchanged: Rows that equal what is there are left alone.
+        version: The column that alone tells whether a root row has changed; None lets all columns tell.
+        load_id: The column with the load's id, which does not count as a change.
+        row_id: The column with the row's id.
         facts: The root table's own schema, for hints of single strategies.
     """
 
@@ -68,6 +74,12 @@ class Chain:
     hard_delete_is_flag: bool = True
     dedup_sort: tuple[str, str] | None = None
     deduplicated: bool = False
+    source_filter: str = ""
+    destination_scope: str = ""
+    skip_unchanged: bool = False
+    version: str | None = None
+    load_id: str | None = None
+    row_id: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -110,7 +122,19 @@ def chain_table(table: TTableSchema, *, target: str, stage: str, present: Mappin
     )
 
 
-def build_chain(root: TTableSchema, tables: list[ChainTable]) -> Chain:
+def condition_of(text: object, **places: str) -> str:
+    """A condition of the user's with the names of tables in the place of its marks; empty when there is none.
+
+    Args:
+        text: SQL; ``{{`` and ``}}`` stand for braces.
+        places: What stands for ``{table}``, for example.
+    """
+    return str(text).format(**places) if text else ""
+
+
+def build_chain(
+    root: TTableSchema, tables: list[ChainTable], load_id: str | None = None, row_id: str | None = None
+) -> Chain:
     """Put the tables and the root's hints together."""
     columns = root.get("columns", {})
     mark, sort = _first(root, "hard_delete"), _first(root, "dedup_sort")
@@ -125,5 +149,11 @@ def build_chain(root: TTableSchema, tables: list[ChainTable]) -> Chain:
         hard_delete_is_flag=mark is not None and columns[mark].get("data_type") == "bool",
         dedup_sort=(sort, str(columns[sort]["dedup_sort"])) if sort else None,
         deduplicated=bool(root.get("x-stage-data-deduplicated")),
+        source_filter=condition_of(root.get("x-merge-source-filter"), staging_table="d"),
+        destination_scope=condition_of(root.get("x-merge-destination-scope"), table="d"),
+        skip_unchanged=bool(root.get("x-merge-skip-unchanged-rows")),
+        version=_first(root, "x-row-version"),
+        load_id=load_id,
+        row_id=row_id,
         facts=dict(root),
     )

@@ -7,54 +7,44 @@ rows of a file into a table inside the open transaction.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from headrace.base import failpoints
-from headrace.destinations.sql import ddl, merge
-from headrace.destinations.sql.chain import (
-    Chain,
-    ChainTable,
-    build_chain,
-    chain_table,
-    depth_of,
-)
+from headrace.destinations.sql import ddl
+from headrace.destinations.sql.jobs import Work, expected_changes
 from headrace.destinations.sql.ledger import Ledger
 from headrace.destinations.sql.records import Records
-from headrace.destinations.sql.scd2 import scd2
 from headrace.destinations.sql.session import SqlClient
 from headrace.errors.destination import (
     DatabaseException,
+    DatabaseTerminalException,
     DatabaseUndefinedRelation,
-    DestinationCapabilitiesException,
 )
 from headrace.load.destination import (
     AddColumns,
+    AlterColumn,
     AnyChange,
+    Applied,
     Client,
     CreateTable,
     DropTable,
     LoadContext,
+    SetComments,
     StoredSchema,
     StoredState,
+    TableComments,
 )
-from headrace.model.jobs import AnyJob, Copy, Job, LoadFile, Merge, Replace, Truncate
-from headrace.typing import TTableSchemaColumns
+from headrace.model.changes import RowChanges
+from headrace.model.jobs import AnyJob, Copy, LoadFile
+from headrace.typing import TColumnSchema, TTableSchemaColumns
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from headrace.model.schema import Schema
-
-STRATEGIES: dict[str, Callable[[merge.MergeRun], None]] = {
-    "delete-insert": merge.delete_insert,
-    "upsert": merge.upsert,
-    "insert-only": merge.insert_only,
-    "scd2": scd2,
-}
 
 
 class SqlJobClient(Client):
@@ -114,13 +104,25 @@ class SqlJobClient(Client):
             for table in tables
         }
 
+    def type_of(self, column: TColumnSchema) -> str:
+        """The database's type for a column."""
+        return self._dialect.column_type(column)
+
+    def has_default(self, table: str, column: str) -> bool:
+        """Whether rows may leave out a NOT NULL column."""
+        return self._session.has_default(table, column)
+
+    def describe_comments(self, tables: Sequence[str]) -> dict[str, TableComments]:
+        """The comments of tables that exist and of their columns."""
+        return {name: TableComments(*found) for name, found in self._session.describe_comments(tables).items()}
+
     def migrate(self, changes: Sequence[AnyChange]) -> None:
         """Apply changes in one transaction; the ledger is made along with the first ones."""
         if not changes:
             return
         names = ", ".join(f"`{name}`" for name in dict.fromkeys(change.table for change in changes))
         self._doing(f"changing tables {names} of dataset `{self._session.dataset_name}`")
-        with self.exclusive_ddl(), self._session.begin_transaction():
+        with self.exclusive(), self._session.begin_transaction():
             for change in changes:
                 for statement in self._statements_of(change):
                     self._session.run(statement)
@@ -128,17 +130,34 @@ class SqlJobClient(Client):
 
     def _statements_of(self, change: AnyChange) -> list[str]:
         table = self._session.make_qualified_table_name(change.table)
+        dialect = self._dialect
         if isinstance(change, CreateTable):
-            columns = change.schema.get("columns", {})
-            return [ddl.create_table(self._dialect, table, columns, unique=self.create_indexes)]
+            columns, told = change.schema.get("columns", {}), change.schema.get("description") or None
+            made = ddl.create_table(dialect, table, columns, unique=self.create_indexes)
+            return [made, *(ddl.comments(dialect, table, told, columns) if self.with_comments else [])]
         if isinstance(change, AddColumns):
-            return ddl.add_columns(self._dialect, table, change.columns)
+            added = ddl.add_columns(dialect, table, change.columns)
+            return [*added, *(ddl.comments(dialect, table, None, change.columns) if self.with_comments else [])]
+        if isinstance(change, AlterColumn):
+            wanted, present = cast("TColumnSchema", change.column), cast("TColumnSchema", change.present)
+            flags = {"new_type": change.new_type, "drop_not_null": change.drop_not_null}
+            return ddl.alter_column(dialect, table, wanted, present, **flags)
+        if isinstance(change, SetComments):
+            named: Any = {name: {"name": name, "data_type": "text", "description": d} for name, d in change.columns.items()}
+            return ddl.comments(dialect, table, change.description, named)
         assert isinstance(change, DropTable)
         return [ddl.drop_table(table)]
 
     @abstractmethod
-    def exclusive_ddl(self) -> contextlib.AbstractContextManager[object]:
-        """Keep other threads of this process from changing tables inside ``with``."""
+    def exclusive(self) -> contextlib.AbstractContextManager[object]:
+        """Keep other writers of the dataset from changing tables and stored schemas inside ``with``; may be nested."""
+
+    @abstractmethod
+    def exclusive_tables(self, tables: Sequence[str]) -> contextlib.AbstractContextManager[object]:
+        """Let no other job that looks at rows before it writes (a merge, a replace) into these tables inside ``with``.
+
+        It is entered before the job's transaction begins, so that the transaction sees what the one before it wrote.
+        """
 
     # ---- jobs -----------------------------------------------------------------------------------------------------
 
@@ -156,115 +175,50 @@ class SqlJobClient(Client):
             The rows it appended.
         """
 
-    def apply(self, job: AnyJob, context: LoadContext) -> int:
-        """Run a job, once by its key; returns the rows it moved (0 when the key was known already)."""
+    def apply(self, job: AnyJob, context: LoadContext) -> Applied:
+        """Run a job, once by its key; tells what it did (no rows when the key was known already)."""
         key = context.key(job)
         tables = ", ".join(f"`{name}`" for name in job.tables) or "no table"
         self._doing(f"{job.kind} of {tables} in dataset `{self._session.dataset_name}` (job {key})")
         try:
-            rows = self._once(job, context, key)
-        except DatabaseUndefinedRelation:
-            # tables made by someone else, dlt for one, come without a ledger
-            if self._ledger.exists():
-                raise
-            with self.exclusive_ddl():
-                self._ledger.create()
-            rows = self._once(job, context, key)
+            applied = self._once(job, context, key)
+        except (DatabaseUndefinedRelation, DatabaseTerminalException):
+            # tables made by someone else, dlt for one, come without a ledger, or with one of an earlier version
+            with self.exclusive():
+                if not self._ledger.mend():
+                    raise
+            applied = self._once(job, context, key)
         failpoints.hit("job.committed")
-        return rows
+        return applied
 
-    def _once(self, job: AnyJob, context: LoadContext, key: str) -> int:
+    def _once(self, job: AnyJob, context: LoadContext, key: str) -> Applied:
+        work, expected = Work(self._session, context, self.insert_file), expected_changes(job)
         try:
-            with self._session.begin_transaction():
-                self._ledger.enter(key, context.load_id)
-                rows = self._work(job, context)
+            with self._alone(job), self._session.begin_transaction():
+                self._ledger.enter(key, context.load_id, expected)
+                work.do(job)
+                if work.tally.changes != expected:
+                    self._ledger.correct(key, work.tally.changes)
                 failpoints.hit("job.before_commit")
-            return rows
+            return Applied(rows=work.rows, changes=work.tally.changes)
         except DatabaseUndefinedRelation:
             raise
         except DatabaseException:
             # whatever went wrong, the key tells whether the rows are in: this or another process may have committed
-            if self._knows(key):
-                return 0
-            raise
+            known = self._known(key)
+            if known is None:
+                raise
+            return Applied(changes=known)
 
-    def _knows(self, key: str) -> bool:
+    def _alone(self, job: AnyJob) -> contextlib.AbstractContextManager[object]:
+        """Only appended rows do not mind what others do to the table at the same time."""
+        return contextlib.nullcontext() if isinstance(job, Copy) else self.exclusive_tables(job.tables)
+
+    def _known(self, key: str) -> dict[str, RowChanges] | None:
         try:
-            return self._ledger.knows(key)
+            return self._ledger.changes_of(key)
         except DatabaseException:
-            return False
-
-    def _work(self, job: AnyJob, context: LoadContext) -> int:
-        if isinstance(job, Copy):
-            return self._copy(job.files, context)
-        if isinstance(job, Truncate):
-            self._empty(job.tables)
-            return 0
-        if isinstance(job, Replace):
-            self._empty(job.tables)
-            return self._copy(job.files, context)
-        return self._merge(job, context)
-
-    def _copy(self, files: Iterable[LoadFile], context: LoadContext) -> int:
-        name = self._session.make_qualified_table_name
-        return sum(self.insert_file(file, context, name(file.table), None) for file in files)
-
-    def _empty(self, tables: Sequence[str]) -> None:
-        # a nested table of the schema need not exist here: it is made when its first row comes
-        present = self._session.describe_tables(tables)
-        for table in reversed(list(tables)):
-            if table in present:
-                self._session.run(self._dialect.empty_table(self._session.make_qualified_table_name(table)))
-
-    def _merge(self, job: Job, context: LoadContext) -> int:
-        assert isinstance(job, Merge)
-        strategy = STRATEGIES.get(job.strategy)
-        if strategy is None:
-            raise DestinationCapabilitiesException(
-                f"Table `{job.tables[0]}` asks for the merge strategy `{job.strategy}`, which is not known here.",
-                fix=f"use one of: {', '.join(STRATEGIES)}",
-            )
-        chain = self._chain(job, context)
-        session = self._session
-        for table in chain.tables:
-            session.run(self._dialect.temp_like(table.stage.strip('"'), table.columns, table.target))
-        by_name = {table.name: table for table in chain.tables}
-        rows = 0
-        for file in job.files:
-            table = by_name[file.table]
-            rows += self.insert_file(file, context, table.stage, table.columns)
-        run = merge.MergeRun(
-            chain=chain,
-            dialect=self._dialect,
-            run=session.run,
-            dataset_name=session.dataset_name,
-            schema_name=context.schema.name,
-            boundary=dt.datetime.fromtimestamp(context.created_at, dt.timezone.utc),
-            cleanup=[f"DROP TABLE {table.stage}" for table in chain.tables],
-        )
-        strategy(run)
-        for statement in run.cleanup:
-            session.run(statement)
-        return rows
-
-    def _chain(self, job: Job, context: LoadContext) -> Chain:
-        """The job's tables that exist, as a chain."""
-        schemas = {name: context.schema.tables[name] for name in job.tables}
-        present = self._session.describe_tables(job.tables)
-        with_rows = {file.table for file in job.files}
-        tables: list[ChainTable] = []
-        for name in job.tables:
-            if name in present or name in with_rows or name == job.tables[0]:
-                tables.append(
-                    chain_table(
-                        schemas[name],
-                        target=self._session.make_qualified_table_name(name),
-                        stage=self._dialect.quote(f"_hr_stage_{len(tables)}"),
-                        present={column: nullable for column, _, nullable in present.get(name, [])},
-                        depth=depth_of(schemas[name], schemas),
-                    )
-                )
-        return build_chain(schemas[job.tables[0]], tables)
+            return None
 
     # ---- records --------------------------------------------------------------------------------------------------
 
@@ -289,6 +243,10 @@ class SqlJobClient(Client):
     def read_schema(self, schema_name: str | None = None, version_hash: str | None = None) -> StoredSchema | None:
         """The newest stored schema of a name, or the one with a hash; None when there is none."""
         return self._records.newest_schema(schema_name, version_hash)
+
+    def newest_schema_hash(self, schema_name: str) -> str | None:
+        """The hash of the newest stored schema of a name; None when there is none."""
+        return self._records.newest_hash(schema_name)
 
     def read_state(self, pipeline_name: str) -> StoredState | None:
         """The newest pipeline state that belongs to a completed load; None when there is none."""

@@ -1,16 +1,27 @@
 """The ledger: which jobs the dataset has taken in.
 
 A job's key is written in the transaction that writes its rows. Either both are there or neither; a job that is run
-again after a crash meets its own key and does nothing. ``complete`` deletes the keys of a load once ``_dlt_loads``
-vouches for it.
+again after a crash meets its own key and does nothing. Beside the key stands what the job did to its tables, so that
+this is told after a crash as well. ``complete`` deletes the keys of a load once ``_dlt_loads`` vouches for it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
+
 from headrace.base.time import now
 from headrace.destinations.sql.session import SqlClient
+from headrace.model.changes import RowChanges
 
 LEDGER_TABLE = "_headrace_jobs"
+_decode = msgspec.json.Decoder(dict[str, RowChanges]).decode
+
+
+def changes_text(changes: Mapping[str, RowChanges]) -> str:
+    """Changes by table as the ledger keeps them."""
+    return msgspec.json.encode(changes).decode()
 
 
 class Ledger:
@@ -25,30 +36,61 @@ class Ledger:
         return self._session.make_qualified_table_name(LEDGER_TABLE)
 
     def create(self) -> None:
-        """Make it if it is missing."""
+        """Make it if it is missing, and what it lacks if it comes from an earlier version."""
         dialect = self._session.dialect
         text = dialect.column_type({"name": "job_key", "data_type": "text", "precision": 128})
+        long_text = dialect.column_type({"name": "changes", "data_type": "text"})
         self._session.run(
             f"CREATE TABLE IF NOT EXISTS {self.table} (job_key {text} NOT NULL PRIMARY KEY, "
-            f"load_id {text} NOT NULL, done_at {dialect.timestamp_type} NOT NULL)"
+            f"load_id {text} NOT NULL, done_at {dialect.timestamp_type} NOT NULL, changes {long_text})"
         )
+
+    def mend(self) -> bool:
+        """Bring a ledger that is missing or of an earlier version up to date; False when there was nothing to do."""
+        columns = self._session.describe_tables([LEDGER_TABLE]).get(LEDGER_TABLE)
+        if columns is None:
+            self.create()
+            return True
+        if any(name == "changes" for name, _, _ in columns):
+            return False
+        kind = self._session.dialect.column_type({"name": "changes", "data_type": "text"})
+        self._session.run(f"ALTER TABLE {self.table} ADD COLUMN changes {kind}")
+        return True
 
     def exists(self) -> bool:
         """Whether it is there."""
         return LEDGER_TABLE in self._session.describe_tables([LEDGER_TABLE])
 
-    def enter(self, key: str, load_id: str) -> None:
+    def enter(self, key: str, load_id: str, changes: Mapping[str, RowChanges]) -> None:
         """Write a key; the database refuses one that is there.
+
+        Args:
+            key: The job's.
+            load_id: Its package.
+            changes: What the job will do as far as that is known beforehand.
 
         Raises:
             DatabaseTerminalException: The key is there.
             DatabaseUndefinedRelation: There is no ledger.
         """
-        self._session.run(f"INSERT INTO {self.table} (job_key, load_id, done_at) VALUES (?, ?, ?)", key, load_id, now())
+        self._session.run(
+            f"INSERT INTO {self.table} (job_key, load_id, done_at, changes) VALUES (?, ?, ?, ?)",
+            key,
+            load_id,
+            now(),
+            changes_text(changes),
+        )
 
-    def knows(self, key: str) -> bool:
-        """Whether the key's job was committed."""
-        return bool(self._session.fetch(f"SELECT 1 FROM {self.table} WHERE job_key = ?", key))
+    def correct(self, key: str, changes: Mapping[str, RowChanges]) -> None:
+        """Write what the job did where that is not what was expected of it."""
+        self._session.run(f"UPDATE {self.table} SET changes = ? WHERE job_key = ?", changes_text(changes), key)
+
+    def changes_of(self, key: str) -> dict[str, RowChanges] | None:
+        """What the key's job did, if it was committed; empty when the ledger does not tell. None: it was not."""
+        rows = self._session.fetch(f"SELECT changes FROM {self.table} WHERE job_key = ?", key)
+        if not rows:
+            return None
+        return _decode(rows[0][0]) if rows[0][0] else {}
 
     def forget(self, load_id: str) -> None:
         """Delete the keys of a load."""

@@ -6,7 +6,8 @@ import datetime as dt
 from typing import Any
 
 from headrace.base.time import parse_iso
-from headrace.destinations.sql.merge import MergeRun, insert_staged, keep_one_per_key
+from headrace.destinations.sql import mergerun as steps
+from headrace.destinations.sql.mergerun import MergeRun
 
 
 def _hinted(m: MergeRun, hint: str) -> str:
@@ -28,10 +29,12 @@ def _instant(value: Any) -> dt.datetime:
 def scd2(m: MergeRun) -> None:
     """Retire active records that are staged no more, add staged versions that are not active.
 
-    With a merge key only records whose merge key is staged may be retired, so that a load may bring a part of the
-    records. Nested rows are added with the version they belong to and never changed.
+    With a destination scope only records in it may be retired; without one and with a merge key, only those whose merge
+    key is staged, so that a load may bring a part of the records. Nested rows are added with the version they belong to
+    and never changed.
     """
-    root, q = m.chain.root, m.q
+    steps.filter_source(m)
+    root, q, scope = m.chain.root, m.q, m.chain.destination_scope
     version, start, end = _hinted(m, "x-row-version"), _hinted(m, "x-valid-from"), _hinted(m, "x-valid-to")
     facts = m.chain.facts
     boundary = m.dialect.timestamp(
@@ -39,33 +42,26 @@ def scd2(m: MergeRun) -> None:
     )
     marker = facts["columns"][end].get("x-active-record-timestamp")
     forever = m.dialect.timestamp(_instant(marker)) if marker is not None else "NULL"
-    active = f"d.{q(end)} IS NULL" if marker is None else f"d.{q(end)} = {forever}"
-    same_version = f"s.{q(version)} = d.{q(version)}"
+    is_active = "IS NULL" if marker is None else f"= {forever}"
+    retire = f"d.{q(end)} {is_active} AND NOT {m.staged(f's.{q(version)} = d.{q(version)}')}"
+    if scope:
+        retire += f" AND ({scope})"
+    elif m.chain.merge_key:
+        retire += f" AND {m.staged(m.same(m.chain.merge_key))}"
+    retired = m.run(m.dialect.update(root.target, {end: boundary}, retire))
 
-    retire = f"{active} AND NOT EXISTS (SELECT 1 FROM {root.stage} AS s WHERE {same_version})"
-    if m.chain.merge_key:
-        retire += f" AND EXISTS (SELECT 1 FROM {root.stage} AS s WHERE {m.same(m.chain.merge_key)})"
-    m.run(f"UPDATE {root.target} AS d SET {q(end)} = {boundary} WHERE {retire}")
-
-    still = f"SELECT 1 FROM {root.target} AS d WHERE {active} AND {same_version}"
-    m.run(f"DELETE FROM {root.stage} AS s WHERE EXISTS ({still})")
-    m.run(f"UPDATE {root.stage} SET {q(start)} = {boundary}, {q(end)} = {forever}")
+    still = f"SELECT 1 FROM {root.target} AS t WHERE t.{q(end)} {is_active} AND t.{q(version)} = d.{q(version)}"
+    unchanged = m.delete(root.stage, f"EXISTS ({still})")
+    m.run(m.dialect.update(root.stage, {start: boundary, end: forever}))
     _new_nested_only(m)
-    insert_staged(m)
+    m.tally.add(root.name, inserted=steps.insert_staged(m), updated=retired, unchanged=unchanged)
 
 
 def _new_nested_only(m: MergeRun) -> None:
     """Leave only nested rows of versions that are being added, and of those only rows that are not there."""
-    root = m.chain.root
-    address = root.row_key or _hinted(m, "x-row-version")
+    if m.chain.nested:
+        steps.drop_staged_orphans(m)
     for table in m.chain.nested:
-        if table.key_of_root:
-            m.run(
-                f"DELETE FROM {table.stage} AS n WHERE NOT EXISTS (SELECT 1 FROM {root.stage} AS r "
-                f"WHERE r.{m.q(address)} = n.{m.q(table.key_of_root)})"
-            )
         if table.row_key:
-            row_key = m.q(table.row_key)
-            there = f"SELECT 1 FROM {table.target} AS d WHERE d.{row_key} = s.{row_key}"
-            m.run(f"DELETE FROM {table.stage} AS s WHERE EXISTS ({there})")
-            keep_one_per_key(m, table, [table.row_key], None)
+            steps.drop_staged_known(m, table)
+            steps.keep_one_per_key(m, table, [table.row_key], None)

@@ -18,7 +18,7 @@ CAPABILITIES = Capabilities(
     wei_precision=(38, 0),
     timestamp_precision=6,
     max_timestamp_precision=9,
-    supported_merge_strategies=("delete-insert", "upsert", "scd2", "insert-only"),
+    supported_merge_strategies=("delete-insert", "upsert", "scd2", "insert-only", "cdc"),
     supported_replace_strategies=("insert-from-staging", "truncate-and-insert"),
     idempotency="transaction",
 )

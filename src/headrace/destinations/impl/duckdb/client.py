@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +13,7 @@ from headrace.destinations.impl.duckdb.dialect import DuckDbDialect
 from headrace.destinations.impl.duckdb.session import DuckDbSqlClient
 from headrace.destinations.sql.client import SqlJobClient
 from headrace.errors.destination import DatabaseException, DestinationInvalidFileFormat
-from headrace.load.destination import LoadContext
+from headrace.load.destination import Applied, LoadContext
 from headrace.model.jobs import AnyJob, Copy, LoadFile, Replace
 from headrace.model.schema import Schema
 from headrace.typing import TTableSchemaColumns
@@ -31,12 +31,16 @@ class DuckDbClient(SqlJobClient):
         super().__init__(session, schema, create_indexes=create_indexes)
         self._copying, self._is_copying = ExitStack(), False
 
-    def exclusive_ddl(self) -> AbstractContextManager[object]:
-        """Keep other threads of this process from changing tables inside ``with``."""
+    def exclusive(self) -> AbstractContextManager[object]:
+        """Keep other threads of this process from changing tables inside ``with``; other processes cannot anyway."""
         return self._session.database.ddl_lock
 
-    def apply(self, job: AnyJob, context: LoadContext) -> int:
-        """Run a job, once by its key; returns the rows it moved."""
+    def exclusive_tables(self, tables: Sequence[str]) -> AbstractContextManager[object]:
+        """Let no other thread's merge or replace into these tables inside ``with``."""
+        return self._session.database.locked([f"{self._session.dataset_name}.{name}" for name in tables])
+
+    def apply(self, job: AnyJob, context: LoadContext) -> Applied:
+        """Run a job, once by its key; tells what it did."""
         if isinstance(job, (Copy, Replace)) and all(f.format == "arrow" for f in job.files):
             if not self._is_copying:
                 self._copying.enter_context(self._session.database.copying())
@@ -68,20 +72,26 @@ class DuckDbClient(SqlJobClient):
         path = context.path / file.path
         if not path.is_file():
             raise DestinationInvalidFileFormat("DuckDB", file.format, file.path, f"there is no file {path}")
-        table = context.schema.tables.get(file.table, {})
+        renames = context.renames.get(file.table, {})
         if file.format == "arrow":
-            return self._insert_arrow(file, path, target, columns)
-        return self._insert_selection(file, path, target, columns, table.get("columns", {}))
+            return self._insert_arrow(file, path, target, columns, renames)
+        known = context.schema.tables.get(file.table, {}).get("columns", {})
+        # the file's values are of the type of the column that they go to
+        typed = {**known, **{name: known[new] for name, new in renames.items()}}
+        return self._insert_selection(file, path, target, columns, typed, renames)
 
-    def _insert_arrow(self, file: LoadFile, path: Path, target: str, columns: Sequence[str] | None) -> int:
+    def _insert_arrow(
+        self, file: LoadFile, path: Path, target: str, columns: Sequence[str] | None, renames: Mapping[str, str]
+    ) -> int:
         rows = 0
         with self._session.database.copying(), files.closing(path) as (schema, batches):
             names = self._wanted(file, list(schema.names), columns)
             listed = self._dialect.columns(names)
+            targets = self._dialect.columns([renames.get(name, name) for name in names])
             for reader in files.statements_of(schema, batches):
                 # the bare stream: given a reader, DuckDB imports pyarrow.dataset and pandas, and reads far ahead
                 with self._incoming(reader.__arrow_c_stream__()):
-                    rows += self._session.run(f"INSERT INTO {target} ({listed}) SELECT {listed} FROM {_INCOMING}")
+                    rows += self._session.run(f"INSERT INTO {target} ({targets}) SELECT {listed} FROM {_INCOMING}")
         return rows
 
     @contextmanager
@@ -101,12 +111,19 @@ class DuckDbClient(SqlJobClient):
             connection.unregister(_INCOMING)
 
     def _insert_selection(
-        self, file: LoadFile, path: Path, target: str, columns: Sequence[str] | None, schema: TTableSchemaColumns
+        self,
+        file: LoadFile,
+        path: Path,
+        target: str,
+        columns: Sequence[str] | None,
+        schema: TTableSchemaColumns,
+        renames: Mapping[str, str],
     ) -> int:
         selection = files.select_file(self._dialect, file, path, schema)
         names = self._wanted(file, list(selection.columns), columns)
+        targets = self._dialect.columns([renames.get(name, name) for name in names])
         return self._session.run(
-            f"INSERT INTO {target} ({self._dialect.columns(names)}) "
+            f"INSERT INTO {target} ({targets}) "
             f"SELECT {files.expressions(selection, names)} FROM {selection.source}"
         )
 

@@ -1,0 +1,143 @@
+"""The work of one job inside its transaction, and the count of the rows it changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from headrace.destinations.sql import merge
+from headrace.destinations.sql.chain import Chain, ChainTable, build_chain, chain_table, depth_of
+from headrace.destinations.sql.mergerun import MergeRun, Tally
+from headrace.destinations.sql.scd2 import scd2
+from headrace.errors.destination import DatabaseTerminalException, DestinationCapabilitiesException
+from headrace.model import tables as tb
+from headrace.model.changes import RowChanges
+from headrace.model.jobs import AnyJob, Copy, Job, LoadFile, Merge, Truncate
+
+if TYPE_CHECKING:
+    from headrace.destinations.sql.session import SqlClient
+    from headrace.load.destination import LoadContext
+
+STRATEGIES: dict[str, Callable[[MergeRun], None]] = {
+    "delete-insert": merge.delete_insert,
+    "upsert": merge.upsert,
+    "cdc": merge.cdc,
+    "insert-only": merge.insert_only,
+    "scd2": scd2,
+}
+
+InsertFile = Callable[[LoadFile, "LoadContext", str, "Sequence[str] | None"], int]
+
+
+def expected_changes(job: AnyJob) -> dict[str, RowChanges]:
+    """What a job will do, as far as its files tell: a copy appends their rows. Nothing is known of other jobs."""
+    if not isinstance(job, Copy):
+        return {}
+    found: dict[str, int] = {}
+    for file in job.files:
+        found[file.table] = found.get(file.table, 0) + file.rows
+    return {table: RowChanges(inserted=rows) for table, rows in found.items()}
+
+
+class Work:
+    """One job at work.
+
+    Args:
+        session: With an open transaction.
+        context: The job's package.
+        insert_file: Appends a file's rows to a table; returns how many.
+
+    Attributes:
+        rows: Rows moved from files.
+        tally: What was done to the tables so far.
+    """
+
+    def __init__(self, session: SqlClient, context: LoadContext, insert_file: InsertFile) -> None:
+        self._session, self._context, self._insert_file = session, context, insert_file
+        self.rows = 0
+        self.tally = Tally()
+
+    def do(self, job: AnyJob) -> None:
+        """Run the job."""
+        if isinstance(job, Merge):
+            self._merge(job)
+            return
+        if not isinstance(job, Copy):
+            self._empty(job.tables)
+        if not isinstance(job, Truncate):
+            self._copy(job.files)
+
+    def _copy(self, files: Iterable[LoadFile]) -> None:
+        name = self._session.make_qualified_table_name
+        for file in files:
+            rows = self._insert_file(file, self._context, name(file.table), None)
+            self.rows += rows
+            self.tally.add(file.table, inserted=rows)
+
+    def _empty(self, tables: Sequence[str]) -> None:
+        # a nested table of the schema need not exist here: it is made when its first row comes
+        present = self._session.describe_tables(tables)
+        for table in reversed(list(tables)):
+            if table in present:
+                name = self._session.make_qualified_table_name(table)
+                self.tally.add(table, deleted=self._session.run(self._session.dialect.empty_table(name)))
+
+    def _merge(self, job: Merge) -> None:
+        strategy = STRATEGIES.get(job.strategy)
+        if strategy is None:
+            raise DestinationCapabilitiesException(
+                f"Table `{job.tables[0]}` asks for the merge strategy `{job.strategy}`, which is not known here.",
+                fix=f"use one of: {', '.join(STRATEGIES)}",
+            )
+        session, context = self._session, self._context
+        chain = self._chain(job)
+        for table in chain.tables:
+            session.run(session.dialect.temp_like(table.stage, table.columns, table.target))
+        by_name = {table.name: table for table in chain.tables}
+        for file in job.files:
+            table = by_name[file.table]
+            self.rows += self._insert_file(file, context, table.stage, table.columns)
+        run = MergeRun(
+            chain=chain,
+            dialect=session.dialect,
+            run=session.run,
+            fetch=session.fetch,
+            dataset_name=session.dataset_name,
+            schema_name=context.schema.name,
+            strategy=job.strategy,
+            boundary=dt.datetime.fromtimestamp(context.created_at, dt.timezone.utc),
+            cleanup=[session.dialect.drop_temp(table.stage) for table in chain.tables],
+            tally=self.tally,
+        )
+        try:
+            strategy(run)
+        except DatabaseTerminalException as error:
+            if chain.source_filter or chain.destination_scope:
+                error.fix = f"check the SQL of `source_filter` and `destination_scope` of table `{job.tables[0]}`"
+            raise
+        for statement in run.cleanup:
+            session.run(statement)
+
+    def _chain(self, job: Job) -> Chain:
+        """The job's tables that exist, as a chain."""
+        session, schema = self._session, self._context.schema
+        schemas = {name: schema.tables[name] for name in job.tables}
+        present = session.describe_tables(job.tables)
+        with_rows = {file.table for file in job.files}
+        tables: list[ChainTable] = []
+        for name in job.tables:
+            if name in present or name in with_rows or name == job.tables[0]:
+                tables.append(
+                    chain_table(
+                        schemas[name],
+                        target=session.make_qualified_table_name(name),
+                        stage=session.dialect.temp_name(f"_hr_stage_{len(tables)}"),
+                        present={column: nullable for column, _, nullable in present.get(name, [])},
+                        depth=depth_of(schemas[name], schemas),
+                    )
+                )
+        named = schema.naming.normalize_identifier
+        return build_chain(
+            schemas[job.tables[0]], tables, load_id=named(tb.C_DLT_LOAD_ID), row_id=named(tb.C_DLT_ID)
+        )
