@@ -38,7 +38,7 @@ KEYS: list[tuple[Any, str]] = [
 def row_ids(folder: Path, items: list[Any], strategy: str, key: Any = None) -> list[str]:
     database = folder / "ids.duckdb"
     disposition = {"disposition": "merge", "strategy": strategy}
-    pipeline = dlt.pipeline("ids", destination=dlt.destinations.duckdb(str(database)), dataset_name="d")
+    pipeline = dlt.pipeline("ids", str(folder), destination=dlt.destinations.duckdb(str(database)), dataset_name="d")
     pipeline.run(dlt.resource(items, name="t", primary_key=key, write_disposition=disposition))
     with duckdb.connect(str(database)) as con:
         return [row[0] for row in con.execute("SELECT _dlt_id FROM d.t ORDER BY place").fetchall()]

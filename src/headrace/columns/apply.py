@@ -82,7 +82,7 @@ class FrameNormalizer:
             above = rows[plan.above] if plan.above >= 0 else None
             if plan.target.discard or (plan.above >= 0 and above is None):
                 rows.append(None)
-                if plan.target.discard:
+                if plan.target.discard and not plan.target.drop_empty:
                     self.discarded[plan.target.name, "", "row"] += batch.num_rows
                 continue
             made, own = self._table(plan, batch, above, index)
@@ -114,6 +114,8 @@ class FrameNormalizer:
             self._column(plan, name, ops, batch, columns, drop)
         for op in plan.discards:
             self._discard(plan, op, batch.column(op.place).is_valid(), op.target.discard, drop)
+        if plan.target.drop_empty:
+            drop.add(_empty_rows(columns, count))
         own = self._keys(plan, batch, above, columns, index)
         self._check_required(plan, columns, count, drop)
         if drop.mask is not None:
@@ -246,6 +248,13 @@ def _raw_values(ops: Sequence[ColumnOp], batch: pa.RecordBatch) -> list[Any]:
         raw = batch.column(op.place).to_pylist()
         values = [old if new is None else new for old, new in zip(values, raw, strict=True)]
     return values
+
+
+def _empty_rows(columns: Columns, count: int) -> Any:
+    empty = np.ones(count, dtype=bool)
+    for values in columns.values():
+        empty &= values.is_null().to_numpy(zero_copy_only=False)
+    return empty
 
 
 class _Drop:

@@ -67,6 +67,8 @@ def compile_plan(
     discards: list[ColumnOp] = []
     if not target.discard:
         for i, (path, kind) in enumerate(head.columns):
+            if target.columns[tuple(path)].discard == "filter":
+                continue
             op = _op(lead + i, tuple(path), kind, target, capabilities)
             if op.target.discard:
                 discards.append(op)

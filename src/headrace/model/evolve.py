@@ -14,6 +14,7 @@ import msgspec
 
 from headrace.model import contract as contracts
 from headrace.model import tables as tb
+from headrace.model.filters import PathFilters
 from headrace.model.rawnames import RawNames
 from headrace.model.rowkeys import RowKeys, decide_row_keys, declare_root_key
 from headrace.model.shape import ChainShape, ColumnShape, TableShape
@@ -34,7 +35,8 @@ class ColumnTarget(msgspec.Struct):
         name: The column; empty when the contract lets the values go.
         column: The column's schema.
         on_failure: What becomes of values that the column's type cannot take.
-        discard: ``row`` or ``value`` when the column is new and the contract refuses it; empty otherwise.
+        discard: ``row`` or ``value`` when the column is new and the contract refuses it; ``filter`` when a filter of
+            the table leaves it out; empty otherwise.
     """
 
     name: str
@@ -50,6 +52,7 @@ class TableTarget(msgspec.Struct):
         name: The table; its rows are dropped when ``discard`` is set.
         columns: Target of each raw path.
         keys: Which key columns the rows get.
+        drop_empty: Rows of which filters leave nothing are let go.
     """
 
     path: tuple[str, ...]
@@ -59,6 +62,7 @@ class TableTarget(msgspec.Struct):
     keys: RowKeys
     columns: dict[tuple[str, ...], ColumnTarget] = {}
     discard: bool = False
+    drop_empty: bool = False
 
 
 class ChainTarget(msgspec.Struct):
@@ -109,7 +113,10 @@ def _table(schema: Schema, root: str, shape: TableShape, names: RawNames, chain:
         return target
     may_grow = is_new or bool(known.get("x-normalizer", {}).get("evolve-columns-once"))
     evolution = _Evolution(schema, names, contract, may_grow, known, target)
-    ordered = sorted(shape.columns, key=lambda c: c.first)
+    ordered = sorted(_unfiltered(shape, target, PathFilters(schema, names, root, shape.path)), key=lambda c: c.first)
+    if target.drop_empty and not ordered:
+        target.discard = True
+        return target
     # the key columns of a new table stand behind the columns of its first row; the row's version is one of them
     version = known.get("columns", {}).get(tb.C_DLT_ID, {}).get("x-row-version")
     behind = [c for c in ordered if c.first > 0 or (version and names.column(c.path) == tb.C_DLT_ID)] if is_new else []
@@ -126,6 +133,20 @@ def _table(schema: Schema, root: str, shape: TableShape, names: RawNames, chain:
 
 def _parent_dropped(chain: ChainTarget, above: tuple[str, ...] | None) -> bool:
     return above is not None and all(t.discard for (path, _), t in chain.tables.items() if path == above)
+
+
+def _unfiltered(shape: TableShape, target: TableTarget, filters: PathFilters) -> list[ColumnShape]:
+    """The columns that the filters of tables leave; the target says of the others that they go nowhere."""
+    if not filters:
+        return shape.columns
+    target.drop_empty = filters.drops_empty_rows
+    left = []
+    for column in shape.columns:
+        if filters.excluded(column.path):
+            target.columns[tuple(column.path)] = ColumnTarget("", {}, discard="filter")
+        else:
+            left.append(column)
+    return left
 
 
 class _Evolution:

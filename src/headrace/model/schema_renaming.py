@@ -37,7 +37,7 @@ def rename(
     for name, table in tables.items():
         spelled = new.normalized(table)
         if has_seen_data(table) and not allow:
-            details = _change(table, spelled) or ("the table has data" if freeze_all else None)
+            details = _change(table, spelled) or ("names of new data would differ from it" if freeze_all else None)
             if details:
                 raise TableIdentifiersFrozen(schema_name, name, new.naming, old.naming, details)
         if spelled["name"] in renamed:

@@ -65,7 +65,7 @@ def merge_hints(settings: dict[str, Any], new: Mapping[str, Iterable[str]], repl
             hints[hint] = list(dict.fromkeys([*hints[hint], *patterns]))
 
 
-class _Patterns:
+class Patterns:
     """Patterns with a value each: exact names are looked up, regexes are tried in their order."""
 
     def __init__(self, pairs: Iterable[tuple[str, Any]]) -> None:
@@ -92,9 +92,9 @@ class ColumnSettings:
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._types = _Patterns((settings.get("preferred_types") or {}).items())
+        self._types = Patterns((settings.get("preferred_types") or {}).items())
         hints = settings.get("default_hints") or {}
-        self._hints = _Patterns((p, hint) for hint, patterns in hints.items() for p in patterns)
+        self._hints = Patterns((p, hint) for hint, patterns in hints.items() for p in patterns)
         self._known_types: dict[str, TDataType | None] = {}
         self._known_hints: dict[str, dict[str, Any]] = {}
 

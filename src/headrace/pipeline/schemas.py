@@ -94,6 +94,15 @@ class SchemaStore(Mapping[str, Schema]):
 
     # ---- changing -------------------------------------------------------------------------------------------------
 
+    def renew(self, schema: Schema) -> None:
+        """Bring a live schema up to what people want by now: its import file, the naming that is configured.
+
+        Raises:
+            TableIdentifiersFrozen: Another naming convention is asked for, and a table has data.
+        """
+        self.external.bring_in(schema)
+        self._prepare(schema)
+
     def add(self, schema: Schema) -> Schema:
         """Make a schema live; an import file of the same name comes first."""
         self.external.bring_in(schema)
