@@ -111,6 +111,7 @@ def adopt_schema(p: Pipeline, given: Schema) -> Schema:
     if live is None:
         live = p._schemas.add(given.clone())
     else:
+        p._schemas.renew(live)
         _bring_in(live, given)
     note_schema(p, live.name)
     return live
