@@ -1,0 +1,39 @@
+"""The servers of the tests end with whoever asked for them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from tests.servers.process import ROOT, listens
+
+_HOLDER = """
+import sys, time
+from tests.servers.process import Server
+
+class Plain(Server):
+    name = "plain"
+    def command(self):
+        return [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(self.port)]
+
+with Plain() as server:
+    print(server.port, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_server_ends_when_its_holder_is_killed() -> None:
+    holder = subprocess.Popen([sys.executable, "-c", _HOLDER], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert holder.stdout is not None
+    port = int(holder.stdout.readline())
+    assert listens(port)
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    holder.stdout.close()
+    end = time.monotonic() + 15
+    while listens(port) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not listens(port)
