@@ -13,10 +13,8 @@ from tests.servers import Missing
 from tests.servers.process import VENVS, Server, package_folder
 
 AZURITE_ACCOUNT = "devstoreaccount1"
-# the account key that Microsoft publishes for its emulator
-AZURITE_KEY = (
-    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # gitleaks:allow
-)
+# the account key that Microsoft publishes for its emulator: no secret (gitleaks:allow)
+AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
 class S3(Server):

@@ -73,7 +73,7 @@ def sftp_server() -> Iterator[Any]:
     yield from _serve(Sftp)
 
 
-# ---- the table of destinations ----------------------------------------------------------------------------------------
+# ---- the table of destinations -------------------------------------------------------------------------------------
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -53,9 +53,9 @@ class Postgres(Server):
         data.mkdir(mode=0o700)
         if root:
             shutil.chown(data, self.user)
+        options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
         subprocess.run(
-            [self.programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
-            + ["--no-sync"],
+            [self.programs / "initdb", "-D", data, *options],
             check=True,
             capture_output=True,
             user=self.user if root else None,
@@ -90,13 +90,12 @@ class Postgres(Server):
         """The connection string of a database."""
         return f"postgresql://postgres:secret-of-postgres@127.0.0.1:{self.port}/{database}"
 
-    def execute(self, sql: str, database: str = "postgres") -> str:
-        """Run statements with psql or, where the wheel has none, in single-row form by the driver."""
+    def execute(self, sql: str, database: str = "postgres") -> None:
+        """Run a statement outside of a transaction."""
         import psycopg
 
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             connection.execute(sql.encode())
-        return sql
 
     def database(self) -> str:
         """Make an empty database and give its connection string."""
