@@ -213,6 +213,20 @@ class DataValidationError(SchemaException):
         )
 
 
+class RejectedTableNameTaken(SchemaException):
+    """The table for rejected rows has the name of a table of the data."""
+
+    def __init__(self, schema_name: str, root_table: str, table_name: str) -> None:
+        self.root_table, self.table_name = root_table, table_name
+        super().__init__(
+            schema_name,
+            f"rejected rows of table `{root_table}` belong into `{table_name}`, which is a table of the data.",
+            why="a list of the documents has the key `rejected`, or another resource has this name",
+            fix="rename the key or the resource, or do not keep rejected rows of this table: "
+            'additional_table_hints={"x-keep-rejected": False}',
+        )
+
+
 class TableIdentifiersFrozen(SchemaException):
     """A new naming convention would rename a table that has data."""
 

@@ -14,6 +14,7 @@ from headrace.model.tables import (
     is_complete_column,
     is_default_prop,
 )
+from headrace.model.rejected import REJECTED_OF
 from headrace.typing import (
     TColumnSchema,
     TSchemaContract,
@@ -61,7 +62,8 @@ def resolve_contract(
 ) -> TSchemaContractDict:
     """The contract that applies to a table.
 
-    The table's own setting comes first, then that of the nearest table above it, then the schema's.
+    The table's own setting comes first, then that of the nearest table above it, then the schema's. Tables of the
+    system and those of rejected rows have none.
 
     Args:
         schema: The schema.
@@ -69,6 +71,8 @@ def resolve_contract(
         new_table: A declaration of the table that is not in the schema yet, and is asked before the stored one.
     """
     name = table if isinstance(table, str) else str(table.get("name"))
+    if is_system_name(schema, name) or REJECTED_OF in (schema.tables.get(name) or {}):
+        return expand_contract("evolve")
     own: Mapping[str, Any] | None = new_table or (None if isinstance(table, str) else table)
     own = own or schema.tables.get(name)
     while own is not None:

@@ -14,6 +14,7 @@ import msgspec
 from headrace.base.time import now
 from headrace.model.changes import RowChanges
 from headrace.model.jobs import AnyJob, LoadFile, SpoolFile
+from headrace.model.rejected import RejectedCount
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
@@ -43,6 +44,7 @@ class Extracted(Event, frozen=True, tag=True):
     state_hash: str | None = None
     id_seed: int = 0
     row_counts: dict[str, int] = {}
+    rejected: list[RejectedCount] = []
 
 
 class Normalized(Event, frozen=True, tag=True):
@@ -53,6 +55,7 @@ class Normalized(Event, frozen=True, tag=True):
     schema_hash: str
     schema_update: dict[str, Any] = {}
     row_counts: dict[str, int] = {}
+    rejected: list[RejectedCount] = []
 
 
 class Planned(Event, frozen=True, tag=True):
@@ -158,6 +161,21 @@ class SchemaEvolved(Event, frozen=True, tag=True):
     update: dict[str, Any]
 
 
+class Rejected(Event, frozen=True, tag=True):
+    """A contract let rows or values go: told once a step is sealed, for each table, column and rule.
+
+    The facts `Extracted` and `Normalized` hold the same numbers for good.
+    """
+
+    load_id: str
+    step: str
+    table: str
+    rule: str
+    column: str = ""
+    count: int = 0
+    resource: str = ""
+
+
 class PackageParked(Event, frozen=True, tag=True):
     """A package failed for good and was set aside, so that it blocks nothing."""
 
@@ -177,4 +195,4 @@ DurableEvent = (
     | Loaded
     | Aborted
 )
-AnyEvent = DurableEvent | RunStarted | RunEnded | StepStarted | StepEnded | Progress | SchemaEvolved | PackageParked
+AnyEvent = DurableEvent | RunStarted | RunEnded | StepStarted | StepEnded | Progress | SchemaEvolved | Rejected | PackageParked

@@ -19,6 +19,7 @@ class SpoolFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         rows: Rows of the root table.
         size: Bytes on disk.
         shape: For ``rows``: what was seen where, as `columns.shape.Shape` writes it.
+        start: Rows of the table that lie in earlier files of the same resource.
     """
 
     path: str
@@ -29,6 +30,7 @@ class SpoolFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     size: int = 0
     format: str = "arrow"
     shape: dict[str, Any] = {}
+    start: int = 0
 
 
 class LoadFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
