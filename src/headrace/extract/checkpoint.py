@@ -4,8 +4,8 @@ A resource without a parent and the transformers below it are a `Tree`: they hav
 rows are sealed together with it. A checkpoint of one tree says nothing of the others. It is made only where rows and
 state agree:
 
-* with a cursor whose rows come in order, between two items of which the second begins beyond the last value of the
-  first, so that no row of that value is left out and none is read again;
+* with a cursor whose rows come in order, between two values of the cursor, so that no row of a value is left out and
+  none is read again; a page that goes on beyond the last value is cut in two;
 * where a resource yields `mark.checkpoint`;
 * at the end of a tree whose next run begins where this one ends, while others are still being read.
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headrace.extract.state import peek_resource_state
@@ -72,6 +72,7 @@ class Tree:
     """A resource with its transformers, sealed part by part.
 
     Args:
+        flow: What reads them.
         nodes: The root first.
         writers: Of those whose items are wanted.
         source: Name of the source, the key of its state.
@@ -82,6 +83,7 @@ class Tree:
 
     def __init__(
         self,
+        flow: Flow,
         nodes: Sequence[Node],
         writers: Sequence[ResourceWriter],
         source: str,
@@ -89,6 +91,7 @@ class Tree:
         plan: CheckpointPlan,
         count: Callable[[Sequence[ResourceWriter]], SourceExtractResult],
     ) -> None:
+        self._flow = flow
         self.nodes, self.writers, self.source, self.schema, self.plan = nodes, writers, source, schema, plan
         self._count = count
         self._since = time.monotonic()
@@ -113,40 +116,56 @@ class Tree:
         watch_order(self._cursor)
         at = next(i for i, step in enumerate(root.steps) if step is root.incremental)
         step = root.steps[at]
-        root.steps[at] = lambda item, meta: step(self._before_item(item), meta)
+        root.steps[at] = lambda item, meta: self._at_cursor(step, item, meta)
 
     # ---- places where rows and state may agree ----
 
-    def after_item(self, flow: Flow) -> None:
+    def after_item(self) -> None:
         """The root has given an item, and its function stands still."""
         if self._cursor is not None and self._is_due() and self._may_cut(self._why_not_here()):
-            flow.settle(self.nodes)
+            self._flow.settle(self.nodes)
             # what the function writes to the state from here on belongs to the next item
             self._ready = self._states()
 
-    def _before_item(self, item: Any) -> Any:
-        """An item comes to the cursor: if it begins a later value, all before it is complete."""
+    def _at_cursor(self, step: Any, item: Any, meta: Any) -> Any:
+        """An item comes to the cursor: what lies beyond the last value belongs to the next part."""
         ready, self._ready = self._ready, None
-        if ready is not None:
-            from headrace.extract.incremental.order import begins_later
+        if ready is None or self._cursor is None:
+            return step(item, meta)
+        from headrace.extract.incremental.order import cut
 
-            if self._cursor is not None and begins_later(self._cursor, item):
-                self._cut(ready, part=True)
-        return item
+        parts = cut(self._cursor, item)
+        if parts is None:
+            return step(item, meta)
+        first, rest = parts
+        if first is None:
+            self._cut(ready, part=True)
+            return step(rest, meta)
+        root = self.nodes[0]
+        # two items of one would count twice for a limit, and threads would draw them out of turn
+        return step(item, meta) if root.limit or root.parallel else self._in_two(step, first, rest, meta, ready)
 
-    def at_mark(self, flow: Flow) -> None:
+    def _in_two(self, step: Any, first: Any, rest: Any, meta: Any, ready: States) -> Iterator[Any]:
+        yield step(first, meta)
+        self._flow.settle(self.nodes)
+        name = self.nodes[0].pipe.name
+        cursors = {"incremental": now["incremental"]} if "incremental" in (now := self._states()[name]) else {}
+        self._cut({**ready, name: {**ready[name], **cursors}}, part=True)
+        yield step(rest, meta)
+
+    def at_mark(self) -> None:
         """The root's function says that state and rows agree; a cursor knows better."""
         self._marked = True
         if self._cursor is None and self._is_due() and self._may_cut(self._why_not_here()):
-            flow.settle(self.nodes)
+            self._flow.settle(self.nodes)
             self._cut(self._states(), part=True)
 
-    def at_end(self, flow: Flow) -> None:
+    def at_end(self) -> None:
         """All of the root's data was read."""
         self._held = False
         if not self._is_due() or self._why_not_at_all():
             return
-        flow.settle(self.nodes)
+        self._flow.settle(self.nodes)
         for node in self.nodes:
             if node.incremental is not None:
                 node.incremental.finish(node.pipe)
@@ -262,7 +281,7 @@ def plant(
         if root.pipe.parent is None:
             nodes = _below(root)
             own = [writers[id(node)] for node in nodes if id(node) in writers]
-            root.tree = Tree(nodes, own, source, schema, plan, count)
+            root.tree = Tree(flow, nodes, own, source, schema, plan, count)
 
 
 def _below(node: Node) -> list[Node]:

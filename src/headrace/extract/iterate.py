@@ -30,8 +30,10 @@ from headrace.extract.items import (
     CHECKPOINT,
     ITERATOR,
     META,
+    QUERY,
     MaterializedEmptyList,
     kind_of,
+    open_query,
 )
 from headrace.extract.nodes import Node, make_nodes
 from headrace.extract.parallel import END, Workers
@@ -158,7 +160,7 @@ class Flow:
         ended, self._ended = self._ended, []
         for node in ended:
             if node.tree is not None and self._roots:
-                node.tree.at_end(self)
+                node.tree.at_end()
 
     # ---- turns ----
 
@@ -243,7 +245,7 @@ class Flow:
                 return
             self._run(node, index, item, feed.meta)
             if feed.root and node.tree is not None:
-                node.tree.after_item(self)
+                node.tree.after_item()
             if feed.root and node.may_end_early and node.wants_no_more():
                 self._end(feed, close=True)
                 return
@@ -323,8 +325,10 @@ class Flow:
                 raise InvalidResourceReturnsResource(node.pipe.name, item, type(item))
             self._make_room()
             self._pending[self._workers.call(item)] = (_Feed(node, index, meta, item), False)
+        elif kind == QUERY:
+            self._run(node, index, *open_query(item, meta))
         elif kind == CHECKPOINT and node.tree is not None:
-            node.tree.at_mark(self)
+            node.tree.at_mark()
 
     # ---- items computed elsewhere ----
 
@@ -377,7 +381,7 @@ class Flow:
             self._launch(feed)
         self._run(node, feed.index, item, feed.meta)
         if feed.root and node.tree is not None and not feed.flying:
-            node.tree.after_item(self)
+            node.tree.after_item()
 
 
 def _fail(node: Node, where: Any, kind: str, error: BaseException) -> NoReturn:

@@ -17,7 +17,6 @@ from headrace.pipeline.step import StepRun, step
 from headrace.pipeline.work import Work, new_sink, put_state_row, seal_work
 
 if TYPE_CHECKING:
-
     from headrace.extract.settings import ExtractSettings
     from headrace.extract.source import DltSource
     from headrace.model.schema import Schema

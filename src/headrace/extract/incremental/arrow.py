@@ -18,7 +18,7 @@ from headrace.errors.incremental import (
 from headrace.extract.incremental.hashes import digest, legacy_digest
 from headrace.extract.incremental.window import Window, run_page
 
-__all__ = ["filter_frame", "nearest_value"]
+__all__ = ["ends_of", "filter_frame", "split_frame"]
 
 _ROWS_AT_ONCE = 16_384
 _VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
@@ -184,8 +184,8 @@ def _filter(w: Window, frame: _Frame) -> Any:
     return page.result()
 
 
-def nearest_value(w: Window, frame: Any) -> Any:
-    """The cursor value of a frame that lies nearest to the start of the range; None when it cannot be told."""
+def ends_of(w: Window, frame: Any) -> tuple[Any, Any] | None:
+    """The smallest and the largest cursor value of a frame; None when a row has none, or before it is read."""
     if isinstance(frame, pa.RecordBatchReader) or hasattr(frame, "collect"):
         return None
     wrapped = _wrap(frame)
@@ -195,7 +195,16 @@ def nearest_value(w: Window, frame: Any) -> Any:
     if column is None or column.null_count:
         return None
     ends = pc.min_max(_comparable(column))
-    return ends["min" if w.ascending else "max"].as_py()
+    return ends["min"].as_py(), ends["max"].as_py()
+
+
+def split_frame(w: Window, frame: Any) -> tuple[Any, Any]:
+    """The rows of a frame at the last value, and the others; only for frames that have `ends_of`."""
+    wrapped = _wrap(frame)
+    column = _comparable(_cursor_column(w, wrapped))
+    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    at_last = pc.equal(column, pa.scalar(w.last))
+    return wrapped.filter(at_last), wrapped.filter(pc.invert(at_last))
 
 
 def _cursor_column(w: Window, frame: _Frame) -> Any:

@@ -3,6 +3,7 @@ as of the rows read so far."""
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from headrace.columns.arrow import is_arrow_like
@@ -13,7 +14,7 @@ from headrace.extract.incremental.window import Window
 if TYPE_CHECKING:
     from headrace.extract.incremental.step import Incremental
 
-__all__ = ["begins_later", "document_so_far", "keeps_state", "passes_again", "watch_order", "why_unordered"]
+__all__ = ["cut", "document_so_far", "keeps_state", "passes_again", "watch_order", "why_unordered"]
 
 
 def keeps_state(cursor: Incremental[Any] | None) -> bool:
@@ -55,39 +56,57 @@ def document_so_far(cursor: Incremental[Any]) -> dict[str, Any]:
     return document
 
 
-def begins_later(cursor: Incremental[Any], item: Any) -> bool:
-    """Whether all rows of an item lie beyond the last value: then the rows before it are complete.
+def cut(cursor: Incremental[Any], item: Any) -> tuple[Any, Any] | None:
+    """Cut an item behind the last value: what belongs to it, and what lies beyond.
 
-    Only looks: nothing of the cursor is changed. In doubt, as with rows without a value, the answer is no.
+    Once the first part is read, all rows up to the last value are.
+
+    Only looks: nothing of the cursor is changed.
+
+    Returns:
+        The two parts; the first is None when the whole item lies beyond. None when nothing does, or in doubt, as with
+        rows without a value.
     """
     window = cursor._window
     if window is None or window.last is None or not window.moved:
-        return False
+        return None
     try:
-        first = _first(window, item)
-        if first is None or first is MISSING:
-            return False
+        ends = _ends(window, item)
+        if ends is None:
+            return None
+        first, last = ends if window.ascending else ends[::-1]
         window.adapt(first)
-        return bool(first > window.last if window.ascending else first < window.last)
+        known = window.last
+        if first > known if window.ascending else first < known:
+            return None, item
+        return _split(window, item) if first == known != last else None
     except TypeError:
-        return False  # told properly when the item is filtered
+        return None  # told properly when the item is filtered
 
 
-def _first(window: Window, item: Any) -> Any:
-    """The value of an item that lies nearest to the start of the range; None when some row has none."""
-    if isinstance(item, list) and item and is_arrow_like(item[0]):
-        found = [_first(window, frame) for frame in item]
-        return None if any(value is None for value in found) else _nearest(window, found)
+def _split(window: Window, item: Any) -> tuple[Any, Any] | None:
     if is_arrow_like(item):
-        from headrace.extract.incremental.arrow import nearest_value
+        from headrace.extract.incremental.arrow import split_frame
 
-        return nearest_value(window, item)
+        return split_frame(window, item)
+    if not isinstance(item, list) or is_arrow_like(item[0]):
+        return None
+    at_last = [plain(value) == window.last for value in window.cursor.values(item)]
+    return list(compress(item, at_last)), [row for row, at in zip(item, at_last, strict=True) if not at]
+
+
+def _ends(window: Window, item: Any) -> tuple[Any, Any] | None:
+    """Smallest and largest value of an item; None when some row has none."""
+    if isinstance(item, list) and item and is_arrow_like(item[0]):
+        found = [_ends(window, frame) for frame in item]
+        known = [ends for ends in found if ends is not None]
+        return (min(e[0] for e in known), max(e[1] for e in known)) if len(known) == len(found) else None
+    if is_arrow_like(item):
+        from headrace.extract.incremental.arrow import ends_of
+
+        return ends_of(window, item)
     rows = item if isinstance(item, list) else [item]
     values = list(map(plain, window.cursor.values(rows)))
     if not values or any(value is MISSING or value is None or value != value for value in values):
         return None
-    return _nearest(window, values)
-
-
-def _nearest(window: Window, values: list[Any]) -> Any:
-    return min(values) if window.ascending else max(values)
+    return min(values), max(values)
