@@ -144,7 +144,7 @@ def test_joins_by_a_condition_and_with_queries(raw: Dataset):
     with pytest.raises(RelationHasQueryException):
         raw.users.join(counts)
     with pytest.raises(DatasetException, match="how they belong together"):
-        raw.users.join("_dlt_loads")
+        raw.users.join("_dlt_version")
     with pytest.raises(RelationUnknownColumnException):
         raw.users.select("name").join("orders")
     with pytest.raises(ValueErrorWithKnownValues):

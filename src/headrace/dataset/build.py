@@ -115,11 +115,27 @@ def condition(text: Any, dialect: str | None) -> Any:
         ) from error
 
 
-def compare(name: str, operator: str, value: Any, facts: Mapping[str, Any]) -> Any:
+def is_null(tree: Any, negated: bool = False) -> Any:
+    """Whether a column is NULL, or is not."""
+    test = exp.Is(this=tree, expression=exp.null())
+    return exp.Not(this=test) if negated else test
+
+
+def all_of(tests: Sequence[Any]) -> Any:
+    """Conditions joined by AND."""
+    return exp.and_(*tests)
+
+
+def any_of(tests: Sequence[Any]) -> Any:
+    """Conditions joined by OR."""
+    return exp.or_(*tests)
+
+
+def compare(name: str | exp.Column, operator: str, value: Any, facts: Mapping[str, Any]) -> Any:
     """A comparison of a column with a value.
 
     Args:
-        name: The column's spelling.
+        name: The column's spelling, or its tree.
         operator: ``eq``, ``ne``, ``gt``, ``lt``, ``gte``, ``lte``, ``in``, ``not_in``, or the sign for it.
         value: A plain value; for ``in`` several.
         facts: The column, for the type that the value is cast to.
@@ -129,7 +145,7 @@ def compare(name: str, operator: str, value: Any, facts: Mapping[str, Any]) -> A
         TypeError: The value cannot be written in SQL.
     """
     word = _SIGNS.get(operator.lower(), operator.lower())
-    left = column(name)
+    left = column(name) if isinstance(name, str) else name
     if word in ("in", "not_in"):
         values = [value] if isinstance(value, (str, bytes)) or not isinstance(value, Collection) else list(value)
         if not values:
@@ -140,8 +156,7 @@ def compare(name: str, operator: str, value: Any, facts: Mapping[str, Any]) -> A
         raise ValueErrorWithKnownValues("operator", operator, [*_OPERATORS, "in", "not_in"])
     if value is None and word in ("eq", "ne"):
         # `= NULL` is never true
-        null = exp.Is(this=left, expression=exp.null())
-        return exp.Not(this=null) if word == "ne" else null
+        return is_null(left, negated=word == "ne")
     return _OPERATORS[word](this=left, expression=literal(value, facts))
 
 
@@ -176,6 +191,16 @@ def aggregate(query: Any, name: str, function: Literal["max", "min"]) -> exp.Sel
     return base.select(exp.alias_(kind(this=column(name)), name, quoted=True), append=False, copy=False)
 
 
+def extreme(query: Any, tree: Any, function: Literal["max", "min"]) -> exp.Select:
+    """The largest or smallest value of a column that the query's tables have, selected or not."""
+    kind = exp.Max if function == "max" else exp.Min
+    base: exp.Select = query.copy()
+    if not _is_plain(query) or any(query.args.get(part) for part in ("limit", "offset")):
+        base, tree = nested(query), column(tree.name)
+    base.set("order", None)
+    return base.select(exp.alias_(kind(this=tree), tree.name, quoted=True), append=False, copy=False)
+
+
 # ---- joins -----------------------------------------------------------------------------------------------------------
 
 
@@ -184,6 +209,9 @@ def links(catalog: Catalog) -> list[Link]:
     found: list[Link] = []
     for table in catalog.table_names:
         schema = catalog.schema_of(table)
+        loads = schema.loads_table_name
+        if LOAD_ID in catalog.columns(table) and catalog.find_table(loads) == loads:
+            found.append(Link(table, loads, ((LOAD_ID, schema.naming.normalize_identifier("load_id")),)))
         parent = catalog.table_schema(table).get("parent")
         if parent and catalog.find_table(parent) == parent:
             keys = zip(schema.hint_columns(table, "parent_key"), schema.hint_columns(parent, "row_key"), strict=False)
@@ -203,10 +231,14 @@ def way(catalog: Catalog, start: str, end: str) -> list[Link]:
         DatasetException: The tables do not belong together.
     """
     both = [one for link in links(catalog) for one in (link, _turned(link))]
+    # tables do not belong together for being loaded by the same pipeline
+    ends = {schema.loads_table_name for schema in catalog.schemas} - {start}
     ways: dict[str, list[Link]] = {start: []}
     todo = [start]
     while todo:
         here = todo.pop(0)
+        if here in ends:
+            continue
         for link in both:
             if link.left == here and link.right not in ways:
                 ways[link.right] = [*ways[here], link]
@@ -296,14 +328,29 @@ def with_load_id(query: Any, catalog: Catalog, table: str, columns: Sequence[str
             why=f"its root table `{root}` has no column `{LOAD_ID}`",
             fix="let normalize add it: `normalize.parquet_normalizer.add_dlt_load_id = true`",
         )
+    base = reach(query, catalog, table, columns, root, "INNER")
+    return base.select(exp.alias_(column(LOAD_ID, root), LOAD_ID, quoted=True), copy=False)
+
+
+def reach(query: Any, catalog: Catalog, table: str, columns: Sequence[str], end: str, side: str) -> exp.Select:
+    """Rows of a table joined with another one that it belongs to, none of whose columns is given.
+
+    Args:
+        query: The rows.
+        catalog: The tables.
+        table: Where the rows are from.
+        columns: Their columns.
+        end: The other table.
+        side: ``INNER`` or ``LEFT``.
+    """
     base: exp.Select = query.copy() if is_star(query) and _bare(query) else nested(query)
-    links_up = way(catalog, table, root)
-    need_columns(links_up, columns)
-    for link in links_up:
+    steps = way(catalog, table, end)
+    need_columns(steps, columns)
+    for link in steps:
         step = exp.Table(this=exp.to_identifier(link.right, quoted=True))
-        base = base.join(step, on=on_link(link, link.left, link.right), join_type="INNER", copy=False)
+        base = base.join(step, on=on_link(link, link.left, link.right), join_type=side, copy=False)
     kept = [exp.alias_(column(one, table), one, quoted=True) for one in columns]
-    return base.select(*kept, exp.alias_(column(LOAD_ID, root), LOAD_ID, quoted=True), append=False, copy=False)
+    return base.select(*kept, append=False, copy=False)
 
 
 def row_counts(tables: Sequence[str], load_id: str | None) -> Any:

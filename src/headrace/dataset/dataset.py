@@ -15,6 +15,7 @@ from headrace.model.tables import has_seen_data
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from headrace.extract.incremental.step import Incremental
     from headrace.load.destination import Client, Destination, PipelineFacts
     from headrace.model.schema import Schema
 
@@ -161,6 +162,25 @@ class Dataset:
         """
         return self._session_of(self.destination_client)
 
+    @property
+    def sql_client_class(self) -> type[Any]:
+        """The class of `sql_client`."""
+        return type(self.sql_client)
+
+    @property
+    def open_table_client(self) -> Any:
+        """The client of Delta and Iceberg tables.
+
+        Raises:
+            OpenTableClientNotAvailable: The destination has no such tables.
+        """
+        client = getattr(self.destination_client, "open_table_client", None)
+        if client is None:
+            from headrace.errors.destination import OpenTableClientNotAvailable
+
+            raise OpenTableClientNotAvailable(self._dataset_name, self.destination.destination_name)
+        return client
+
     @contextmanager
     def session(self) -> Iterator[Any]:
         """An open SQL session for one query: beside the shared one inside ``with dataset:``, else of its own."""
@@ -213,18 +233,27 @@ class Dataset:
 
     # ---- relations -----------------------------------------------------------------------------------------------
 
-    def table(self, table_name: str, *, load_ids: Collection[str] | None = None) -> Relation:
+    def table(
+        self,
+        table_name: str,
+        *,
+        load_ids: Collection[str] | None = None,
+        incremental: Incremental[Any] | None = None,
+    ) -> Relation:
         """A table.
 
         Args:
             table_name: Its name, as it is at the destination or as the source wrote it.
             load_ids: Only rows of these loads.
+            incremental: Only rows in its range; see `Relation.incremental`.
 
         Raises:
             DatasetTableNotFound: The schemas have no such table.
         """
         found = Relation(dataset=self, table_name=table_name)
-        return found if load_ids is None else found.from_loads(load_ids)
+        if load_ids is not None:
+            found = found.from_loads(load_ids)
+        return found if incremental is None else found.incremental(incremental)
 
     def query(self, query: Any, query_dialect: str | None = None, *, _execute_raw_query: bool = False) -> Relation:
         """A query.

@@ -21,6 +21,9 @@ from headrace.typing import TColumnSchema, TTableSchemaColumns
 # in the ``meta`` of a table's node: the spelling of a table of the dataset
 _OURS = "headrace_table"
 _FOREIGN = "headrace_foreign"
+# there too: the columns of a table of another dataset, of which the catalog knows nothing
+_COLUMNS = "headrace_columns"
+_OF_VALUES = ("data_type", "nullable", "precision", "scale", "timezone", "description")
 _OUTER_JOINS = ("LEFT", "RIGHT", "FULL")
 
 
@@ -97,6 +100,8 @@ def _resolve_tables(tree: exp.Query, catalog: Catalog) -> tuple[list[str], bool]
     for node in list(tree.find_all(exp.Table)):
         if not isinstance(node.this, exp.Identifier):
             foreign = True  # a table function
+        elif node.meta.get(_FOREIGN):
+            foreign = True
         elif node.db and node.db.casefold() != catalog.dataset_name.casefold():
             node.meta[_FOREIGN] = foreign = True
         elif not node.db and (cte := _cte(node, tree)) is not None:
@@ -231,9 +236,10 @@ def _column_of(projection: Any, scope: Scope | None, catalog: Catalog, outer: bo
         kind = made.this.type if isinstance(made, exp.Window) and from_sql_type(made.type) == {} else made.type
         return from_sql_type(kind)
     kept: TColumnSchema = {}
-    for prop in ("data_type", "nullable", "precision", "scale", "timezone"):
-        if source.get(prop) is not None:
-            kept[prop] = source[prop]
+    for prop, value in source.items():
+        # what is said of the values stays true of them; keys and indexes are a matter of the table
+        if value is not None and (prop in _OF_VALUES or prop.startswith("x-")):
+            kept[prop] = value  # type: ignore[literal-required]
     kept["nullable"] = True if outer else kept.get("nullable", True)
     return kept
 
@@ -247,7 +253,9 @@ def _origin(expression: Any, scope: Scope | None, catalog: Catalog) -> TColumnSc
     source = scope.sources.get(expression.table)
     if isinstance(source, exp.Table):
         spelled = source.meta.get(_OURS)
-        return catalog.columns(spelled).get(expression.name) if spelled else None
+        columns = catalog.columns(spelled) if spelled else source.meta.get(_COLUMNS, {})
+        found: TColumnSchema | None = columns.get(expression.name)
+        return found
     if isinstance(source, Scope):
         inner_query: Any = source.expression
         for inner in inner_query.selects:
@@ -268,13 +276,27 @@ def render(resolved: exp.Query, path: Callable[[str], Sequence[str]], dialect: s
         dialect: The destination's SQL.
         pretty: Break lines.
     """
+    return placed(resolved, path).sql(dialect=dialect, pretty=pretty)
+
+
+def placed(resolved: exp.Query, path: Callable[[str], Sequence[str]], catalog: Catalog | None = None) -> exp.Query:
+    """A resolved query with its tables' names at the destination.
+
+    Args:
+        resolved: What `resolve` gave.
+        path: As for `render`.
+        catalog: Keep the tables' columns for a query of another dataset that reads this one.
+    """
     tree = resolved.copy()
     for node in tree.find_all(exp.Table):
         spelled = node.meta.get(_OURS)
         if spelled:
+            if catalog is not None:
+                node.meta.pop(_OURS)
+                node.meta[_FOREIGN], node.meta[_COLUMNS] = True, dict(catalog.columns(spelled))
             *above, table = path(spelled)
             parts = [exp.to_identifier(part, quoted=True) for part in above]
             node.set("this", exp.to_identifier(table, quoted=True))
             node.set("db", parts[-1] if parts else None)
             node.set("catalog", parts[-2] if len(parts) > 1 else None)
-    return tree.sql(dialect=dialect, pretty=pretty)
+    return tree

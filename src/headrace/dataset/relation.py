@@ -12,6 +12,8 @@ from headrace.typing import TColumnSchema, TTableSchema, TTableSchemaColumns
 
 if TYPE_CHECKING:
     from headrace.dataset.dataset import Dataset
+    from headrace.extract.incremental.step import Incremental
+    from headrace.formats.sqlmodel import SqlModel
 
 TFilterOperation = Literal["eq", "ne", "gt", "lt", "gte", "lte", "in", "not_in"]
 
@@ -47,6 +49,7 @@ class Relation(Rows):
         self._tree: Any = None
         self._resolved_tree: Any = None
         self._columns: TTableSchemaColumns | None = None
+        self._incremental = False
 
     # ---- what it is ----------------------------------------------------------------------------------------------
 
@@ -150,11 +153,34 @@ class Relation(Rows):
 
         return to_ibis(self._dataset, self.to_sql())
 
+    def to_model(self) -> SqlModel:
+        """The relation as a query that a destination runs: yielded from a resource, its rows are loaded by
+        ``INSERT … SELECT`` and never leave the database.
+
+        Raises:
+            LineageFailedException: The query does not fit the schema.
+        """
+        from headrace.formats.sqlmodel import SqlModel
+
+        with self._dataset.session() as session:
+            return SqlModel(self._render(session), self.destination_dialect, self.columns_schema, session.place)
+
+    @property
+    def sql_client(self) -> Any:
+        """The SQL session of the dataset; see `Dataset.sql_client`."""
+        return self._dataset.sql_client
+
+    @property
+    def sql_client_class(self) -> type[Any]:
+        """The class of `sql_client`."""
+        return self._dataset.sql_client_class
+
     # ---- refining ------------------------------------------------------------------------------------------------
 
     def _next(self, tree: Any, table: str | None = None) -> Relation:
         made = Relation(dataset=self._dataset, query=tree, query_dialect=self._dialect)
         made._origin = table or self._origin_table
+        made._incremental = self._incremental
         return made
 
     _origin: str | None = None
@@ -169,14 +195,15 @@ class Relation(Rows):
         return [self._dataset.catalog.column(name, known) for name in names]
 
     def select(self, *columns: str) -> Relation:
-        """Keep some columns, in the order given.
+        """Keep some columns, in the order given; ``"*"`` stands for all of them.
 
         Raises:
             RelationUnknownColumnException: There is no such column.
         """
         from headrace.dataset import build
 
-        return self._next(build.select(self._query, self._spelled(columns)))
+        names = [name for given in columns for name in (self.columns if given == "*" else self._spelled([given]))]
+        return self._next(build.select(self._query, list(dict.fromkeys(names))))
 
     def __getitem__(self, columns: str | Sequence[str]) -> Relation:
         """Keep one column (``relation["id"]``) or several (``relation[["id", "name"]]``)."""
@@ -313,6 +340,33 @@ class Relation(Rows):
         marked = self.with_load_id_col()
         chosen = marked._next(build.nested(marked._query)).where(build.LOAD_ID, "in", list(load_ids))
         return chosen if add_load_id_column else chosen.select(*self.columns)
+
+    @property
+    def is_incremental(self) -> bool:
+        """Whether the rows were narrowed down by `incremental`."""
+        return self._incremental
+
+    def incremental(self, incremental: Incremental[Any], *, advance: bool = True) -> Relation:
+        """Keep the rows in the range of an incremental.
+
+        With an incremental that is the argument of a resource, this is how a table is read on from run to run: the
+        range ends before the largest value there is, or with it if ``range_end`` is closed, and that value becomes the
+        last one. Rows at an open end are left for the next run, when no more of the same value can come.
+
+        Args:
+            incremental: Its ``cursor_path`` is a column, or ``table.column`` of a table that this one belongs to
+                (``_dlt_loads.inserted_at``). ``last_value_func`` is max or min.
+            advance: Take the end of the range from the table and move the last value there; nothing happens to an
+                incremental that is not bound to a resource. With False all rows from the start on are kept.
+
+        Raises:
+            RelationUnknownColumnException: There is no such column.
+            ValueErrorWithKnownValues: ``last_value_func`` is a function of the user.
+            IncrementalCursorPathHasValueNone: A row has no value, and ``on_cursor_value_missing`` is ``raise``.
+        """
+        from headrace.dataset.ranges import incremental as narrow
+
+        return narrow(self, incremental, advance)
 
     def _whole_table(self, what: str) -> str:
         if self._origin_table is None:

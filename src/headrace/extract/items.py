@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Any, Generic, TypeVar
 
 from headrace.columns.arrow import is_arrow_like
+from headrace.formats.sqlmodel import FORMAT as MODEL_FORMAT
+from headrace.formats.sqlmodel import SqlModel
 
 TItem = TypeVar("TItem")
 
@@ -68,6 +70,21 @@ class ImportFileMeta(HintsMeta):
         self.file_format = file_format
 
 
+class ModelMeta(ImportFileMeta):
+    """Load the rows of a query that the destination runs itself.
+
+    Args:
+        model: The query.
+        hints: As made by `make_hints`.
+    """
+
+    __slots__ = ("model",)
+
+    def __init__(self, model: SqlModel, hints: dict[str, Any] | None = None) -> None:
+        super().__init__("", 0, MODEL_FORMAT, hints)
+        self.model = model
+
+
 class MaterializedEmptyList(list[Any]):
     """No rows, and still a table: yielded to make the table from its declared columns."""
 
@@ -76,8 +93,8 @@ class CheckpointMark:
     """No data: the resource says that its state agrees with all it has yielded."""
 
 
-PLAIN, ITERATOR, ASYNC_ITERATOR, AWAITABLE, CALLABLE, META, CHECKPOINT = range(7)
-"""Kinds of items: data; something to draw items from; a promise of an item; an item with a meta; a mark."""
+PLAIN, ITERATOR, ASYNC_ITERATOR, AWAITABLE, CALLABLE, META, CHECKPOINT, QUERY = range(8)
+"""Kinds of items: data; something to draw items from; a promise of an item; an item with a meta; a mark; a query."""
 
 _kinds: dict[type, int] = {dict: PLAIN, list: PLAIN, str: PLAIN, int: PLAIN, tuple: PLAIN, type(None): PLAIN}
 
@@ -99,6 +116,8 @@ def _classify(kind: type) -> int:
     # readers of record batches are iterators too, but they are one item of data
     if kind.__module__.partition(".")[0] in ("pyarrow", "polars", "pandas"):
         return PLAIN
+    if hasattr(kind, "to_model"):
+        return QUERY
     if issubclass(kind, AsyncIterator):
         return ASYNC_ITERATOR
     if issubclass(kind, Iterator):
@@ -110,6 +129,20 @@ def _classify(kind: type) -> int:
         return PLAIN
     # hasattr would find the __call__ that makes every class callable
     return CALLABLE if any("__call__" in base.__dict__ for base in kind.__mro__) else PLAIN
+
+
+def open_query(item: Any, meta: Any) -> tuple[Any, Any]:
+    """What a query is taken for: a relation for its rows, as a stream of Arrow batches; a model for a file of its own.
+
+    Returns:
+        Item and meta.
+    """
+    if not isinstance(item, SqlModel):
+        import pyarrow as pa
+
+        return pa.RecordBatchReader.from_stream(item), meta
+    hints = getattr(meta, "hints", None) or ({"columns": item.columns} if item.columns else None)
+    return MaterializedEmptyList(), ModelMeta(item, hints)
 
 
 def count_rows(item: Any) -> int:

@@ -21,6 +21,8 @@ from headrace.columns.shred import UNLIMITED, as_documents, shred
 from headrace.errors.columns import InvalidDataItem
 from headrace.extract.arrow_sink import ArrowTable
 from headrace.formats.spool import SpoolWriter
+from headrace.formats.sqlmodel import FORMAT as MODEL_FORMAT
+from headrace.formats.sqlmodel import SqlModel
 from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
 from headrace.model.jobs import SpoolFile
@@ -47,6 +49,9 @@ class Sink(Protocol):
 
     def import_file(self, table: str, path: str, *, file_format: str, rows: int, resource: str) -> None:
         """Take a file of rows as it is."""
+
+    def write_model(self, table: str, model: SqlModel, *, resource: str) -> None:
+        """Take a query whose rows the destination brings into a table."""
 
 
 class SpoolSink:
@@ -110,6 +115,22 @@ class SpoolSink:
             SpoolFile(path=path, table=table, resource=resource, kind="file", rows=rows, size=size, format=file_format)
         )
         self.row_counts[table] = self.row_counts.get(table, 0) + rows
+
+    def write_model(self, table: str, model: SqlModel, *, resource: str) -> None:
+        """Take a query whose rows the destination brings into a table; how many they are is known when it ran."""
+        name = self.schema.naming.normalize_identifier(tb.C_DLT_LOAD_ID)
+        load_id: Any = {"name": name, "data_type": "text", "nullable": False}
+        partial = tb.partial_of(self.schema.tables[table], {name: load_id})
+        self.schema.update_table(partial, normalize_identifiers=False)
+        self.schema.tables[table].setdefault("x-normalizer", {})["seen-data"] = True
+        path = f"models/{table}.{new_file_id()}.{MODEL_FORMAT}"
+        (self.root / "models").mkdir(exist_ok=True)
+        text = str(model)
+        (self.root / path).write_text(text)
+        self._files.append(
+            SpoolFile(path=path, table=table, resource=resource, kind="file", size=len(text), format=MODEL_FORMAT)
+        )
+        self.row_counts.setdefault(table, 0)
 
     def finish(self) -> list[SpoolFile]:
         """Write what is buffered and close all files; gives them in the order of writing."""

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.columns.arrow import is_arrow_like, to_tables
 from headrace.extract.declare import Declarations
-from headrace.extract.items import HintsMeta, ImportFileMeta, MaterializedEmptyList, TableNameMeta, count_rows
+from headrace.extract.items import (
+    HintsMeta,
+    ImportFileMeta,
+    MaterializedEmptyList,
+    ModelMeta,
+    TableNameMeta,
+    count_rows,
+)
 from headrace.extract.resource import DltResource
 from headrace.model.events import Progress
 from headrace.model.schema import Schema
@@ -167,9 +174,13 @@ class ResourceWriter:
     def _import(self, item: Any, meta: ImportFileMeta) -> None:
         table = self._declarations.declare(item, None)
         if table is not None:
-            self.sink.import_file(
-                table, meta.file_path, file_format=meta.file_format, rows=meta.items_count, resource=self.resource.name
-            )
+            name = self.resource.name
+            if isinstance(meta, ModelMeta):
+                self.sink.write_model(table, meta.model, resource=name)
+            else:
+                self.sink.import_file(
+                    table, meta.file_path, file_format=meta.file_format, rows=meta.items_count, resource=name
+                )
             self._count(table, meta.items_count)
 
     @property

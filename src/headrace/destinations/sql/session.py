@@ -15,9 +15,9 @@ from headrace.errors.destination import LoadClientNotConnected
 from headrace.model.capabilities import Capabilities
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from contextlib import AbstractContextManager
 
+    import pyarrow as pa
     from typing_extensions import Self
 
 DEFAULT_STAGING_LAYOUT = "%s_staging"
@@ -177,6 +177,11 @@ class SqlClient(ABC):
     def rollback_transaction(self) -> None:
         """Roll back; quiet when there is nothing to roll back."""
 
+    @property
+    def place(self) -> str:
+        """A hash of the open database, by which queries that were written for it are told; empty when unknown."""
+        return ""
+
     # ---- names ----------------------------------------------------------------------------------------------------
 
     def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:
@@ -192,7 +197,11 @@ class SqlClient(ABC):
         catalog: str | None = None,
     ) -> list[str]:
         """The parts of a table's name; without a table those of the dataset."""
-        parts = [part for part in (catalog or self.catalog_name(quote=False), dataset_name or self.dataset_name, table_name) if part]
+        parts = [
+            part
+            for part in (catalog or self.catalog_name(quote=False), dataset_name or self.dataset_name, table_name)
+            if part
+        ]
         return [self.dialect.quote(part) for part in parts] if quote else parts
 
     def make_qualified_table_name(self, table_name: str, quote: bool = True, casefold: bool = True) -> str:

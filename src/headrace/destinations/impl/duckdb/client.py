@@ -12,7 +12,9 @@ from headrace.destinations.impl.duckdb import files
 from headrace.destinations.impl.duckdb.dialect import DuckDbDialect
 from headrace.destinations.impl.duckdb.session import DuckDbSqlClient
 from headrace.destinations.sql.client import SqlJobClient
+from headrace.destinations.sql.models import insert_model
 from headrace.errors.destination import DatabaseException, DestinationInvalidFileFormat
+from headrace.formats.sqlmodel import FORMAT
 from headrace.load.destination import Applied, LoadContext
 from headrace.model.jobs import AnyJob, Copy, LoadFile, Replace
 from headrace.model.schema import Schema
@@ -75,6 +77,8 @@ class DuckDbClient(SqlJobClient):
         renames = context.renames.get(file.table, {})
         if file.format == "arrow":
             return self._insert_arrow(file, path, target, columns, renames)
+        if file.format == FORMAT:
+            return insert_model(self._session, path.read_text(), file.table, context, target)
         known = context.schema.tables.get(file.table, {}).get("columns", {})
         # the file's values are of the type of the column that they go to
         typed = {**known, **{name: known[new] for name, new in renames.items()}}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.destinations.impl.duckdb.dialect import DuckDbDialect
 from headrace.destinations.sql.cursor import SqlCursor
-from headrace.errors.destination import DatabaseTerminalException
+from headrace.errors.destination import DestinationTerminalException
 from headrace.typing import TTableSchemaColumns
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class DuckDbCursor(SqlCursor):
     def _mine(self) -> duckdb.DuckDBPyConnection:
         """The connection, if the result is still this cursor's: DuckDB would go on with the other one's rows."""
         if self._session.statements != self._statement:
-            raise DatabaseTerminalException(
+            raise DestinationTerminalException(
                 f"The rows of a query in dataset `{self._session.dataset_name}` are gone.",
                 why="another statement ran on the same client before all of them were read",
                 fix="read them first, or run the other statement on a client of its own: `pipeline.sql_client()`",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headrace.base.strings import digest128
 from headrace.destinations.impl.duckdb.connections import Database
 from headrace.destinations.impl.duckdb.cursor import DuckDbCursor, arrow_reader
 from headrace.destinations.impl.duckdb.dialect import DuckDbDialect
@@ -28,7 +30,7 @@ _MARKS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|%s|%%|%\((?P<name>\w+)\
 
 
 def to_own_marks(sql: str) -> str:
-    """Write the parameter marks ``%s`` as ``?`` and ``%(name)s`` as ``$name``, outside of quotes; ``%%`` becomes ``%``."""
+    """Write the marks ``%s`` as ``?`` and ``%(name)s`` as ``$name``, outside of quotes; ``%%`` becomes ``%``."""
     if "%" not in sql:
         return sql
     own = {"%s": "?", "%%": "%"}
@@ -60,6 +62,7 @@ class DuckDbSqlClient(SqlClient):
         staging_dataset_name: str | None = None,
     ) -> None:
         super().__init__(dataset_name, dialect, capabilities, staging_dataset_name)
+        self._duckdb_dialect = dialect
         self._opener, self._location = opener, location
         self._session_settings = tuple(session_settings)
         self._database: Database | None = None
@@ -115,6 +118,11 @@ class DuckDbSqlClient(SqlClient):
         """The open database."""
         assert self.native_connection is not None and self._database is not None
         return self._database
+
+    @property
+    def place(self) -> str:
+        """A hash of the open database: of its path, or of the very object when it has none."""
+        return digest128(self._location if Path(self._location).is_absolute() else f"object {id(self.database)}")
 
     # ---- statements -----------------------------------------------------------------------------------------------
 
@@ -195,7 +203,7 @@ class DuckDbSqlClient(SqlClient):
         made = DuckDbSqlClient(
             self.dataset_name,
             self._opener,
-            self.dialect,
+            self._duckdb_dialect,
             self.capabilities,
             location=self._location,
             session_settings=self._session_settings,
