@@ -42,6 +42,7 @@ def test_load_info_has_the_keys_in_the_order_of_the_field():
         "finished_at",
         "job_metrics",
         "outputs",
+        "row_changes",
     ]
 
 

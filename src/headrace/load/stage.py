@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -20,10 +21,14 @@ from headrace.base.time import now
 from headrace.errors.base import TransientException
 from headrace.errors.destination import DestinationUndefinedEntity, LoadClientJobFailed, LoadPackageAborted
 from headrace.errors.package import LoadPackageNotCompleted
+from headrace.load.converge import Meeting, state_claim
 from headrace.load.destination import Client, Destination, LoadContext, PipelineFacts
+from headrace.load.migration import filled_tables, migrate
 from headrace.load.plan import plan_jobs
+from headrace.load.report import job_metrics, row_changes
 from headrace.load.scheduler import Scheduler
 from headrace.load.worker import Clients, Outcome
+from headrace.model.changes import RowChanges
 from headrace.model.events import (
     Aborted,
     DurableEvent,
@@ -38,11 +43,11 @@ from headrace.model.events import (
 )
 from headrace.model.jobs import AnyJob
 from headrace.model.metrics import LoadJobMetrics, LoadMetrics
-from headrace.model.migrate import AnyChange, applied_changes, plan_changes
+from headrace.model.migrate import AnyChange, applied_changes
 from headrace.model.schema import Schema
 from headrace.model.tables import has_seen_data
 from headrace.package.package import Package, Publish, ignore
-from headrace.typing import TTableSchema, TTableSchemaColumns
+from headrace.typing import TTableSchema
 
 T = TypeVar("T")
 
@@ -56,6 +61,7 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True):
         raise_on_max_retries: After how many attempts at one job the load gives up for now.
         delete_completed_jobs: Delete the loader files of a loaded package.
         replace_strategy: ``destination.<name>.replace_strategy``.
+        comments: Descriptions of tables and columns become comments at the destination.
         parallelism_strategy: ``parallel``, ``table-sequential`` or ``sequential``; None leaves it to the destination.
         retry: Waits between attempts.
     """
@@ -65,6 +71,7 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True):
     raise_on_max_retries: int = 5
     delete_completed_jobs: bool = False
     replace_strategy: str | None = None
+    comments: bool = True
     parallelism_strategy: Literal["parallel", "table-sequential", "sequential"] | None = None
     retry: RetryPolicy = RetryPolicy()
 
@@ -78,10 +85,14 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
         started_at: When the step began.
         finished_at: When the package was committed.
         job_metrics: The fate of each loader file, by its job id as the field writes it: table, file id, format.
+        row_changes: What the package did to each table, earlier runs included, as the destination told.
         schema_update: Partial tables that were made or changed at the destination.
         failed_jobs: Ids of jobs that failed for good and were passed over.
         rows: Rows moved in this call.
         already_complete: The destination had it all; only the commit was missing.
+        schema_joined: The schema took in what other writers had stored or made.
+        state: The pipeline's state that the package brought.
+        state_joined: The same together with what another process of the pipeline wrote meanwhile.
     """
 
     load_id: str
@@ -89,10 +100,14 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     started_at: dt.datetime
     finished_at: dt.datetime
     job_metrics: dict[str, LoadJobMetrics] = {}
+    row_changes: dict[str, RowChanges] = {}
     schema_update: dict[str, Any] = {}
     failed_jobs: list[str] = []
     rows: int = 0
     already_complete: bool = False
+    schema_joined: bool = False
+    state: dict[str, Any] | None = None
+    state_joined: dict[str, Any] | None = None
 
     def metrics(self) -> LoadMetrics:
         """The part of it that load infos keep for each package."""
@@ -100,6 +115,7 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
             "started_at": self.started_at,
             "finished_at": self.finished_at,
             "job_metrics": self.job_metrics,
+            "row_changes": self.row_changes,
             "dataset_name": self.dataset_name,
         }
 
@@ -170,21 +186,29 @@ class _Loading:
         self.settings = settings
         self.publish = publish
         self.started_at = now()
+        normalized = package.fact(Normalized)
+        self.meeting = Meeting(schema, normalized.schema_update if normalized else {}, self.capabilities)
         self.context = LoadContext(
-            load_id=package.load_id, path=package.path, schema=schema, created_at=package.created_at.timestamp()
+            load_id=package.load_id,
+            path=package.path,
+            schema=schema,
+            created_at=package.created_at.timestamp(),
+            renames=self.meeting.renames,
+            state=state_claim(package, schema.state_table_name),
         )
 
     def run(self, dataset_name: str) -> LoadResult:
         complete = self.package.phase == "loaded" or self._is_complete()
         update: dict[str, Any] = {}
         outcomes: dict[str, Outcome] = {}
+        joined: dict[str, Any] | None = None
         jobs: list[AnyJob] = []
         if not complete:
             jobs = self._plan()
             update = self._migrate(jobs)
             outcomes = self._run_jobs(jobs)
             failpoints.hit("complete.before")
-            self._trying(lambda client: client.complete(self.context))
+            joined = self._trying(lambda client: client.complete(self.context))
             failpoints.hit("complete.after")
         failed = self._failed()
         if self.package.phase != "loaded":
@@ -195,11 +219,15 @@ class _Loading:
             dataset_name=dataset_name,
             started_at=self.started_at,
             finished_at=now(),
-            job_metrics=_metrics(self.package, jobs, outcomes),
+            job_metrics=job_metrics(self.package, jobs, outcomes),
+            row_changes=row_changes(self.package),
             schema_update=update,
             failed_jobs=failed,
             rows=sum(outcome.rows for outcome in outcomes.values()),
             already_complete=complete,
+            schema_joined=self.meeting.joined,
+            state=self.context.state.document if self.context.state else None,
+            state_joined=joined,
         )
 
     # ---- asking and preparing --------------------------------------------------------------------------------------
@@ -259,18 +287,13 @@ class _Loading:
         wanted = self._wanted(jobs)
         failpoints.hit("migrate.before")
 
+        filled, comments = filled_tables(jobs), self.settings.comments
+
         def change(client: Client) -> list[AnyChange]:
-            present: Mapping[str, TTableSchemaColumns | None]
-            try:
-                present = client.describe(list(wanted))
-            except DestinationUndefinedEntity:
-                present = dict.fromkeys(wanted)
-            changes = plan_changes(wanted, present, self.capabilities.has_case_sensitive_identifiers)
-            if changes:
-                client.create_dataset()
-                client.migrate(changes)
-            client.store_schema(self.schema)
-            return changes
+            with client.exclusive():
+                self.meeting.join_stored(client)
+                settle = partial(self.meeting.settle, client)
+                return migrate(client, self.schema, wanted, filled, self.capabilities, comments=comments, settle=settle)
 
         changes = self._trying(change)
         failpoints.hit("migrate.after")
@@ -315,27 +338,3 @@ class _Loading:
         done = {fact.job_id for fact in self.package.journal.all(JobDone)}
         failed = dict.fromkeys(fact.job_id for fact in self.package.journal.all(JobFailed))
         return [job_id for job_id in failed if job_id not in done]
-
-
-def _metrics(package: Package, jobs: list[AnyJob], outcomes: Mapping[str, Outcome]) -> dict[str, LoadJobMetrics]:
-    """One entry for each loader file: files that shared a job share its fate."""
-    states = {"done": "completed", "failed": "failed", "again": "retry"}
-    retries: dict[str, int] = {}
-    for fact in package.journal.all(JobRetried):
-        retries[fact.job_id] = fact.attempt
-    metrics: dict[str, LoadJobMetrics] = {}
-    for job in jobs:
-        outcome = outcomes.get(job.id)
-        for file in job.files:
-            job_id = f"{file.table}.{file.id}.{file.format}"
-            metrics[job_id] = LoadJobMetrics(
-                job_id,
-                str(package.path / file.path),
-                file.table,
-                outcome.started_at if outcome else None,
-                outcome.started_at + dt.timedelta(seconds=outcome.seconds) if outcome else None,
-                states[outcome.result] if outcome else "completed",
-                None,
-                retries.get(job.id, 0),
-            )
-    return metrics

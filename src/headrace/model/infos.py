@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from typing_extensions import TypedDict
 
+from headrace.model.changes import RowChanges, add_changes
 from headrace.model.infotext import extract_text, load_text, normalize_text
 from headrace.model.metrics import (
     DataWriterAndCustomMetrics,
@@ -48,6 +49,7 @@ __all__ = [
     "NormalizeMetrics",
     "ParsedLoadJobFileName",
     "PipelineRef",
+    "RowChanges",
     "SchemaRef",
     "StepInfo",
     "StepMetrics",
@@ -237,6 +239,11 @@ class LoadInfo(StepInfo, _LoadInfo):  # type: ignore[misc]
             if package.state == "aborted" or package.failed_jobs:
                 raise DestinationHasFailedJobs(self.destination_name, package.load_id, list(package.failed_jobs))
 
+    @property
+    def row_changes(self) -> dict[str, RowChanges]:
+        """Rows inserted, updated, deleted and left unchanged by table, as the destination counted them."""
+        return add_changes(one.get("row_changes", {}) for ms in self.metrics.values() for one in ms)
+
     def asdict(self) -> dict[str, Any]:
         """A dictionary that can be loaded as a row with nested packages, jobs and locations."""
         common = self.common_asdict()
@@ -249,18 +256,26 @@ class LoadInfo(StepInfo, _LoadInfo):  # type: ignore[misc]
         return {name: getattr(self, name) for name in names}
 
     def metrics_asdict(self) -> dict[str, Any]:
-        """Rows of job metrics, and of the tables reached."""
-        rows: dict[str, Any] = {"job_metrics": [], "outputs": []}
+        """Rows of job metrics, of the tables reached, and of what was done to the rows of each."""
+        rows: dict[str, Any] = {"job_metrics": [], "outputs": [], "row_changes": []}
         for load_id, metrics in self.metrics.items():
             for one in metrics:
                 where = {"load_id": load_id, "dataset_name": one.get("dataset_name")}
-                rows["job_metrics"] += [{**where, **job._asdict()} for job in one["job_metrics"].values()]
+                rows["job_metrics"] += [{**where, **_job_fields(job)} for job in one["job_metrics"].values()]
+                changes = one.get("row_changes", {})
+                rows["row_changes"] += [{**where, "table_name": name, **c._asdict()} for name, c in changes.items()]
                 rows["outputs"] += [{"load_id": load_id, **place} for place in one.get("outputs", [])]
         return rows
 
     def asstr(self, verbosity: int = 0) -> str:
         """Say where the packages went, what is in them and what failed."""
         return load_text(self, verbosity)
+
+
+def _job_fields(job: LoadJobMetrics) -> dict[str, Any]:
+    fields = job._asdict()
+    changes = fields.pop("row_changes")
+    return {**fields, "row_changes": changes._asdict()} if changes is not None else fields
 
 
 def _job_rows(metrics: Mapping[str, DataWriterMetrics], where: Mapping[str, Any]) -> list[dict[str, Any]]:

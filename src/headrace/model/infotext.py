@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from headrace.model.changes import add_changes
 from headrace.model.metrics import EMPTY_METRICS, DataWriterMetrics
 from headrace.model.wording import (
     aligned,
@@ -96,13 +97,15 @@ def _table_lines(info: LoadInfo, package: LoadPackageInfo, verbosity: int) -> li
         table = job.job_file_info.table_name
         sizes[table] = sizes.get(table, 0) + job.file_size
     spans = _table_spans(metrics)
+    changes = add_changes(one.get("row_changes", {}) for one in metrics)
     lines = []
-    for table in sorted({*sizes, *rows}, key=lambda name: (name.startswith(_OWN), name)):
+    for table in sorted({*sizes, *rows, *changes}, key=lambda name: (name.startswith(_OWN), name)):
         if verbosity == 0 and table.startswith(_OWN):
             continue
         counted = count(rows[table].items_count, "row") if table in rows else ""
         size = sizes.get(table) or (rows[table].file_size if table in rows else 0)
-        lines.append((table, counted, human_bytes(size), spans.get(table, "")))
+        said = str(changes[table]) if table in changes else ""
+        lines.append((table, counted, human_bytes(size) if size else "", said, spans.get(table, "")))
     return aligned(lines, "  ")
 
 

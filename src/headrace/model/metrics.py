@@ -13,6 +13,7 @@ from typing_extensions import NotRequired, Self, TypedDict
 
 from headrace.base.json import dumps
 from headrace.base.strings import digest128
+from headrace.model.changes import RowChanges
 from headrace.model.jobs import LoadFile
 
 # an instant later than all real ones, so that `+` with an empty metric keeps the other's instant
@@ -109,6 +110,7 @@ class LoadJobMetrics(NamedTuple):
         remote_url: Where the rows are, if the destination has such a thing.
         retry_count: How many attempts had failed before.
         followup_jobs: Jobs that this one caused.
+        row_changes: What was done to the table, told with the first of its files where several share a job.
     """
 
     job_id: str
@@ -120,6 +122,7 @@ class LoadJobMetrics(NamedTuple):
     remote_url: str | None = None
     retry_count: int = 0
     followup_jobs: Sequence[str] = ()
+    row_changes: RowChanges | None = None
 
 
 class StepMetrics(TypedDict):
@@ -152,10 +155,12 @@ class LoadMetrics(StepMetrics):
     """Metrics of one package's load.
 
     ``outputs`` says which tables of which dataset each resource reached; ``table_metrics`` counts the rows and bytes
-    that each table was given, for the text alone: the field's tables have no place for them.
+    that each table was given, for the text alone: the field's tables have no place for them. ``row_changes`` are what
+    the destination did to the rows of each table.
     """
 
     job_metrics: dict[str, LoadJobMetrics]
+    row_changes: NotRequired[dict[str, RowChanges]]
     table_metrics: NotRequired[dict[str, DataWriterMetrics]]
     dataset_name: NotRequired[str | None]
     outputs: NotRequired[list[dict[str, Any]]]

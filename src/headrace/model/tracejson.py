@@ -18,6 +18,7 @@ _KINDS: dict[str, Any] = {
         infos.NormalizeInfo,
         infos.DataWriterMetrics,
         infos.LoadJobMetrics,
+        infos.RowChanges,
         packages.LoadJobInfo,
         packages.LoadPackageInfo,
         packages.ParsedLoadJobFileName,

@@ -11,8 +11,10 @@ from headrace.errors.load import LoadClientJobFailed
 from headrace.model.events import JobDone
 from headrace.model.infos import LoadInfo
 from headrace.model.metrics import LoadMetrics
+from headrace.model.state_converge import join_states
 from headrace.pipeline.current import package_scope
 from headrace.pipeline.parking import park_package
+from headrace.pipeline.recovery import LAST_EXTRACTED_HASH, LAST_LOADED_HASH
 from headrace.pipeline.schemas import parse_schema
 from headrace.pipeline.step import StepParts, StepRun, step
 
@@ -109,6 +111,8 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
         done.metrics[package.load_id] = [_metrics(result)]
         if result.schema_joined:
             _take_over(p, schema)
+        if result.state is not None:
+            _note_state(p, result)
         _finish(p, package, settings)
     except DestinationTerminalException as error:
         # a job, or the change of the tables before it: another try would end the same way
@@ -133,6 +137,22 @@ def _take_over(p: Pipeline, loaded: Schema) -> None:
     if live is not None and live is not loaded:
         take_in(live, loaded, p._destinations.capabilities())
     p._schemas.save(live or loaded)
+
+
+def _note_state(p: Pipeline, result: LoadResult) -> None:
+    """Remember which state is at the destination, and go on with it if it was joined with another one."""
+    state, local = p._state, p._state.local
+    joined, loaded = result.state_joined, result.state or {}
+    if joined is not None:
+        if state.document.get("_version_hash") == loaded.get("_version_hash"):
+            local[LAST_EXTRACTED_HASH] = joined["_version_hash"]
+        else:
+            # later packages wait with states of their own
+            joined = dict(join_states(state.document, joined)[0])
+        state.replace(joined)
+        loaded = result.state_joined or {}
+    local[LAST_LOADED_HASH] = loaded.get("_version_hash")
+    state.save()
 
 
 def _finish(p: Pipeline, package: Package, settings: LoadSettings) -> None:
@@ -165,6 +185,7 @@ def _metrics(result: LoadResult) -> LoadMetrics:
         "started_at": result.started_at,
         "finished_at": result.finished_at,
         "job_metrics": dict(result.job_metrics),
+        "row_changes": dict(result.row_changes),
         "dataset_name": result.dataset_name,
     }
 

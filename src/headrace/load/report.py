@@ -1,0 +1,68 @@
+"""What became of a package's jobs, read from its journal: the fate of each file, the changes of each table."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from headrace.load.worker import Outcome
+from headrace.model.changes import UNKNOWN_CHANGES, RowChanges, add_changes
+from headrace.model.events import JobDone, JobFailed, JobRetried, Planned
+from headrace.model.jobs import AnyJob
+from headrace.model.metrics import LoadJobMetrics
+
+if TYPE_CHECKING:
+    from headrace.package.package import Package
+
+_STATES = {"done": "completed", "failed": "failed", "again": "retry"}
+
+
+def changes_by_job(package: Package) -> dict[str, dict[str, RowChanges]]:
+    """What each job did to its tables, in this run or an earlier one, as the destination told.
+
+    Jobs that did not succeed are left out. Of a job whose success only the destination knows, the tables are there with
+    numbers unknown.
+    """
+    planned = package.fact(Planned)
+    done = {fact.job_id: fact.changes for fact in package.journal.all(JobDone)}
+    failed = {fact.job_id for fact in package.journal.all(JobFailed)}
+    found: dict[str, dict[str, RowChanges]] = {}
+    for job in planned.jobs if planned else ():
+        if job.id in done or (package.phase == "loaded" and job.id not in failed):
+            told = done.get(job.id) or dict.fromkeys(job.tables, UNKNOWN_CHANGES)
+            found[job.id] = {table: told[table] for table in job.tables if table in told}
+    return found
+
+
+def row_changes(package: Package) -> dict[str, RowChanges]:
+    """What the package did to each table."""
+    return add_changes(changes_by_job(package).values())
+
+
+def job_metrics(package: Package, jobs: Sequence[AnyJob], outcomes: Mapping[str, Outcome]) -> dict[str, LoadJobMetrics]:
+    """One entry for each loader file: files that shared a job share its fate.
+
+    The changes of a table are told with the first of its files in a job.
+    """
+    retries: dict[str, int] = {}
+    for fact in package.journal.all(JobRetried):
+        retries[fact.job_id] = fact.attempt
+    changes = changes_by_job(package)
+    metrics: dict[str, LoadJobMetrics] = {}
+    for job in jobs:
+        outcome, told = outcomes.get(job.id), dict(changes.get(job.id, {}))
+        for file in job.files:
+            job_id = f"{file.table}.{file.id}.{file.format}"
+            metrics[job_id] = LoadJobMetrics(
+                job_id,
+                str(package.path / file.path),
+                file.table,
+                outcome.started_at if outcome else None,
+                outcome.started_at + dt.timedelta(seconds=outcome.seconds) if outcome else None,
+                _STATES[outcome.result] if outcome else "completed",
+                None,
+                retries.get(job.id, 0),
+                row_changes=told.pop(file.table, None),
+            )
+    return metrics
