@@ -87,6 +87,9 @@ class TTableReference(TypedDict):
     referenced_table: str
     columns: Sequence[str]
     referenced_columns: Sequence[str]
+    table: NotRequired[str]
+    label: NotRequired[str | None]
+    cardinality: NotRequired[str]
 
 
 TTableSchema = TypedDict(

@@ -213,10 +213,9 @@ def _read(file: Path) -> dict[str, Any]:
 
         document: dict[str, Any] = json.loads(file.read_bytes())
         return document
-    from headrace.base.lazy import need
+    from headrace.model.schema_export import from_yaml
 
-    loaded: dict[str, Any] = need("yaml", "reading a schema in YAML").safe_load(file.read_text("utf-8"))
-    return loaded
+    return from_yaml(file.read_text("utf-8"))
 
 
 def resource_factory(resource: DltResource[Any], f: Callable[..., Any]) -> SourceFactory:

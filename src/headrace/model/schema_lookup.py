@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from headrace.model import tables as tb
 from headrace.model.naming import NamingConvention
+from headrace.model.references import references_of
 from headrace.model.schema_naming import SchemaNames
 from headrace.model.schema_settings import ColumnSettings
 from headrace.typing import (
@@ -182,12 +183,8 @@ class SchemaLookup:
 
     @property
     def references(self) -> list[TTableReference]:
-        """References that users declared, each with its ``table``."""
-        return [
-            cast(TTableReference, {**reference, "table": name})
-            for name, table in self._tables.items()
-            for reference in table.get("references", ())
-        ]
+        """References between tables: those that users declared, and those of nested rows, load ids and versions."""
+        return references_of(self)
 
     # ---- hints -------------------------------------------------------------------------------------------------------
 

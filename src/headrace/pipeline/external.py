@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.base import json
 from headrace.base.files import write_atomic
-from headrace.errors.base import MissingDependencyException
+from headrace.errors.schema import SchemaCorruptedException
+from headrace.model.schema_export import from_yaml, to_pretty_yaml
 
 if TYPE_CHECKING:
     from headrace.model.schema import Schema
 
 logger = logging.getLogger("headrace")
 _FORMATS = ("yaml", "json")
+_FIX = "mend the file, or take it away: it is written again from the pipeline's schema"
 
 
 class ExternalSchemas:
@@ -24,20 +25,13 @@ class ExternalSchemas:
     Args:
         import_path: Folder of schemas that people edit: a changed file replaces the pipeline's schema.
         export_path: Folder that gets a copy whenever a schema changes.
-        file_format: ``yaml`` or ``json``; None takes YAML if PyYAML is installed.
+        file_format: ``yaml`` (also None) or ``json``.
     """
 
     def __init__(self, import_path: str | None, export_path: str | None, file_format: str | None = None) -> None:
         self.import_path = Path(import_path) if import_path else None
         self.export_path = Path(export_path) if export_path else None
-        self._format = file_format
-
-    @property
-    def file_format(self) -> str:
-        """The format in which files are written."""
-        if self._format is None:
-            self._format = "yaml" if importlib.util.find_spec("yaml") else "json"
-        return self._format
+        self.file_format = file_format or "yaml"
 
     def bring_in(self, schema: Schema) -> bool:
         """Replace the schema by its import file, if that has changed since; returns whether it did.
@@ -69,7 +63,7 @@ class ExternalSchemas:
         if self.import_path is None or self._find(schema.name) is not None:
             return
         path = self._write(self.import_path, schema, without_marks=True)
-        written = self._parse(path)
+        written = self._parse(path, schema.name)
         from headrace.model.schema import Schema as Made
 
         schema._imported_version_hash = Made.from_dict(written).version_hash
@@ -85,28 +79,23 @@ class ExternalSchemas:
         for file_format in _FORMATS:
             path = self.import_path / f"{name}.schema.{file_format}"
             if path.is_file():
-                return self._parse(path)
+                return self._parse(path, name)
         return None
 
-    def _parse(self, path: Path) -> dict[str, Any]:
+    def _parse(self, path: Path, name: str) -> dict[str, Any]:
         text = path.read_text("utf-8")
-        found: dict[str, Any] = _yaml().safe_load(text) if path.suffix == ".yaml" else json.loads(text)
+        try:
+            found: Any = from_yaml(text) if path.suffix == ".yaml" else json.loads(text)
+        except ValueError as error:
+            raise SchemaCorruptedException(name, f"its file {path} cannot be read.", str(error), _FIX) from error
+        if not isinstance(found, dict):
+            raise SchemaCorruptedException(name, f"its file {path} holds no document of a schema.", None, _FIX)
         return found
 
     def _write(self, folder: Path, schema: Schema, without_marks: bool = False) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         document = schema.to_dict(remove_defaults=True, remove_processing_hints=without_marks)
-        if self.file_format == "yaml":
-            text = _yaml().safe_dump(document, allow_unicode=True, default_flow_style=False, sort_keys=False)
-        else:
-            text = json.dumps(document, pretty=True)
+        text = to_pretty_yaml(document) if self.file_format == "yaml" else json.dumps(document, pretty=True)
         path = folder / f"{schema.name}.schema.{self.file_format}"
         write_atomic(path, text.encode("utf-8"))
         return path
-
-
-def _yaml() -> Any:
-    try:
-        return importlib.import_module("yaml")
-    except ImportError as error:
-        raise MissingDependencyException("A schema file in YAML", ["pyyaml"]) from error
