@@ -151,6 +151,16 @@ class SqlDialect(ABC):
         """Set a column's comment; an empty text removes it. No statement where the database has no comments."""
         return [f"COMMENT ON COLUMN {table}.{self.quote(column['name'])} IS {self.text(text) if text else 'NULL'}"]
 
+    def swap_table(self, table: str, new: str, name: str) -> list[str]:
+        """Drop a table and give its name to another one, in a way that takes part in the transaction.
+
+        Args:
+            table: The table, ready for a statement.
+            new: The other one, ready for a statement.
+            name: The table's bare name.
+        """
+        return [f"DROP TABLE IF EXISTS {table}", f"ALTER TABLE {new} RENAME TO {self.quote(name)}"]
+
     def empty_table(self, table: str) -> str:
         """Delete all rows in a way that takes part in the transaction."""
         return f"DELETE FROM {table}"

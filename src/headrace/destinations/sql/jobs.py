@@ -6,14 +6,14 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from headrace.destinations.sql import merge
+from headrace.destinations.sql import ddl, merge
 from headrace.destinations.sql.chain import Chain, ChainTable, build_chain, chain_table, depth_of
 from headrace.destinations.sql.mergerun import MergeRun, Tally
 from headrace.destinations.sql.scd2 import scd2
 from headrace.errors.destination import DatabaseTerminalException, DestinationCapabilitiesException
 from headrace.model import tables as tb
 from headrace.model.changes import RowChanges
-from headrace.model.jobs import AnyJob, Copy, Job, LoadFile, Merge, Truncate
+from headrace.model.jobs import AnyJob, Copy, Job, LoadFile, Merge, Replace, Truncate
 
 if TYPE_CHECKING:
     from headrace.destinations.sql.session import SqlClient
@@ -26,6 +26,8 @@ STRATEGIES: dict[str, Callable[[MergeRun], None]] = {
     "insert-only": merge.insert_only,
     "scd2": scd2,
 }
+
+SWAP = "staging-optimized"
 
 InsertFile = Callable[[LoadFile, "LoadContext", str, "Sequence[str] | None"], int]
 
@@ -63,6 +65,9 @@ class Work:
         if isinstance(job, Merge):
             self._merge(job)
             return
+        if isinstance(job, Replace) and job.strategy == SWAP:
+            self._swap(job)
+            return
         if not isinstance(job, Copy):
             self._empty(job.tables)
         if not isinstance(job, Truncate):
@@ -82,6 +87,29 @@ class Work:
             if table in present:
                 name = self._session.make_qualified_table_name(table)
                 self.tally.add(table, deleted=self._session.run(self._session.dialect.empty_table(name)))
+
+    def _swap(self, job: Replace) -> None:
+        """Fill new tables and put them in the place of the old ones, which are dropped."""
+        session, schema = self._session, self._context.schema
+        name, dialect = session.make_qualified_table_name, session.dialect
+        present = session.describe_tables(job.tables)
+        filled = {file.table for file in job.files}
+        for table in [t for t in job.tables if t in present or t in filled]:
+            new = f"_hr_new_{table}"
+            facts = schema.tables[table]
+            columns = {n: c for n, c in facts.get("columns", {}).items() if ddl.is_complete(c)}
+            session.run(ddl.drop_table(name(new)))
+            session.run(ddl.create_table(dialect, name(new), columns))
+            for file in (f for f in job.files if f.table == table):
+                rows = self._insert_file(file, self._context, name(new), None)
+                self.rows += rows
+                self.tally.add(table, inserted=rows)
+            if table in present:
+                self.tally.add(table, deleted=int(session.fetch(f"SELECT count(*) FROM {name(table)}")[0][0]))
+            for statement in dialect.swap_table(name(table), name(new), table):
+                session.run(statement)
+            for statement in ddl.comments(dialect, name(table), facts.get("description") or None, columns):
+                session.run(statement)
 
     def _merge(self, job: Merge) -> None:
         strategy = STRATEGIES.get(job.strategy)

@@ -19,6 +19,6 @@ CAPABILITIES = Capabilities(
     timestamp_precision=6,
     max_timestamp_precision=9,
     supported_merge_strategies=("delete-insert", "upsert", "scd2", "insert-only", "cdc"),
-    supported_replace_strategies=("insert-from-staging", "truncate-and-insert"),
+    supported_replace_strategies=("insert-from-staging", "truncate-and-insert", "staging-optimized"),
     idempotency="transaction",
 )
