@@ -14,11 +14,13 @@ from typing import Any, cast
 from headrace.base import json
 from headrace.base.strings import decompress_b64
 from headrace.errors.destination import DestinationSchemaWillNotUpdate, DestinationUndefinedEntity
-from headrace.load.destination import Client
+from headrace.load.destination import Client, StateClaim
 from headrace.model.capabilities import Capabilities
+from headrace.model.events import Normalized
 from headrace.model.schema import Schema
 from headrace.model.schema_converge import KEY_HINTS, Conflicts, is_sibling, take_in
 from headrace.model.widening import TYPE_PROPS, holds, type_text
+from headrace.package.package import Package
 from headrace.typing import TColumnSchema, TTableSchemaColumns
 
 logger = logging.getLogger("headrace")
@@ -183,3 +185,16 @@ def _refusal(table: str, column: TColumnSchema, found: TColumnSchema) -> Destina
     error.what = f"Table `{table}` cannot be loaded: its key column `{name}` has two types. Nothing was loaded."
     error.fix = f"let all writers give `{name}` one type: declare it in `columns` of the resource"
     return error
+
+
+def state_claim(package: Package, state_table: str) -> StateClaim | None:
+    """The state that a package brings to the destination; None when it brings none."""
+    normalized = package.fact(Normalized)
+    if normalized is None or not any(file.table == state_table for file in normalized.files):
+        return None
+    document = package.load_state()
+    if document is None or document.get("known_states") is None:
+        return None
+    return StateClaim(
+        pipeline_name=package.pipeline_name, document=document["pipeline_state"], known=document["known_states"]
+    )

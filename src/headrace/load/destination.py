@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from headrace.load.clientapi import ClientApi
 from headrace.model.capabilities import Capabilities
 from headrace.model.changes import RowChanges
 from headrace.model.jobs import AnyJob
@@ -56,6 +57,21 @@ __all__ = [
 ]
 
 
+class StateClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """The pipeline's state in a package, and which states it grew out of.
+
+    Attributes:
+        pipeline_name: Whose state it is.
+        document: The state.
+        known: Hashes of earlier states; the newest at the destination is one of them, unless another process of the
+            same pipeline has loaded meanwhile.
+    """
+
+    pipeline_name: str
+    document: dict[str, Any]
+    known: list[str]
+
+
 class LoadContext(msgspec.Struct, frozen=True, kw_only=True):
     """What a client must know of the package whose jobs it runs.
 
@@ -65,6 +81,7 @@ class LoadContext(msgspec.Struct, frozen=True, kw_only=True):
         schema: The package's schema, frozen.
         created_at: The package's instant as unix seconds: the boundary of slowly changing dimensions.
         renames: By table: columns of the files that go to another column of the table.
+        state: The state that the package brings, if it brings one.
     """
 
     load_id: str
@@ -72,6 +89,7 @@ class LoadContext(msgspec.Struct, frozen=True, kw_only=True):
     schema: Schema
     created_at: float = 0.0
     renames: dict[str, dict[str, str]] = {}
+    state: StateClaim | None = None
 
     def key(self, job: AnyJob) -> str:
         """The job's key at the destination."""
@@ -113,7 +131,7 @@ class StoredState(msgspec.Struct, frozen=True, kw_only=True):
     dlt_load_id: str | None = None
 
 
-class Client(ABC):
+class Client(ClientApi, ABC):
     """A session with a destination's dataset; a context manager. One a thread.
 
     Attributes:
@@ -182,8 +200,12 @@ class Client(ABC):
         """
 
     @abstractmethod
-    def complete(self, context: LoadContext) -> None:
-        """Make the load visible in ``_dlt_loads`` and forget its job keys; safe to repeat."""
+    def complete(self, context: LoadContext) -> dict[str, Any] | None:
+        """Make the load visible in ``_dlt_loads`` and forget its job keys; safe to repeat.
+
+        Returns:
+            The pipeline's state, if it had to be joined with that of another process, else None.
+        """
 
     @abstractmethod
     def is_complete(self, load_id: str) -> bool:

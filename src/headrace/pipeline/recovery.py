@@ -17,6 +17,8 @@ logger = logging.getLogger("headrace")
 LAST_SEALED = "_last_sealed"
 LAST_EXTRACTED_HASH = "_last_extracted_hash"
 LAST_EXTRACTED_AT = "_last_extracted_at"
+# the state that this folder knows to be at the destination
+LAST_LOADED_HASH = "_last_loaded_hash"
 
 
 def recover(p: Pipeline) -> None:
@@ -72,7 +74,11 @@ def schema_for(p: Pipeline, package: Package) -> Schema:
 
 
 def package_document(
-    state: dict[str, Any], local: dict[str, Any], before: Any, refresh: dict[str, Any] | None
+    state: dict[str, Any],
+    local: dict[str, Any],
+    before: Any,
+    refresh: dict[str, Any] | None,
+    known_states: list[str] | None = None,
 ) -> dict[str, Any]:
     """What a package carries beside its data: the state with the new cursors, and how to go back.
 
@@ -81,6 +87,7 @@ def package_document(
         local: Its local part.
         before: ``{"source": …}``: the state of the package's source before the extract; None when it did not change.
         refresh: What the load has to drop or empty first.
+        known_states: Hashes of the states that this one grew out of; None when it does not travel to the destination.
     """
     document: dict[str, Any] = {"pipeline_state": without_local(state)}
     for mark in (LAST_EXTRACTED_HASH, LAST_EXTRACTED_AT):
@@ -89,4 +96,6 @@ def package_document(
         document["before"] = before
     if refresh is not None:
         document["refresh"] = refresh
+    if known_states is not None:
+        document["known_states"] = known_states
     return document

@@ -13,7 +13,8 @@ from headrace.errors.pipeline import CannotRestorePipelineException
 from headrace.load.migration import migrate
 from headrace.model.migrate import applied_changes
 from headrace.model.state import decompress_state, migrate_state
-from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH
+from headrace.model.state_converge import join_states
+from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH, LAST_LOADED_HASH
 from headrace.pipeline.schemas import parse_schema
 from headrace.pipeline.step import step, working
 from headrace.pipeline.takeover import DltFolder, find_dlt_folder, name_pending, take_local_values, take_over
@@ -137,7 +138,8 @@ def _adopt(p: Pipeline, client: Client, remote: dict[str, Any], stored: StoredSt
             *(p.pipeline_name, remote["dataset_name"], p.dataset_name),
         )
     schemas = {name: fetch_schema(client, name) for name in remote.get("schema_names") or []}
-    p._state.replace(remote)
+    # cursors of rows that wait here must not be read again
+    p._state.replace(dict(join_states(p._state.document, remote)[0]) if pending else remote)
     p._schemas.remove_all()
     for name, schema in schemas.items():
         if schema is None:
@@ -148,6 +150,7 @@ def _adopt(p: Pipeline, client: Client, remote: dict[str, Any], stored: StoredSt
     local = p._state.local
     local["first_run"] = False
     local[LAST_EXTRACTED_HASH], local[LAST_EXTRACTED_AT] = remote.get("_version_hash"), stored.created_at
+    local[LAST_LOADED_HASH] = remote.get("_version_hash")
     logger.info("pipeline `%s`: state and schemas were restored from the destination", p.pipeline_name)
 
 

@@ -59,6 +59,7 @@ class SqlJobClient(Client):
     def __init__(self, session: SqlClient, schema: Schema, *, create_indexes: bool = False) -> None:
         self.schema = schema
         self.create_indexes = create_indexes
+        self.capabilities = session.capabilities
         self._session = session
         self._dialect = session.dialect
         self._ledger = Ledger(session)
@@ -88,6 +89,11 @@ class SqlJobClient(Client):
         """Make the dataset if it is missing."""
         self._doing(f"making dataset `{self._session.dataset_name}`")
         self._session.create_dataset()
+
+    def empty_tables(self, tables: Sequence[str]) -> None:
+        """Delete all rows of tables that exist."""
+        self._doing(f"emptying tables of dataset `{self._session.dataset_name}`")
+        self._session.truncate_tables(*tables)
 
     def drop_dataset(self) -> None:
         """Drop the dataset with all its tables."""
@@ -143,7 +149,9 @@ class SqlJobClient(Client):
             flags = {"new_type": change.new_type, "drop_not_null": change.drop_not_null}
             return ddl.alter_column(dialect, table, wanted, present, **flags)
         if isinstance(change, SetComments):
-            named: Any = {name: {"name": name, "data_type": "text", "description": d} for name, d in change.columns.items()}
+            named: Any = {
+                name: {"name": name, "data_type": "text", "description": d} for name, d in change.columns.items()
+            }
             return ddl.comments(dialect, table, change.description, named)
         assert isinstance(change, DropTable)
         return [ddl.drop_table(table)]
@@ -222,14 +230,17 @@ class SqlJobClient(Client):
 
     # ---- records --------------------------------------------------------------------------------------------------
 
-    def complete(self, context: LoadContext) -> None:
+    def complete(self, context: LoadContext) -> dict[str, Any] | None:
         """Make the load visible in ``_dlt_loads`` and forget its job keys; safe to repeat."""
         self._doing(f"completing load {context.load_id} in dataset `{self._session.dataset_name}`")
         has_ledger = self._ledger.exists()
-        with self._session.begin_transaction():
+        states = [self.schema.state_table_name] if context.state is not None else []
+        with self.exclusive_tables(states), self._session.begin_transaction():
+            joined = self._records.join_state(context.state, context.load_id) if context.state is not None else None
             self._records.add_load(context.load_id, context.schema)
             if has_ledger:
                 self._ledger.forget(context.load_id)
+        return joined
 
     def is_complete(self, load_id: str) -> bool:
         """Whether ``_dlt_loads`` has the load with status 0."""

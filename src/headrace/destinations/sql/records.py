@@ -6,16 +6,21 @@ Tables and columns are those of dlt, so that a dataset begun with either continu
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from typing import TYPE_CHECKING, Any
 
 from headrace.base import json
 from headrace.base.time import now
 from headrace.destinations.sql.session import SqlClient
 from headrace.errors.destination import DatabaseUndefinedRelation
-from headrace.load.destination import StoredSchema, StoredState
+from headrace.load.destination import StateClaim, StoredSchema, StoredState
+from headrace.model.state import decompress_state, migrate_state, state_row
+from headrace.model.state_converge import join_states
 
 if TYPE_CHECKING:
     from headrace.model.schema import Schema
+
+logger = logging.getLogger("headrace")
 
 _SCHEMA_COLUMNS = ("version", "engine_version", "inserted_at", "schema_name", "version_hash", "schema")
 _STATE_COLUMNS = ("version", "engine_version", "pipeline_name", "state", "created_at", "version_hash", "_dlt_load_id")
@@ -155,7 +160,8 @@ class Records:
             f"SELECT {self._read(_STATE_COLUMNS, 's.')} FROM {states} AS s JOIN {loads} AS l "
             f"ON l.{self._name('load_id')} = {load_of_state} "
             f"WHERE s.{self._name('pipeline_name')} = ? AND l.{self._name('status')} = 0 "
-            f"ORDER BY {load_of_state} DESC LIMIT 1",
+            # of two processes the one that ended last has taken in what the other had written
+            f"ORDER BY l.{self._name('inserted_at')} DESC, {load_of_state} DESC LIMIT 1",
             pipeline_name,
         )
         if not rows:
@@ -163,3 +169,34 @@ class Records:
         facts = self._facts(_STATE_COLUMNS, rows[0])
         facts["dlt_load_id"] = facts.pop("_dlt_load_id")
         return StoredState(**facts)
+
+    def join_state(self, claim: StateClaim, load_id: str) -> dict[str, Any] | None:
+        """Let the state of a load take in what another process of the pipeline has written since it was read.
+
+        Args:
+            claim: The load's state.
+            load_id: The load, whose row of state is there and whose row of ``_dlt_loads`` is not yet.
+
+        Returns:
+            The joined state; None when there was nothing to take in.
+        """
+        newest = self.newest_state(claim.pipeline_name)
+        own = claim.document.get("_version_hash")
+        if newest is None or newest.version_hash in (own, *claim.known):
+            return None
+        theirs = migrate_state(decompress_state(newest.state), claim.pipeline_name)
+        joined, told = join_states(claim.document, theirs)
+        states = self._table(self._schema.state_table_name)
+        values = {k: v for k, v in state_row(joined).items() if k in ("version", "state", "version_hash")}
+        self._session.run(
+            f"UPDATE {states} SET {', '.join(f'{self._name(key)} = ?' for key in values)} "
+            f"WHERE {self._name('_dlt_load_id')} = ? AND {self._name('pipeline_name')} = ?",
+            *(*values.values(), load_id, claim.pipeline_name),
+        )
+        logger.warning(
+            "pipeline `%s` runs in two places: load %s has written its state (version %d) since this one was read; "
+            "the two were joined into version %d%s%s",
+            *(claim.pipeline_name, newest.dlt_load_id, newest.version, values["version"], ": " if told else ""),
+            "; ".join(told),
+        )
+        return dict(joined)
