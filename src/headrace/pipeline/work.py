@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.base.time import now
 from headrace.model.state import state_row
 from headrace.model.tables import pipeline_state_table
-from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH, package_document
+from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH, LAST_LOADED_HASH, package_document
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -32,6 +32,7 @@ class Work:
         sources: What was read, from when to when.
         refresh: What the load has to drop first.
         files: What the sinks wrote, once they are closed.
+        known_states: Hashes of the states that the package's row of state grew out of; None when it has no such row.
     """
 
     def __init__(self, package: Package, schema: Schema, sink: SpoolSink) -> None:
@@ -39,7 +40,9 @@ class Work:
         self.more_sinks: list[SpoolSink] = []
         self.sources: list[tuple[SourceExtractResult, dt.datetime, dt.datetime]] = []
         self.refresh: dict[str, Any] | None = None
+        self.extract: str | None = None
         self.files: list[SpoolFile] = []
+        self.known_states: list[str] | None = None
 
     @property
     def sinks(self) -> list[SpoolSink]:
@@ -60,13 +63,18 @@ class Work:
 
     def move_to(self, package: Package) -> None:
         """Go on under another load id: rows that are not sealed yet move to a package that comes later."""
-        for file in self.files:
-            if file.kind != "file" and file.path:
-                (self.package.path / file.path).rename(package.path / file.path)
+        move_files(self.files, self.package, package)
         document = self.package.path / "package_state.json"
         if document.exists():
             document.rename(package.path / document.name)
         self.package = package
+
+
+def move_files(files: list[SpoolFile], source: Package, target: Package) -> None:
+    """Move spool files to another package; imported files stay where they are."""
+    for file in files:
+        if file.kind != "file" and file.path:
+            (source.path / file.path).rename(target.path / file.path)
 
 
 def new_sink(p: Pipeline, package: Package, schema: Schema) -> SpoolSink:
@@ -91,6 +99,7 @@ def put_state_row(p: Pipeline, work: Work, document: dict[str, Any], content: st
     table = pipeline_state_table()
     if work.schema.state_table_name not in work.schema.tables:
         work.schema.update_table(table)
+    work.known_states = [str(local[key]) for key in (LAST_LOADED_HASH, LAST_EXTRACTED_HASH) if local.get(key)]
     row = state_row(document)  # type: ignore[arg-type]
     work.sink.write_rows(work.schema.state_table_name, [row], resource=STATE_RESOURCE, max_nesting=0)
     local[LAST_EXTRACTED_HASH], local[LAST_EXTRACTED_AT] = content, now()
@@ -107,7 +116,9 @@ def seal_work(p: Pipeline, work: Work, state: dict[str, Any], before: dict[str, 
     """
     name = work.schema.name
     old = {"source": before.get(name)} if before.get(name) != state.get("sources", {}).get(name) else None
-    document = package_document(state, p._state.local, old, work.refresh)
+    document = package_document(state, p._state.local, old, work.refresh, work.known_states)
+    if work.extract is not None:
+        document["extract"] = work.extract
     work.schema.bump_version()
     work.package.seal_extracted(
         work.files,
