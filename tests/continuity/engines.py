@@ -25,7 +25,7 @@ class NoDlt(Exception):
 
 
 def dlt_python(version: str) -> str:
-    """The Python of an environment with dlt of a version (``1.31``), made when it is missing; takes some ten seconds once.
+    """The Python of an environment with dlt of a version (``1.31``), made when it is missing, in ten seconds.
 
     `HEADRACE_TEST_DLT_PYTHON` names one that is there already.
 

@@ -23,17 +23,24 @@ class Project(NamedTuple):
         folder: The folder.
         engines: By letter.
         shared: Both engines have one folder for their working folders, instead of one each.
+        settings: Environment of all runs.
     """
 
     folder: Path
     engines: dict[str, Engine]
     shared: bool = False
+    settings: dict[str, str] = {}
 
     def run(self, letter: str, script: str, **arguments: Any) -> Any:
         """Run a script with an engine; the name `step` in it counts the runs of the history."""
         self.folder.mkdir(exist_ok=True)
-        data = str(self.folder / ("work" if self.shared else f"work_{letter}"))
-        environment = {"DLT_DATA_DIR": data, "HEADRACE_DATA_DIR": data, "RUNTIME__LOG_LEVEL": "WARNING"}
+        by_dlt, by_headrace = ("work", "work") if self.shared else ("work_d", "work_h")
+        environment = {
+            "DLT_DATA_DIR": str(self.folder / by_dlt),
+            "HEADRACE_DATA_DIR": str(self.folder / by_headrace),
+            "RUNTIME__LOG_LEVEL": "WARNING",
+            **self.settings,
+        }
         return self.engines[letter].run(script, self.folder, environment, **arguments)
 
     def forget(self) -> None:

@@ -42,12 +42,12 @@ class RunContext:
     @property
     def global_dir(self) -> str:
         """The folder of what all projects of a user share."""
-        return _global_dir("headrace")
+        return global_dir("headrace")
 
     @property
     def global_settings_dirs(self) -> tuple[str, ...]:
         """Folders with settings for all projects, the stronger first: ours, then that of dlt."""
-        return _global_dir("headrace"), _global_dir("dlt")
+        return global_dir("headrace"), global_dir("dlt")
 
     @property
     def data_dir(self) -> str:
@@ -101,7 +101,8 @@ def get_pipelines_dir() -> str:
     return _CONTEXT.get_data_entity("pipelines")
 
 
-def _global_dir(name: str) -> str:
+def global_dir(name: str) -> str:
+    """The folder of an engine (`headrace`, `dlt`) for all projects of this user."""
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         return f"/var/{name}"
     return _home_dir(name, os.path.expanduser("~"), os.environ.get("XDG_DATA_HOME"))

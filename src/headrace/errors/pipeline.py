@@ -76,13 +76,14 @@ class PipelineConfigMissing(PipelineException):
 class CannotRestorePipelineException(PipelineException):
     """There is neither a working folder to attach to nor a state at the destination to start from."""
 
-    def __init__(self, pipeline_name: str, pipelines_dir: str | Path, reason: str) -> None:
+    def __init__(self, pipeline_name: str, pipelines_dir: str | Path, reason: str, fix: str | None = None) -> None:
         self.pipelines_dir, self.reason = str(pipelines_dir), reason
         super().__init__(
             pipeline_name,
             f"Pipeline `{pipeline_name}` in `{pipelines_dir}` cannot be restored.",
             why=reason,
-            fix="check the name and `pipelines_dir`, or give `destination` and `dataset_name` to restore from there",
+            fix=fix
+            or "check the name and `pipelines_dir`, or give `destination` and `dataset_name` to restore from there",
         )
 
 

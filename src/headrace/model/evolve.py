@@ -117,13 +117,16 @@ def _table(schema: Schema, root: str, shape: TableShape, names: RawNames, chain:
     if target.drop_empty and not ordered:
         target.discard = True
         return target
-    # the key columns of a new table stand behind the columns of its first row; the row's version is one of them
+    # key columns that are new stand behind the columns of the first row; the version that scd2 adds is one of them
+    lacks_keys = is_new or not keys.complete(known)
     version = known.get("columns", {}).get(tb.C_DLT_ID, {}).get("x-row-version")
-    behind = [c for c in ordered if c.first > 0 or (version and names.column(c.path) == tb.C_DLT_ID)] if is_new else []
+    behind = [c for c in ordered if c.first > 0 or (version and names.column(c.path) == tb.C_DLT_ID)]
+    if not lacks_keys:
+        behind = []
     for column in ordered:
         if column not in behind:
             evolution.column(column)
-    if is_new or not keys.complete(known):
+    if lacks_keys:
         evolution.keys()
     for column in behind:
         evolution.column(column)

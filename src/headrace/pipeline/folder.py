@@ -22,7 +22,8 @@ class WorkingFolder:
         self.pipelines_dir = pipelines_dir
         self.path = pipelines_dir / pipeline_name
         self.state_file = self.path / "pipeline.json"
-        self.schemas = self.path / "schemas"
+        # not `schemas`: that is dlt's, which may use the same working folder
+        self.schemas = self.path / "pipeline.schemas"
         self.packages = self.path / "packages"
         self.runs = self.path / "runs"
         self._lock = WorkingFolderLock(self.path, pipeline_name)
