@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -13,14 +12,22 @@ import pyarrow.compute as pc
 from headrace.columns import keys as ids
 from headrace.columns.coerce import arrow_type, cast
 from headrace.columns.frame import TableHead, head_bytes, read_head
+from headrace.columns.losses import Drop, Losses, record_columns
 from headrace.columns.plan import ColumnOp, TablePlan, compile_plan
+from headrace.columns.rebuild import FrameDocuments
 from headrace.columns.values import coerce_value
-from headrace.errors.schema import CannotCoerceColumnException, CannotCoerceNullException, DataValidationError
+from headrace.errors.schema import (
+    REDACTED,
+    CannotCoerceColumnException,
+    CannotCoerceNullException,
+    DataValidationError,
+)
 from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
 from headrace.model.contract import resolve_contract
 from headrace.model.evolve import KIND_TYPES, ChainTarget, new_column
 from headrace.model.rawnames import RawNames
+from headrace.model.rejected import WITH_PARENT, is_sensitive
 from headrace.model.schema import Schema
 from headrace.typing import TColumnSchema
 
@@ -40,7 +47,21 @@ class _Rows(NamedTuple):
 
     ids: pa.Array
     root_ids: pa.Array
-    dropped: Any
+    drop: Drop
+
+
+class Origin(NamedTuple):
+    """Where the rows of a spool file come from.
+
+    Attributes:
+        resource: The resource.
+        start: Rows of the table in earlier files.
+        rejected: The table that keeps items which the contract lets go; empty to keep none.
+    """
+
+    resource: str = ""
+    start: int = 0
+    rejected: str = ""
 
 
 class FrameNormalizer:
@@ -52,20 +73,29 @@ class FrameNormalizer:
         capabilities: Of the destination.
         load_id: Of the package.
         seed: Numbers that make this file's random ids its own.
+        origin: Where the rows come from, and where rejected ones go.
 
     Attributes:
         variants: Table to new variant columns, in the order of discovery.
-        discarded: How many rows or values the contract let go, by table, column and ``row`` or ``value``.
+        losses: What the contract let go.
     """
 
     def __init__(
-        self, chain: ChainTarget, schema: Schema, capabilities: Capabilities, load_id: str, seed: tuple[int, ...]
+        self,
+        chain: ChainTarget,
+        schema: Schema,
+        capabilities: Capabilities,
+        load_id: str,
+        seed: tuple[int, ...],
+        origin: Origin = Origin(),
     ) -> None:
         self.chain, self.schema, self.capabilities = chain, schema, capabilities
-        self.load_id, self.seed = load_id, seed
+        self.load_id, self.seed, self.origin = load_id, seed, origin
         self.names = RawNames(schema)
         self.variants: dict[str, dict[str, TColumnSchema]] = {}
-        self.discarded: Counter[tuple[str, str, str]] = Counter()
+        self.losses = Losses(keep=bool(origin.rejected))
+        self._batches: list[pa.RecordBatch] = []
+        self._rows_before = origin.start
         self._heads: dict[bytes, TableHead] = {}
         self._plans: dict[tuple[bytes, int], TablePlan] = {}
         self._frame = 0
@@ -73,6 +103,7 @@ class FrameNormalizer:
     def apply(self, frame: list[pa.RecordBatch]) -> list[TableBatch]:
         """Normalize one frame; tables of one name may come in several batches."""
         self._frame += 1
+        self._batches = frame
         plans: list[TablePlan] = []
         rows: list[_Rows | None] = []
         out: list[TableBatch] = []
@@ -82,14 +113,24 @@ class FrameNormalizer:
             above = rows[plan.above] if plan.above >= 0 else None
             if plan.target.discard or (plan.above >= 0 and above is None):
                 rows.append(None)
-                if plan.target.discard and not plan.target.drop_empty:
-                    self.discarded[plan.target.name, "", "row"] += batch.num_rows
+                if plan.target.rule:
+                    self.losses.note_table(index, plan.target.name, plan.target.rule, batch, above and above.drop)
                 continue
             made, own = self._table(plan, batch, above, index)
             rows.append(own)
             if made.rows:
                 out.append(made)
+        if self.losses.keep:
+            out += self._rejected(frame)
+        self._rows_before += frame[0].num_rows
         return out
+
+    def _rejected(self, frame: list[pa.RecordBatch]) -> list[TableBatch]:
+        items = self.losses.items(frame, self.origin.resource, self._rows_before)
+        if not items:
+            return []
+        columns = record_columns(self.schema, items, self.load_id, (*self.seed, self._frame, len(frame)))
+        return [TableBatch(self.origin.rejected, len(items), columns)]
 
     def _plan(self, batch: pa.RecordBatch, plans: list[TablePlan]) -> TablePlan:
         raw = head_bytes(batch)
@@ -108,62 +149,101 @@ class FrameNormalizer:
         self, plan: TablePlan, batch: pa.RecordBatch, above: _Rows | None, index: int
     ) -> tuple[TableBatch, _Rows]:
         count = batch.num_rows
-        drop = _Drop(count, above, batch)
+        drop = Drop(above and above.drop, batch)
+        if drop.refused is not None:
+            self.losses.note(index, plan.target.name, "", (), WITH_PARENT, drop.refused, item_loaded=False)
         columns: Columns = {}
         for name, ops in plan.outputs.items():
-            self._column(plan, name, ops, batch, columns, drop)
+            self._column(plan, index, name, ops, columns, drop)
         for op in plan.discards:
-            self._discard(plan, op, batch.column(op.place).is_valid(), op.target.discard, drop)
+            hits = batch.column(op.place).is_valid()
+            self._discard(plan, index, op, hits, f"columns:discard_{op.target.discard}", drop)
+        for hits, name, path, rule in drop.values():
+            self.losses.note(index, plan.target.name, name, path, rule, hits, item_loaded=True)
         if plan.target.drop_empty:
-            drop.add(_empty_rows(columns, count))
+            drop.leave_out(_empty_rows(columns, count))
         own = self._keys(plan, batch, above, columns, index)
         self._check_required(plan, columns, count, drop)
         if drop.mask is not None:
             kept = pa.array(~drop.mask)
             columns = {n: a.filter(kept) for n, a in columns.items()}
             count = int(np.count_nonzero(~drop.mask))
-        return TableBatch(plan.target.name, count, columns), _Rows(own[0], own[1], drop.mask)
+        return TableBatch(plan.target.name, count, columns), _Rows(own[0], own[1], drop)
 
     def _column(
-        self, plan: TablePlan, name: str, ops: list[ColumnOp], batch: pa.RecordBatch, columns: Columns, drop: _Drop
+        self, plan: TablePlan, index: int, name: str, ops: list[ColumnOp], columns: Columns, drop: Drop
     ) -> None:
         merged: pa.Array | None = None
         for op in ops:
-            values = batch.column(op.place)
+            values = self._batches[index].column(op.place)
             fitting, failed = cast(op.kind, values, op.data_type, op.arrow)
             # where two keys have one name, the later one wins; kinds of one path never share a row
             merged = fitting if merged is None else pc.coalesce(fitting, merged)
             if failed is not None:
-                self._failed(plan, op, values, failed, columns, drop)
+                self._failed(plan, index, op, failed, columns, drop)
         if merged is not None:
             columns[name] = merged if name not in columns else pc.coalesce(merged, columns[name])
 
     def _failed(
-        self, plan: TablePlan, op: ColumnOp, values: pa.Array, failed: pa.Array, columns: Columns, drop: _Drop
+        self, plan: TablePlan, index: int, op: ColumnOp, failed: pa.Array, columns: Columns, drop: Drop
     ) -> None:
         """Values that the column cannot take: by the contract, into a variant, away, or an error."""
+        values = pc.if_else(failed, self._batches[index].column(op.place), None)
         if op.target.on_failure == "variant":
-            self._variant(plan, op, pc.if_else(failed, values, None), columns)
-        elif op.target.on_failure == "freeze":
-            row = int(np.argmax(failed.to_numpy(zero_copy_only=False)))
-            raise DataValidationError(
-                self.schema.name,
-                plan.target.name,
-                op.target.name,
-                "data_type",
-                "freeze",
-                self.schema.tables[plan.target.name],
-                resolve_contract(self.schema, plan.target.name),
-                {op.target.name: values[row].as_py()},
-            )
-        else:
-            self._discard(plan, op, failed, op.target.on_failure.removeprefix("discard_"), drop)
+            self._variant(plan, op, values, columns)
+            return
+        # a contract speaks of new columns: a variant that is there takes its values
+        left = self._into_known_variant(plan, op, values, columns)
+        if left is None:
+            return
+        if op.target.on_failure == "freeze":
+            self._frozen(plan, index, op, left)
+        self._discard(plan, index, op, left, f"data_type:{op.target.on_failure}", drop)
 
-    def _discard(self, plan: TablePlan, op: ColumnOp, mask: pa.Array, what: str, drop: _Drop) -> None:
+    def _into_known_variant(
+        self, plan: TablePlan, op: ColumnOp, values: pa.Array, columns: Columns
+    ) -> pa.Array | None:
+        """Put values into the variant that the table has for them; gives which are left, None when none are."""
+        name = self.names.variant(op.target.name, KIND_TYPES.get(op.kind, op.kind))
+        column = self.schema.tables[plan.target.name]["columns"].get(name)
+        if column is None or not tb.is_complete_column(column):
+            return values.is_valid()
+        fitting, failed = cast(op.kind, values, column["data_type"], arrow_type(column, self.capabilities))
+        columns[name] = pc.coalesce(columns[name], fitting) if name in columns else fitting
+        return failed
+
+    def _frozen(self, plan: TablePlan, index: int, op: ColumnOp, failed: pa.Array) -> None:
+        row = int(np.argmax(failed.to_numpy(zero_copy_only=False)))
+        documents, table, column = FrameDocuments(self._batches), plan.target.name, op.target.name
+        hidden = is_sensitive(op.target.column)
+        value = documents.value(index, row, op.path)
+        error = DataValidationError(
+            self.schema.name,
+            table,
+            column,
+            "data_type",
+            "freeze",
+            self.schema.tables[table],
+            resolve_contract(self.schema, table),
+            {column: REDACTED if hidden else value},
+        )
+        raise error.tell(
+            resource=self.origin.resource,
+            position=self._rows_before + documents.root_row(index, row),
+            path=documents.path(index, row, op.path),
+            value=REDACTED if hidden else value,
+            expected=op.data_type,
+            becomes=f"the column `{self.names.variant(column, KIND_TYPES.get(op.kind, op.kind))}`",
+        )
+
+    def _discard(self, plan: TablePlan, index: int, op: ColumnOp, mask: pa.Array, rule: str, drop: Drop) -> None:
         hits = mask.to_numpy(zero_copy_only=False)
-        self.discarded[plan.target.name, ".".join(op.path), what] += int(np.count_nonzero(hits))
-        if what == "row":
-            drop.add(hits)
+        name = str(op.target.name or op.target.column["name"])
+        if rule.endswith("row"):
+            fresh = drop.refuse(hits)
+            self.losses.note(index, plan.target.name, name, op.path, rule, fresh, item_loaded=index > 0)
+        else:
+            drop.refuse_values(hits, name, op.path, rule)
 
     def _variant(self, plan: TablePlan, op: ColumnOp, values: pa.Array, columns: Columns) -> None:
         table, kind_type = plan.target.name, KIND_TYPES.get(op.kind, op.kind)
@@ -223,7 +303,7 @@ class FrameNormalizer:
             return ids.nested_ids(parent_ids, plan.target.name, batch.column(1).to_numpy())
         return ids.random_ids(batch.num_rows, (*self.seed, self._frame, index))
 
-    def _check_required(self, plan: TablePlan, columns: Columns, count: int, drop: _Drop) -> None:
+    def _check_required(self, plan: TablePlan, columns: Columns, count: int, drop: Drop) -> None:
         for name in plan.missing:
             if name not in columns and drop.kept(count):
                 raise CannotCoerceNullException(self.schema.name, plan.target.name, name)
@@ -255,20 +335,3 @@ def _empty_rows(columns: Columns, count: int) -> Any:
     for values in columns.values():
         empty &= values.is_null().to_numpy(zero_copy_only=False)
     return empty
-
-
-class _Drop:
-    """Which rows of a batch are let go; a row goes with its parent."""
-
-    __slots__ = ("mask",)
-
-    def __init__(self, count: int, above: _Rows | None, batch: pa.RecordBatch) -> None:
-        self.mask: Any = None
-        if above is not None and above.dropped is not None:
-            self.mask = above.dropped[batch.column(0).to_numpy()]
-
-    def add(self, hits: Any) -> None:
-        self.mask = hits if self.mask is None else self.mask | hits
-
-    def kept(self, count: int) -> bool:
-        return count > 0 and (self.mask is None or not bool(np.all(self.mask)))

@@ -41,6 +41,7 @@ class RawTable(NamedTuple):
         position: For each row its place in its list; None for the root.
         columns: In the order of the keys.
         nulls: Paths at which only None was seen.
+        form: What the list holds: empty for documents, ``values`` for none, ``mixed`` for both.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class RawTable(NamedTuple):
     position: Indices | None
     columns: list[RawColumn]
     nulls: list[Path]
+    form: str = ""
 
 
 Frame = list[RawTable]
@@ -60,7 +62,7 @@ _META = b"headrace"
 PARENT, POSITION, ROWS = "#parent", "#position", "#rows"
 
 
-class TableHead(msgspec.Struct, frozen=True):
+class TableHead(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a spooled batch says of itself, as JSON in its schema's metadata.
 
     Two batches with equal heads have equal columns, so a plan made for one serves the other.
@@ -68,7 +70,8 @@ class TableHead(msgspec.Struct, frozen=True):
 
     path: list[str]
     above: int
-    columns: list[tuple[list[str], str]]
+    columns: list[tuple[list[str], str]] = []
+    form: str = ""
 
 
 _heads = msgspec.json.Encoder()
@@ -88,7 +91,7 @@ def _to_batch(table: RawTable) -> pa.RecordBatch:
     elif not table.columns:
         arrays = [pa.nulls(table.rows)]
     arrays += [c.values for c in table.columns]
-    key = (table.path, table.above, tuple([(c.path, c.kind, c.values.type) for c in table.columns]))
+    key = (table.path, table.above, table.form, tuple([(c.path, c.kind, c.values.type) for c in table.columns]))
     schema = _schemas.get(key)
     if schema is None:
         if len(_schemas) > 10_000:
@@ -100,7 +103,7 @@ def _to_batch(table: RawTable) -> pa.RecordBatch:
 def _schema_of(table: RawTable, arrays: list[pa.Array]) -> pa.Schema:
     names = [PARENT, POSITION] if table.parent is not None else [] if table.columns else [ROWS]
     names += [str(i) for i in range(len(table.columns))]
-    head = TableHead(list(table.path), table.above, [(list(c.path), c.kind) for c in table.columns])
+    head = TableHead(list(table.path), table.above, [(list(c.path), c.kind) for c in table.columns], table.form)
     fields = [pa.field(n, a.type) for n, a in zip(names, arrays, strict=True)]
     return pa.schema(fields, metadata={_META: _heads.encode(head)})
 

@@ -95,8 +95,10 @@ class _Shredder:
         work.documents.append(((), documents, level))
         self.close(work, index)
 
-    def open(self, path: Path, rows: int, above: int, parent: Any, position: Any, level: int) -> tuple[_Work, int]:
-        work = _Work(RawTable(path, above, rows, parent, position, [], []), level, [], [])
+    def open(
+        self, path: Path, rows: int, above: int, parent: Any, position: Any, level: int, form: str = ""
+    ) -> tuple[_Work, int]:
+        work = _Work(RawTable(path, above, rows, parent, position, [], [], form), level, [], [])
         self.out.append(work.table)
         return work, len(self.out) - 1
 
@@ -159,7 +161,8 @@ class _Shredder:
         if kinds == {"doc"}:
             self.table(path, items, above, parent, position, level)
             return
-        work, index = self.open(path, len(items), above, parent, position, level)
+        form = "mixed" if "doc" in kinds else "values"
+        work, index = self.open(path, len(items), above, parent, position, level, form)
         self.mixed(items, kinds, level, work)
         self.close(work, index)
 

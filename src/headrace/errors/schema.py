@@ -25,9 +25,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.errors.base import HeadraceException, PipelineException, TerminalException
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class SchemaException(HeadraceException):
@@ -179,14 +182,26 @@ class SchemaEngineNoUpgradePathException(SchemaException):
         )
 
 
+REDACTED = "<redacted: the column is marked sensitive>"
+
+
 class DataValidationError(SchemaException):
     """Data or a declaration violates the schema contract (mode ``freeze``).
 
     Attributes:
         schema_entity: ``tables``, ``columns`` or ``data_type``.
         contract_mode: The mode that was violated.
-        data_item: The offending item, when it is at hand.
+        data_item: The offending item, when it is at hand; values of sensitive columns are not in it.
+        resource_name: Where the item came from, if that is known.
+        position: Number of the item among those of its table, from 0; None where there is no item.
+        path: JSON path of the offending value in the item.
+        seen_at: For those who look for the value: path of the raw table, path of the column, row.
     """
+
+    resource_name: str | None = None
+    position: int | None = None
+    path: str | None = None
+    seen_at: tuple[tuple[str, ...], tuple[str, ...], int] | None = None
 
     def __init__(
         self,
@@ -211,6 +226,44 @@ class DataValidationError(SchemaException):
             why=extended_info,
             fix=f'change the data, or allow it with schema_contract={{"{schema_entity}": "evolve"}}',
         )
+
+    def tell(
+        self,
+        *,
+        resource: str = "",
+        position: int | None = None,
+        path: str = "",
+        value: Any = None,
+        expected: str = "",
+        becomes: str = "",
+    ) -> Self:
+        """Say more of the value in question, in place.
+
+        Args:
+            resource: Where the item came from.
+            position: Number of the item, from 0.
+            path: JSON path of the value in the item.
+            value: The value; `REDACTED` for one of a sensitive column.
+            expected: The column's data type.
+            becomes: What would become of the value if it were accepted.
+        """
+        self.resource_name, self.position, self.path = resource or None, position, path or None
+        said = [f"resource `{resource}`"] if resource else []
+        said += [f"item {position}"] if position is not None else []
+        said += [f"at {path}"] if path else []
+        why = ", ".join(said)
+        if value is not None:
+            shown = value if value is REDACTED else _short(value)
+            why += f"{': ' if why else ''}{shown}" + (f" where {expected} is expected" if expected else "")
+        self.why = "; ".join(part for part in (self.extended_info, why) if part) or None
+        then = f", and it becomes {becomes}" if becomes else ""
+        self.fix = f'change the data, or accept it with schema_contract={{"{self.schema_entity}": "evolve"}}{then}'
+        return self
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 class RejectedTableNameTaken(SchemaException):

@@ -7,15 +7,18 @@ load.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from headrace.errors.schema import DataValidationError
 from headrace.model import contract as contracts
 from headrace.model import tables as tb
 from headrace.model.filters import PathFilters
 from headrace.model.rawnames import RawNames
+from headrace.model.rejected import WITH_PARENT
 from headrace.model.rowkeys import RowKeys, decide_row_keys, declare_root_key
 from headrace.model.shape import ChainShape, ColumnShape, TableShape
 from headrace.typing import TColumnSchema, TSchemaContractDict, TTableSchema
@@ -53,6 +56,7 @@ class TableTarget(msgspec.Struct):
         columns: Target of each raw path.
         keys: Which key columns the rows get.
         drop_empty: Rows of which filters leave nothing are let go.
+        rule: Of the contract that lets the whole table go; empty where it is a filter, or nothing at all.
     """
 
     path: tuple[str, ...]
@@ -63,6 +67,7 @@ class TableTarget(msgspec.Struct):
     columns: dict[tuple[str, ...], ColumnTarget] = {}
     discard: bool = False
     drop_empty: bool = False
+    rule: str = ""
 
 
 class ChainTarget(msgspec.Struct):
@@ -108,11 +113,15 @@ def _table(schema: Schema, root: str, shape: TableShape, names: RawNames, chain:
     contract = contracts.resolve_contract(schema, name, declared)
     keys = decide_row_keys(schema, name, parent, root)
     target = TableTarget(path, above, name, parent, keys)
-    if _parent_dropped(chain, above) or contracts.refuses_table(schema, name, contract):
-        target.discard = True
+    if _parent_dropped(chain, above):
+        target.discard, target.rule = True, _rule_above(chain, above)
         return target
+    with _seen_at(shape):
+        if contracts.refuses_table(schema, name, contract):
+            target.discard, target.rule = True, f"tables:{contract['tables']}"
+            return target
     may_grow = is_new or bool(known.get("x-normalizer", {}).get("evolve-columns-once"))
-    evolution = _Evolution(schema, names, contract, may_grow, known, target)
+    evolution = _Evolution(schema, names, contract, may_grow, known, target, shape)
     ordered = sorted(_unfiltered(shape, target, PathFilters(schema, names, root, shape.path)), key=lambda c: c.first)
     if target.drop_empty and not ordered:
         target.discard = True
@@ -136,6 +145,21 @@ def _table(schema: Schema, root: str, shape: TableShape, names: RawNames, chain:
 
 def _parent_dropped(chain: ChainTarget, above: tuple[str, ...] | None) -> bool:
     return above is not None and all(t.discard for (path, _), t in chain.tables.items() if path == above)
+
+
+def _rule_above(chain: ChainTarget, above: tuple[str, ...] | None) -> str:
+    """Rows below a table that filters leave out are no loss."""
+    return WITH_PARENT if any(t.rule for (path, _), t in chain.tables.items() if path == above) else ""
+
+
+@contextmanager
+def _seen_at(table: TableShape, column: ColumnShape | None = None) -> Iterator[None]:
+    """Let an error of the contract say where extract saw the data, so that the value can be found again."""
+    try:
+        yield
+    except DataValidationError as error:
+        error.seen_at = (tuple(table.path), tuple(column.path) if column else (), column.first if column else 0)
+        raise
 
 
 def _unfiltered(shape: TableShape, target: TableTarget, filters: PathFilters) -> list[ColumnShape]:
@@ -163,9 +187,10 @@ class _Evolution:
         may_grow: bool,
         known: TTableSchema,
         target: TableTarget,
+        shape: TableShape,
     ) -> None:
         self.schema, self.names, self.contract, self.may_grow = schema, names, contract, may_grow
-        self.known, self.target = known, target
+        self.known, self.target, self.shape = known, target, shape
         self.update: dict[str, TColumnSchema] = {}
 
     def column(self, shape: ColumnShape) -> None:
@@ -181,7 +206,8 @@ class _Evolution:
         if found is not None:
             column = {**column, **{k: v for k, v in found.items() if v is not None}}  # type: ignore[typeddict-item]
         elif not self.may_grow:
-            verdict = contracts.decide_column(self.schema, self.target.name, name, self.contract, column)
+            with _seen_at(self.shape, shape):
+                verdict = contracts.decide_column(self.schema, self.target.name, name, self.contract, column)
             if verdict != "evolve":
                 self.target.columns[path] = ColumnTarget("", column, on_failure, verdict.removeprefix("discard_"))
                 return

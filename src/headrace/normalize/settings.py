@@ -15,6 +15,7 @@ class NormalizeSettings(NamedTuple):
         file_max_bytes: Bytes of a loader file; None takes the destination's recommendation.
         arrow_load_id: Add ``_dlt_load_id`` to Arrow data (``normalize.parquet_normalizer.add_dlt_load_id``).
         arrow_row_id: Add ``_dlt_id`` to Arrow data (``normalize.parquet_normalizer.add_dlt_id``).
+        keep_rejected: Keep items that contracts let go (``normalize.keep_rejected``).
     """
 
     workers: int = 0
@@ -23,3 +24,4 @@ class NormalizeSettings(NamedTuple):
     file_max_bytes: int | None = None
     arrow_load_id: bool = False
     arrow_row_id: bool = False
+    keep_rejected: bool = False

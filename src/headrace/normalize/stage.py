@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from headrace.errors.destination import DestinationIncompatibleLoaderFileFormatException
 from headrace.errors.normalize import NormalizeJobFailed
+from headrace.errors.schema import DataValidationError
 from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
 from headrace.model.events import AnyEvent, Extracted, Progress, SchemaEvolved
 from headrace.model.evolve import ChainTarget, evolve
 from headrace.model.jobs import LoadFile, SpoolFile
 from headrace.model.rawnames import RawNames
+from headrace.model.rejected import (
+    RejectedCount,
+    add_counts,
+    announce,
+    keeps_rejected,
+    put_rejected_table,
+    rejected_table_name,
+)
 from headrace.model.schema import Schema
 from headrace.model.shape import ChainShape, join_shapes
+from headrace.normalize.locate import tell_where
 from headrace.normalize.settings import NormalizeSettings
 from headrace.normalize.worker import FileResult, Task, normalize_file
 from headrace.normalize.writers import WRITERS
@@ -35,7 +44,7 @@ class NormalizeResult(NamedTuple):
     Attributes:
         schema_update: New tables and columns, as partial tables.
         row_counts: Rows by table.
-        discarded: What the contract let go: (table, path, ``row`` or ``value``) to how many.
+        rejected: What contracts let go here.
         null_only: Table to paths that never had a value.
     """
 
@@ -43,7 +52,7 @@ class NormalizeResult(NamedTuple):
     schema_update: dict[str, Any]
     row_counts: dict[str, int]
     files: list[LoadFile]
-    discarded: Counter[tuple[str, str, str]]
+    rejected: list[RejectedCount]
     null_only: dict[str, list[str]]
 
 
@@ -66,7 +75,6 @@ def normalize(
 
     Raises:
         NormalizeJobFailed: A file could not be normalized; its cause is chained.
-        DataValidationError: The contract freezes what the data would change.
     """
     fact = package.fact(Extracted)
     if fact is None:
@@ -79,15 +87,19 @@ def normalize(
     for result in results:
         for table, columns in result.variants.items():
             schema.update_table(tb.partial_of(schema.tables[table], columns), normalize_identifiers=False)
+    for task, result in zip(tasks, results, strict=True):
+        if task.rejected in result.rows:
+            put_rejected_table(schema, task.file.table, task.file.resource)
     files = [f for r in results for f in r.files] + _given_files(fact.files)
-    rows, discarded = _totals(results, fact.files)
+    rows, rejected = _totals(results, fact.files)
     update = _update(before, schema)
     schema.bump_version()
     _warn_null_only(schema, null_only)
-    package.seal_normalized(files, schema.to_dict(), update, rows)
+    package.seal_normalized(files, schema.to_dict(), update, rows, rejected)
+    announce(rejected, package.load_id, "normalize", publish)
     if update:
         publish(SchemaEvolved(load_id=package.load_id, schema_name=schema.name, update=update))
-    return NormalizeResult(schema, update, rows, files, discarded, null_only)
+    return NormalizeResult(schema, update, rows, files, rejected, null_only)
 
 
 def _clear(package: Package) -> None:
@@ -111,7 +123,12 @@ def _discover(
     null_only: dict[str, list[str]] = {}
     for table, found in shapes.items():
         shape = join_shapes(found)
-        chain = chains[table] = evolve(schema, table, shape, names)
+        try:
+            chain = chains[table] = evolve(schema, table, shape, names)
+        except DataValidationError as error:
+            own = [f for f in files if f.kind == "rows" and f.table == table]
+            tell_where(error, package.path, own, schema)
+            raise NormalizeJobFailed(package.load_id, own[0].path, str(error)) from error
         for raw in shape.tables:
             target = chain.of(raw.path, raw.above)
             typed = {tuple(c.path) for c in raw.columns}
@@ -146,7 +163,13 @@ def _tasks(
                 settings,
                 file_format(schema.tables.get(file.table, {}), capabilities, settings),
                 max_bytes,
+                _rejected_table(file, schema, settings),
             )
+
+
+def _rejected_table(file: SpoolFile, schema: Schema, settings: NormalizeSettings) -> str:
+    keep = file.kind == "rows" and keeps_rejected(schema, file.table, settings.keep_rejected)
+    return rejected_table_name(schema, file.table) if keep else ""
 
 
 def file_format(table: TTableSchema, capabilities: Capabilities, settings: NormalizeSettings) -> str:
@@ -209,11 +232,9 @@ def _given_files(files: list[SpoolFile]) -> list[LoadFile]:
     ]
 
 
-def _totals(results: list[FileResult], files: list[SpoolFile]) -> tuple[dict[str, int], Counter[tuple[str, str, str]]]:
+def _totals(results: list[FileResult], files: list[SpoolFile]) -> tuple[dict[str, int], list[RejectedCount]]:
     rows: dict[str, int] = {}
-    discarded: Counter[tuple[str, str, str]] = Counter()
     for result in results:
-        discarded += result.discarded
         for table, count in result.rows.items():
             rows[table] = rows.get(table, 0) + count
     for file in files:
@@ -221,7 +242,7 @@ def _totals(results: list[FileResult], files: list[SpoolFile]) -> tuple[dict[str
             rows.setdefault(file.table, 0)
         elif file.kind == "file":
             rows[file.table] = rows.get(file.table, 0) + file.rows
-    return rows, discarded
+    return rows, add_counts(one for result in results for one in result.rejected)
 
 
 def _complete(table: TTableSchema) -> set[str]:

@@ -5,14 +5,13 @@ Tasks share nothing, so any may run anywhere.
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from headrace.base.files import link_or_copy
-from headrace.columns.apply import FrameNormalizer
+from headrace.columns.apply import FrameNormalizer, Origin
 from headrace.columns.coerce import arrow_type
 from headrace.columns.frame import group_frames
 from headrace.columns.keys import random_ids
@@ -21,6 +20,7 @@ from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
 from headrace.model.evolve import ChainTarget
 from headrace.model.jobs import LoadFile, SpoolFile
+from headrace.model.rejected import RejectedCount, as_counts
 from headrace.model.schema import Schema
 from headrace.normalize.settings import NormalizeSettings
 from headrace.normalize.writers import TableWriters
@@ -33,7 +33,7 @@ class FileResult(NamedTuple):
     files: list[LoadFile]
     rows: dict[str, int]
     variants: dict[str, dict[str, TColumnSchema]]
-    discarded: Counter[tuple[str, str, str]]
+    rejected: list[RejectedCount]
 
 
 class Task(NamedTuple):
@@ -45,6 +45,7 @@ class Task(NamedTuple):
         chain: Targets of its raw tables; None for Arrow files.
         file_format: Of the loader files.
         max_bytes: Of a loader file.
+        rejected: The table that keeps items which the contract lets go; empty to keep none.
     """
 
     root: Path
@@ -58,6 +59,7 @@ class Task(NamedTuple):
     settings: NormalizeSettings
     file_format: str
     max_bytes: int
+    rejected: str = ""
 
 
 def normalize_file(task: Task) -> FileResult:
@@ -73,16 +75,22 @@ def _writers(task: Task) -> TableWriters:
 
 def _row_file(task: Task, chain: ChainTarget) -> FileResult:
     normalizer = FrameNormalizer(
-        chain, task.schema, task.capabilities, task.load_id, (task.seed & (1 << 63) - 1, task.number)
+        chain,
+        task.schema,
+        task.capabilities,
+        task.load_id,
+        (task.seed & (1 << 63) - 1, task.number),
+        Origin(task.file.resource, task.file.start, task.rejected),
     )
     fields = _fields(chain, task.schema, task.capabilities)
     writers = _writers(task)
     rows: dict[str, int] = {}
     for frame in group_frames(read_spool(task.root / task.file.path)):
         for batch in normalizer.apply(frame):
-            writers.write(batch.table, fields[batch.table], batch.columns, batch.rows)
+            writers.write(batch.table, fields.get(batch.table, {}), batch.columns, batch.rows)
             rows[batch.table] = rows.get(batch.table, 0) + batch.rows
-    return FileResult(writers.finish(), rows, normalizer.variants, normalizer.discarded)
+    rejected = as_counts(normalizer.losses.reasons, task.file.resource)
+    return FileResult(writers.finish(), rows, normalizer.variants, rejected)
 
 
 def _fields(chain: ChainTarget, schema: Schema, capabilities: Capabilities) -> dict[str, dict[str, pa.DataType]]:
@@ -121,7 +129,7 @@ def _arrow_file(task: Task) -> FileResult:
             size=task.file.size,
             columns=names,
         )
-        return FileResult([made], rows, {}, Counter())
+        return FileResult([made], rows, {}, [])
     writers = _writers(task)
     for number, batch in enumerate(read_spool(source)):
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
@@ -130,7 +138,7 @@ def _arrow_file(task: Task) -> FileResult:
         if tb.C_DLT_ID in extra:
             columns[tb.C_DLT_ID] = random_ids(batch.num_rows, (task.seed & (1 << 63) - 1, task.number, number))
         writers.write(table, {}, columns, batch.num_rows)
-    return FileResult(writers.finish(), rows, {}, Counter())
+    return FileResult(writers.finish(), rows, {}, [])
 
 
 def _added_columns(task: Task) -> list[str]:

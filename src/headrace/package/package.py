@@ -39,6 +39,7 @@ from headrace.model.events import (
     Planned,
 )
 from headrace.model.jobs import LoadFile, SpoolFile
+from headrace.model.rejected import RejectedCount
 from headrace.package.journal import E, Journal
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ class Package:
         *,
         id_seed: int = 0,
         row_counts: dict[str, int] | None = None,
+        rejected: Sequence[RejectedCount] = (),
     ) -> None:
         """Commit point 1: data, schema and state (and so the cursor) become the package's at once.
 
@@ -168,6 +170,7 @@ class Package:
             state: The pipeline's state with the new cursors; None when it did not change.
             id_seed: Seed of the row ids, so that a repeated normalize makes the same ones.
             row_counts: Rows by table, for people.
+            rejected: What contracts let go while the data was read.
 
         Raises:
             LoadPackageInconsistent: The package is sealed already.
@@ -191,6 +194,7 @@ class Package:
             state_hash=state_hash,
             id_seed=id_seed,
             row_counts=row_counts or {},
+            rejected=list(rejected),
         )
         self.record(fact, sync=True)
         self._version_hash = schema.get("version_hash")
@@ -201,6 +205,7 @@ class Package:
         schema: dict[str, Any],
         schema_update: dict[str, Any] | None = None,
         row_counts: dict[str, int] | None = None,
+        rejected: Sequence[RejectedCount] = (),
     ) -> None:
         """Commit point 2: the loader files stand for the spool from now on; the spool is deleted.
 
@@ -209,6 +214,7 @@ class Package:
             schema: The schema's document that the files follow.
             schema_update: Partial tables that normalize added.
             row_counts: Rows by table, nested ones included.
+            rejected: What contracts let go in normalize.
 
         Raises:
             LoadPackageInconsistent: The package is not in the phase ``extracted``.
@@ -225,6 +231,7 @@ class Package:
             schema_hash=schema_hash,
             schema_update=schema_update or {},
             row_counts=row_counts or {},
+            rejected=list(rejected),
         )
         self.record(fact, sync=True)
         self.sealed_here = True
@@ -315,6 +322,11 @@ class Package:
             except LoadPackageInconsistent:
                 return None
         return self._version_hash
+
+    def rejected(self) -> list[RejectedCount]:
+        """What contracts let go of this package's data so far."""
+        facts = (self.fact(Extracted), self.fact(Normalized))
+        return [one for fact in facts if fact is not None for one in fact.rejected]
 
     def file_path(self, file: SpoolFile | LoadFile) -> Path:
         """Where a file of the package is."""
