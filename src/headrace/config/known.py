@@ -54,7 +54,11 @@ class RuntimeConfiguration(BaseConfiguration):
 
 @configspec
 class PipelineConfiguration(BaseConfiguration):
-    """Settings of a pipeline: section `pipelines.<pipeline name>`."""
+    """Settings of a pipeline: section `pipelines.<pipeline name>`.
+
+    `lock_timeout`: seconds to wait at most while another process runs the pipeline in the same working folder; 0 raises
+    `PipelineLocked` at once.
+    """
 
     pipeline_name: str | None = None
     pipelines_dir: str | None = None
@@ -75,6 +79,7 @@ class PipelineConfiguration(BaseConfiguration):
     progress: str | None = None
     runtime: RuntimeConfiguration = None  # type: ignore[assignment]
     refresh: Literal["drop_sources", "drop_resources", "drop_data"] | None = None
+    lock_timeout: float = 0.0
 
     def on_resolved(self) -> None:
         """The old name of `dev_mode` still counts."""

@@ -220,5 +220,6 @@ class PipelineLocked(PipelineException):
             pipeline_name,
             f"Pipeline `{pipeline_name}` is at work already in {path}.",
             why=f"the folder is held by {holder}",
-            fix="wait until it ends, or give this pipeline another name or another `pipelines_dir`",
+            fix=f"wait until it ends (`pipelines.{pipeline_name}.lock_timeout`, in seconds, makes this process wait), "
+            "or give this pipeline another name or another `pipelines_dir`",
         )

@@ -6,10 +6,13 @@ that dies. The file ``lock.owner`` beside it is only for people.
 
 from __future__ import annotations
 
+import logging
 import os
+import random
 import socket
 import sys
 import threading
+import time
 import weakref
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +21,7 @@ import msgspec
 from typing_extensions import Self
 
 from headrace.base import files as fs
-from headrace.base import json
+from headrace.base import json, signals
 from headrace.base.time import now
 from headrace.errors.package import PipelineLocked
 
@@ -40,6 +43,9 @@ else:
 
     def _give(fd: int) -> None:
         fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+_logger = logging.getLogger("headrace")
 
 
 class LockOwner(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,12 +82,31 @@ class WorkingFolderLock:
         """Whether this object holds the lock."""
         return self._fd >= 0
 
-    def acquire(self) -> None:
-        """Take the lock, without waiting.
+    def acquire(self, wait: float = 0.0) -> None:
+        """Take the lock.
+
+        Args:
+            wait: Seconds to wait at most while somebody else holds it; 0 does not wait.
 
         Raises:
             PipelineLocked: It is held elsewhere.
+            SignalReceivedException: A signal came while waiting.
         """
+        end, told = time.monotonic() + wait, False
+        while True:
+            try:
+                self._acquire()
+                return
+            except PipelineLocked as locked:
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise
+                if not told:
+                    told = True
+                    _logger.warning("%s %s; waiting for %.0f s at most", locked.what, locked.why, wait)
+            signals.sleep(min(left, random.uniform(0.02, 0.2)))
+
+    def _acquire(self) -> None:
         if self.held:
             if self._thread != threading.get_ident():
                 raise self._refusal()

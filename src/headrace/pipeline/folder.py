@@ -48,8 +48,11 @@ class WorkingFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     @contextmanager
-    def hold(self) -> Iterator[bool]:
+    def hold(self, wait: float = 0.0) -> Iterator[bool]:
         """Hold the folder against other processes, threads and pipeline objects; it may be taken again while held.
+
+        Args:
+            wait: Seconds to wait at most while somebody else holds it.
 
         Yields:
             True when this is the outermost hold.
@@ -58,5 +61,8 @@ class WorkingFolder:
             PipelineLocked: Somebody else works on the pipeline.
         """
         outermost = not self._lock.held
-        with self._lock:
+        self._lock.acquire(wait)
+        try:
             yield outermost
+        finally:
+            self._lock.release()

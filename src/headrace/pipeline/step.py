@@ -67,7 +67,7 @@ def working(p: Pipeline) -> Iterator[None]:
     Raises:
         PipelineLocked: Somebody else holds it.
     """
-    with p._folder.hold() as outermost:
+    with p._folder.hold(p._settings.pipeline.lock_timeout) as outermost:
         if not outermost:
             yield
             return
