@@ -13,7 +13,7 @@ from headrace.base.time import now
 from headrace.model.state import bump_state_version
 from headrace.pipeline.recovery import recover
 from headrace.pipeline.state import without_local
-from headrace.pipeline.work import Work, new_sink, put_state_row, seal_work
+from headrace.pipeline.work import Work, move_files, new_sink, put_state_row, seal_work
 
 if TYPE_CHECKING:
     from headrace.extract.checkpoint import Checkpoint, CheckpointPlan
@@ -32,12 +32,14 @@ class Checkpoints:
         seconds: After so long.
 
     Attributes:
+        name: Tells its packages from those of other extracts.
         sealed: What was sealed, oldest first.
     """
 
     def __init__(self, p: Pipeline, rows: int | None, seconds: float | None) -> None:
         self._pipeline, self._rows, self._seconds = p, rows, seconds
         self._since = now()
+        self.name = self._since.isoformat()
         self._sources: dict[str, Any] = dict((p._state.before() or {}).get("sources", {}))
         self.sealed: list[Work] = []
 
@@ -65,9 +67,11 @@ class Checkpoints:
     def _seal(self, work: Work, found: Checkpoint) -> None:
         p = self._pipeline
         work.more_sinks.remove(found.sink)
-        part = Work(work.package, work.schema, found.sink)
-        part.finish()
-        part.move_to(p._store.create(work.schema.name, pipeline_name=p.pipeline_name))
+        package = p._store.create(work.schema.name, pipeline_name=p.pipeline_name)
+        part = Work(package, work.schema, new_sink(p, package, work.schema))
+        part.extract = work.extract = self.name
+        part.more_sinks, part.files = [found.sink], found.sink.finish()
+        move_files(part.files, work.package, package)
         part.sources = [(found.result, self._since, now())]
         state = self._state_with(found)
         self._put_state_row(part, state)
@@ -100,10 +104,8 @@ class Checkpoints:
         _, content, _ = bump_state_version(state)  # type: ignore[arg-type]
         for key in ("_state_version", "_version_hash"):
             p._state.document[key] = state[key]
-        rows = Work(part.package, part.schema, new_sink(p, part.package, part.schema))
-        put_state_row(p, rows, state, str(content))
-        rows.finish()
-        part.files += rows.files
+        put_state_row(p, part, state, str(content))
+        part.files += part.sink.finish()
 
     def catch_up(self) -> None:
         """After an error: the state is that of the last checkpoint."""

@@ -53,7 +53,9 @@ def load(
             settings = _settings(p, destination, workers, raise_on_failed_jobs)
             for load_id in load_ids:
                 signals.raise_if_received()
-                _load_one(p, run, done, p._store.get(load_id), settings, park)
+                package = p._store.get(load_id)
+                if package.phase == "normalized":  # else it was set aside together with one before it
+                    _load_one(p, run, done, package, settings, park)
         return run.info
 
 

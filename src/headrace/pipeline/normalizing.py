@@ -52,7 +52,9 @@ def normalize(
             settings = _settings(p, workers, loader_file_format)
             for load_id in load_ids:
                 signals.raise_if_received()
-                _normalize_one(p, run, done, p._store.get(load_id), settings, park)
+                package = p._store.get(load_id)
+                if package.phase == "extracted":  # else it was set aside together with one before it
+                    _normalize_one(p, run, done, package, settings, park)
         return info
 
 

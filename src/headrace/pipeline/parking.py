@@ -17,7 +17,14 @@ logger = logging.getLogger("headrace")
 
 
 def park_package(p: Pipeline, package: Package, reason: str) -> None:
-    """Set a package aside, so that it blocks nothing, and say so."""
+    """Set a package aside, so that it blocks nothing, and say so.
+
+    Later checkpoints of the same extract go with it, newest first, while nothing of it was loaded: they go on where
+    it ends, and with them the cursors go back behind it.
+    """
+    if not package.journal.all(JobDone):
+        for later in reversed(_later_parts(p, package)):
+            park_package(p, later, f"package {package.load_id}, on which it builds, was set aside")
     if package.phase not in ("loaded", "aborted"):
         package.abort(reason)
     back = rewind(p, package)
@@ -78,6 +85,21 @@ def _schema_back(p: Pipeline, name: str) -> None:
         p._schemas.remove(name)
     else:
         p._schemas.put(stored)
+
+
+def _later_parts(p: Pipeline, package: Package) -> list[Package]:
+    """Packages that the same extract has sealed after this one, and that nothing was loaded of."""
+    extract = _extract_of(package)
+    if extract is None:
+        return []
+    later = [p._store.get(i) for i in p._store.list("extracted", "normalized") if i > package.load_id]
+    return [other for other in later if _extract_of(other) == extract and not other.journal.all(JobDone)]
+
+
+def _extract_of(package: Package) -> str | None:
+    """The extract with checkpoints that has made a package."""
+    document = package.load_state()
+    return document.get("extract") if document is not None else None
 
 
 def _has_successor(p: Pipeline, package: Package) -> bool:
