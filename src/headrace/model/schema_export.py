@@ -28,7 +28,7 @@ def to_pretty_yaml(document: Mapping[str, Any]) -> str:
     """A stored schema as YAML, in the order of the document."""
     import yaml
 
-    return cast(str, yaml.safe_dump(document, allow_unicode=True, default_flow_style=False, sort_keys=False))
+    return yaml.safe_dump(document, allow_unicode=True, default_flow_style=False, sort_keys=False)
 
 
 def from_yaml(text: str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def drawn_references(
     return [
         cast("Mapping[str, Any]", r)
         for r in schema.references
-        if chosen.get(r.get("label", ""), True) and r.get("table") in drawn and r["referenced_table"] in drawn
+        if chosen.get(r.get("label") or "", True) and r.get("table") in drawn and r["referenced_table"] in drawn
     ]
 
 

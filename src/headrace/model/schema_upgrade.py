@@ -14,7 +14,6 @@ from headrace.model.tables import (
     LOADS_TABLE_NAME,
     VERSION_TABLE_NAME,
     X_NORMALIZER,
-    is_complete_column,
     loads_table,
     new_table,
     version_table,
@@ -121,7 +120,7 @@ def _to_8(document: Document) -> None:
 def _to_9(document: Document) -> None:
     for table in document["tables"].values():
         # only normalize adds row keys, so these tables had rows
-        if is_complete_column(table.get("columns", {}).get(C_DLT_ID) or {}):
+        if (table.get("columns", {}).get(C_DLT_ID) or {}).get("data_type"):
             table.setdefault(X_NORMALIZER, {})["seen-data"] = True
 
 

@@ -87,9 +87,9 @@ class ExternalSchemas:
         try:
             found: Any = from_yaml(text) if path.suffix == ".yaml" else json.loads(text)
         except ValueError as error:
-            raise SchemaCorruptedException(name, f"its file {path} cannot be read.", str(error), _FIX) from error
+            raise SchemaCorruptedException(name, f"its file {path} cannot be read.", why=str(error), fix=_FIX) from error
         if not isinstance(found, dict):
-            raise SchemaCorruptedException(name, f"its file {path} holds no document of a schema.", None, _FIX)
+            raise SchemaCorruptedException(name, f"its file {path} holds no document of a schema.", fix=_FIX)
         return found
 
     def _write(self, folder: Path, schema: Schema, without_marks: bool = False) -> Path:
