@@ -343,7 +343,12 @@ class Dataset:
         return max(self.load_ids(schema_name), default=None)
 
     def ibis(self, read_only: bool = False) -> Any:
-        """The dataset as an ibis backend, over a connection that stays open.
+        """The dataset as an ibis backend, over a connection that stays open: until the end of ``with dataset:``, else
+        as long as the dataset object lives.
+
+        Args:
+            read_only: For the sake of dlt's signature. It is the dataset's own connection, which is read-only if the
+                destination's credentials say so.
 
         Raises:
             MissingDependencyException: ibis is not installed.

@@ -23,7 +23,7 @@ from headrace.pipeline.state import StateFile, TPipelineState
 from headrace.pipeline.tracing import Tracer
 
 if TYPE_CHECKING:
-    from headrace.load.destination import Destination
+    from headrace.load.destination import Client, Destination
     from headrace.model.events import AnyEvent, Event
     from headrace.model.naming import NamingConvention
     from headrace.model.packages import LoadJobInfo, LoadPackageInfo
@@ -302,6 +302,49 @@ class PipelineCore:
         if destination is None:
             raise PipelineConfigMissing(self.pipeline_name, "destination", step)
         return destination
+
+    # ---- names that plugins written for dlt use -------------------------------------------------------------------
+
+    @property
+    def _destination(self) -> Destination | None:
+        return self.destination
+
+    @property
+    def _staging(self) -> Destination | None:
+        return self.staging
+
+    @property
+    def _schema_storage(self) -> Any:
+        return self._schemas
+
+    def _get_state(self) -> Any:
+        return self.state
+
+    def _get_destination_clients(self, schema: Schema | None = None) -> tuple[Client, Client | None]:
+        """Clients of the destination and of the staging destination, to be opened with ``with``."""
+        from headrace.pipeline.reading import destination_clients
+
+        return destination_clients(self, schema)
+
+    def _sql_job_client(self, schema: Schema, credentials: Any = None) -> Client:
+        return self._get_destination_clients(schema)[0]
+
+    def _fs_client(self, schema_name: str | None = None) -> Any:
+        """The file client of the destination.
+
+        Raises:
+            FSClientNotAvailable: It keeps no files.
+        """
+        from headrace.pipeline.reading import fs_client
+
+        return fs_client(self, schema_name)
+
+    def _inject_schema(self, schema: Schema) -> None:
+        """Put a schema among those of the pipeline; the first one becomes the default."""
+        from headrace.pipeline.maintain import note_schema
+
+        self._schemas.put(schema)
+        note_schema(self, schema.name)
 
     def _save_props(self) -> None:
         from headrace.pipeline.maintain import save_props

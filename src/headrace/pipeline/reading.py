@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from headrace.errors.destination import SqlClientNotAvailable
+from headrace.errors.destination import FSClientNotAvailable, SqlClientNotAvailable
 
 if TYPE_CHECKING:
     from headrace.dataset.dataset import Dataset
@@ -58,6 +58,24 @@ def sql_client(p: Pipeline, schema_name: str | None) -> Any:
     if session is None:
         raise SqlClientNotAvailable("pipeline", p.pipeline_name, p._need_destination("sql_client").destination_name)
     return session
+
+
+def destination_clients(p: Pipeline, schema: Schema | None) -> tuple[Client, Client | None]:
+    """Clients of the destination and of the staging destination, closed."""
+    schema = schema or _schema(p, None)
+    dataset_name, facts = p._destinations.dataset_for(schema), p._destinations.facts()
+    client = p._need_destination("destination_client").open(dataset_name, schema, facts)
+    staging = p.staging
+    return client, None if staging is None else staging.open(dataset_name, schema, facts)
+
+
+def fs_client(p: Pipeline, schema_name: str | None) -> Any:
+    """The client of a destination that keeps files."""
+    client = destination_client(p, schema_name)
+    found = getattr(client, "fs_client", None)
+    if found is None:
+        raise FSClientNotAvailable(p.pipeline_name, p._need_destination("fs_client").destination_name)
+    return client
 
 
 def _schema(p: Pipeline, schema_name: str | None) -> Schema:
