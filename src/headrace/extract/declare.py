@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from headrace.extract.dispositions import forget_options
 from headrace.extract.resource import DltResource
 from headrace.model.capabilities import Capabilities
 from headrace.model.contract import apply_contract
 from headrace.model.retype import settle_types
+from headrace.model.rowkeys import settle_history
 from headrace.model.schema import Schema
 from headrace.model.tables import X_NORMALIZER
 from headrace.typing import TTableSchema
@@ -23,6 +25,9 @@ class Declarations:
         resource: Has the hints.
         capabilities: Of the destination, or its defaults when none is known yet.
         declared: Gets the columns whose type the hints fix, by table.
+
+    Attributes:
+        refused: Root tables that the contract does not want, with the rule: all their rows are to be let go.
     """
 
     def __init__(
@@ -35,9 +40,10 @@ class Declarations:
         self.schema, self.resource = schema, resource
         self.capabilities = capabilities or Capabilities()
         self.declared = {} if declared is None else declared
-        self._seen: dict[str, tuple[TTableSchema, str | None]] = {}
+        self.refused: dict[str, str] = {}
+        self._seen: dict[str, tuple[TTableSchema, str]] = {}
 
-    def declare(self, item: Any, meta: Any) -> str | None:
+    def declare(self, item: Any, meta: Any) -> str:
         """Put the tables for an item into the schema.
 
         Args:
@@ -45,8 +51,7 @@ class Declarations:
             meta: The mark of the item.
 
         Returns:
-            The normalized name of the root table; None when the contract does not want the table, so that all its rows
-            are to be dropped.
+            The normalized name of the root table; it may be one of ``refused``.
 
         Raises:
             DataValidationError: The contract forbids the table or a change to it.
@@ -57,8 +62,11 @@ class Declarations:
         seen = self._seen.get(table["name"])
         if seen is not None and seen[0] == table:
             return seen[1]
+        stored = self.schema.tables.get(self.schema.normalize_table_name(table["name"]))
+        if stored is not None:
+            forget_options(cast("dict[str, Any]", stored), self.resource.write_disposition)
         name = self._put(table)
-        if name is not None:
+        if name not in self.refused:
             for nested in self.resource.compute_nested_table_schemas(name, self.schema.naming, item, meta):
                 self._put_parents(nested)
                 self._put(nested)
@@ -69,7 +77,7 @@ class Declarations:
         """Look at all tables again: the hints have changed."""
         self._seen.clear()
 
-    def _put(self, table: TTableSchema) -> str | None:
+    def _put(self, table: TTableSchema) -> str:
         schema = self.schema
         wanted = schema._names.normalized(table)
         name = wanted["name"]
@@ -79,7 +87,9 @@ class Declarations:
         if validator is None or not validator.is_authoritative:
             allowed, _ = apply_contract(schema, contract, wanted)
         if allowed is None:
-            return None
+            self.refused[name] = f"tables:{contract['tables']}"
+            return name
+        self.refused.pop(name, None)
         if name in schema.tables:
             allowed = settle_types(schema, allowed, self.capabilities)
         if typed := {n for n, c in allowed.get("columns", {}).items() if not c.keys().isdisjoint(TYPED)}:
@@ -92,6 +102,7 @@ class Declarations:
             stored: dict[str, Any] = (schema.tables.get(name) or {}).get("x-normalizer") or {}
             allowed = cast(TTableSchema, {**allowed, X_NORMALIZER: {**stored, **marks}})
         schema.update_table(allowed, normalize_identifiers=False, merge_compound_props=False)
+        settle_history(schema, name, allowed)
         return name
 
     def _put_parents(self, nested: TTableSchema) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
@@ -67,9 +67,44 @@ def decide_row_keys(schema: Schema, table: str, parent: str | None, root: str) -
     strategy = schema.merge_strategy(table) if schema.write_disposition(table) == "merge" else None
     if strategy in KEY_HASH_STRATEGIES:
         return RowKeys(row_id="key_hash", key_columns=_primary_key(schema, table))
-    if strategy == "scd2":
-        return RowKeys(row_id="row_hash")
-    return RowKeys()
+    return RowKeys(row_id="row_hash") if is_version_in_row_id(schema, table) else RowKeys()
+
+
+def is_version_in_row_id(schema: Schema, table: str) -> bool:
+    """Whether the row id is the version of the row: a history (``scd2``) without a version column of its own."""
+    if schema.write_disposition(table) != "merge" or schema.merge_strategy(table) != "scd2":
+        return False
+    # without the hint anywhere the table was not declared here, and the version is where it is by default
+    columns = schema.tables[table].get("columns", {})
+    own = [name for name, column in columns.items() if column.get("x-row-version")]
+    return not own or schema.naming.normalize_identifier(tb.C_DLT_ID) in own
+
+
+def settle_history(schema: Schema, table: str, declared: TTableSchema) -> None:
+    """Bring the hints of a stored table into line with a disposition that was declared anew.
+
+    A table that leaves ``scd2`` names its rows by their ids again; one that takes other validity columns keeps the old
+    ones as plain columns.
+    """
+    columns = cast("dict[str, dict[str, Any]]", schema.tables[table].get("columns") or {})
+    own = declared.get("columns") or {}
+    if schema.write_disposition(table) == "merge" and schema.merge_strategy(table) == "scd2":
+        for hint in ("x-valid-from", "x-valid-to", "x-row-version"):
+            if any(column.get(hint) for column in own.values()):
+                for name in [n for n, c in columns.items() if c.get(hint) and not (own.get(n) or {}).get(hint)]:
+                    _drop_hint(columns[name], hint, name == tb.C_DLT_ID)
+        return
+    row_id = columns.get(tb.C_DLT_ID)
+    if row_id is not None and row_id.get("x-row-version"):
+        _drop_hint(row_id, "x-row-version", True)
+
+
+def _drop_hint(column: dict[str, Any], hint: str, is_row_id: bool) -> None:
+    column.pop(hint)
+    column.pop("x-active-record-timestamp", None)
+    if is_row_id:
+        # not unique: versions of a record that came back have one id
+        column["row_key"] = True
 
 
 def _primary_key(schema: Schema, table: str) -> tuple[str, ...]:
