@@ -212,8 +212,8 @@ class Tree:
             if disposition != "merge":
                 if again:
                     return f"table `{name}` is not merged, and some rows pass the cursor in every run"
-            elif part and self.schema.merge_strategy(name) == "scd2":
-                return f"table `{name}` keeps a history of complete snapshots (scd2)"
+            elif part and (strategy := self.schema.merge_strategy(name)) in ("scd2", "cdc"):
+                return f"table `{name}` is loaded as complete snapshots ({strategy})"
             elif part and any(column.get("merge_key") or column.get("dedup_sort") for column in columns):
                 return f"table `{name}` is merged by a merge_key or dedup_sort, which must see all rows at once"
         return ""

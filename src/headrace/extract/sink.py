@@ -20,6 +20,7 @@ from headrace.columns.shape import ShapeBook
 from headrace.columns.shred import UNLIMITED, as_documents, shred
 from headrace.errors.columns import InvalidDataItem
 from headrace.extract.arrow_sink import ArrowTable
+from headrace.extract.rejects import Rejections
 from headrace.formats.spool import SpoolWriter
 from headrace.formats.sqlmodel import FORMAT as MODEL_FORMAT
 from headrace.formats.sqlmodel import SqlModel
@@ -27,6 +28,7 @@ from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
 from headrace.model.jobs import SpoolFile
 from headrace.model.rawnames import RawNames
+from headrace.model.rowkeys import is_version_in_row_id
 from headrace.model.schema import Schema
 
 FRAME_BYTES = 8 * 1024 * 1024
@@ -37,6 +39,10 @@ SPOOL_BYTES = 16 * 1024 * 1024  # a file is what one thread of normalize takes
 
 class Sink(Protocol):
     """What the extract stage hands items to."""
+
+    @property
+    def rejections(self) -> Rejections:
+        """Takes what contracts let go."""
 
     def write_rows(self, table: str, rows: list[Any], *, resource: str, max_nesting: int | None) -> None:
         """Take items of any kind for a root table."""
@@ -62,13 +68,23 @@ class SpoolSink:
         schema: The schema being filled; asked for JSON columns and names, given columns of Arrow tables.
         capabilities: Of the destination, its defaults when none is known yet.
         compress: Compress spool files.
+        keep_rejected: Keep items that contracts let go, of tables that do not say themselves.
 
     Attributes:
+        rejections: What contracts let go while the data was read.
         declared: Columns whose type hints fix, by table.
     """
 
-    def __init__(self, root: Path, schema: Schema, capabilities: Capabilities, compress: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        schema: Schema,
+        capabilities: Capabilities,
+        compress: bool = False,
+        keep_rejected: bool = False,
+    ) -> None:
         self.root, self.schema, self.capabilities = root, schema, capabilities
+        self.rejections = Rejections(schema, self, keep_rejected)
         self.compress = compress
         self.names = RawNames(schema)
         self._rows: dict[str, _RowTable] = {}
@@ -90,7 +106,9 @@ class SpoolSink:
         known = self._arrow.get(table)
         if known is None:
             declared = self.declared.get(table, ())
-            known = ArrowTable(self.root, table, resource, self.schema, self.capabilities, declared)
+            known = ArrowTable(
+                self.root, table, resource, self.schema, self.capabilities, declared, self.rejections
+            )
             self._arrow[table] = known
         rows = sum(known.write(part) for part in self._tables(table, item, resource))
         self.row_counts[table] = self.row_counts.get(table, 0) + rows
@@ -157,13 +175,13 @@ class _RowTable:
         cap = sink.capabilities.max_table_nesting
         if cap is not None:
             self.max_nesting = cap
-        self.versioned = sink.schema.merge_strategy(table) == "scd2" if table in sink.schema.tables else False
+        self.versioned = table in sink.schema.tables and is_version_in_row_id(sink.schema, table)
         self.buffer: list[Any] = []
         self.target = FIRST_FRAME_ROWS
         self.files: list[SpoolFile] = []
         self.writer: SpoolWriter | None = None
         self.book = ShapeBook()
-        self.rows_in_file = 0
+        self.rows_in_file = self.start = 0
 
     def write(self, rows: list[Any]) -> None:
         self.buffer += rows
@@ -233,9 +251,10 @@ class _RowTable:
                 rows=self.rows_in_file,
                 size=size,
                 shape=self.book.to_dict(),
+                start=self.start,
             )
         )
-        self.writer, self.rows_in_file = None, 0
+        self.writer, self.start, self.rows_in_file = None, self.start + self.rows_in_file, 0
         self.book = ShapeBook(self.book.rows)
 
     def finish(self) -> list[SpoolFile]:

@@ -129,7 +129,8 @@ def condition_of(text: object, **places: str) -> str:
         text: SQL; ``{{`` and ``}}`` stand for braces.
         places: What stands for ``{table}``, for example.
     """
-    return str(text).format(**places) if text else ""
+    # a comment at its end must not swallow the parenthesis
+    return f"({str(text).format(**places)}\n)" if text else ""
 
 
 def build_chain(

@@ -136,6 +136,10 @@ class Work:
             strategy=job.strategy,
             boundary=dt.datetime.fromtimestamp(context.created_at, dt.timezone.utc),
             cleanup=[session.dialect.drop_temp(table.stage) for table in chain.tables],
+            loads=(
+                session.make_qualified_table_name(context.schema.loads_table_name),
+                *map(context.schema.naming.normalize_identifier, (tb.C_DLT_LOADS_TABLE_LOAD_ID, "inserted_at")),
+            ),
             tally=self.tally,
         )
         try:
@@ -166,6 +170,4 @@ class Work:
                     )
                 )
         named = schema.naming.normalize_identifier
-        return build_chain(
-            schemas[job.tables[0]], tables, load_id=named(tb.C_DLT_LOAD_ID), row_id=named(tb.C_DLT_ID)
-        )
+        return build_chain(schemas[job.tables[0]], tables, load_id=named(tb.C_DLT_LOAD_ID), row_id=named(tb.C_DLT_ID))

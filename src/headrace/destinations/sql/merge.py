@@ -38,11 +38,11 @@ def delete_insert(m: MergeRun) -> None:
     ranges = steps.remember_ranges(m)
     dropped = steps.keep_winners(m)
     known, updated = steps.count_known(m, scope) if chain.primary_key else (0, 0)
-    hit = [f"({scope})"] if scope else []
+    hit = [scope] if scope else []
     if ranges:
-        hit.append(m.staged(m.same(chain.merge_key), ranges))
+        hit.append(m.staged(m.same_record(chain.merge_key), ranges))
     if known and not scope:
-        hit.append(m.staged(m.same(chain.primary_key)))
+        hit.append(m.staged(m.same_record(chain.primary_key)))
     deleted = _delete_hit(m, hit)
     steps.settle(m, dropped)
     inserted = steps.insert_staged(m)
@@ -107,8 +107,8 @@ def cdc(m: MergeRun) -> None:
     within = m.chain.destination_scope
     if ranges:
         within = m.staged(m.same(m.chain.merge_key), ranges)
-    absent = f"NOT {m.staged(m.same(m.chain.primary_key))}"
-    _put_all(m, f"({within}) AND {absent}" if within else absent)
+    absent = f"NOT {m.staged(m.same(m.chain.primary_key))}{m.live('d')}"
+    _put_all(m, f"{within} AND {absent}" if within else absent)
 
 
 def _put_all(m: MergeRun, absent: str | None) -> None:
@@ -122,10 +122,10 @@ def _put_all(m: MergeRun, absent: str | None) -> None:
     steps.need_keys(m)
     dropped = steps.keep_winners(m)
     _warn_of_mixed(m, dropped)
-    staged = m.staged(m.same(chain.primary_key))
+    staged = m.staged(m.same_record(chain.primary_key))
     gone = bool(chain.nested) and steps.remember_gone(m, [c for c in (staged, absent) if c])
     if chain.hard_delete:
-        marked = m.staged(f"{m.same(chain.primary_key)} AND {steps.is_deletion(m, 's')}")
+        marked = m.staged(f"{m.same_record(chain.primary_key)} AND {steps.is_deletion(m, 's')}")
         m.tally.add(root.name, deleted=m.delete(root.target, marked))
     if absent:
         m.tally.add(root.name, deleted=m.delete(root.target, absent))
@@ -156,7 +156,7 @@ def insert_only(m: MergeRun) -> None:
     """Insert root rows whose primary key is not there, with all below them; leave the others alone."""
     _need_primary_key(m)
     chain, root = m.chain, m.chain.root
-    known = f"EXISTS (SELECT 1 FROM {root.target} AS t WHERE {m.same(chain.primary_key, 't', 'd')})"
+    known = f"EXISTS (SELECT 1 FROM {root.target} AS t WHERE {m.same_record(chain.primary_key, 't', 'd')})"
     dropped = m.delete(root.stage, known)
     losers = steps.keep_winners(m)
     _warn_of_mixed(m, losers)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from headrace.base.time import parse_iso
 from headrace.destinations.sql.chain import Chain, ChainTable
 from headrace.destinations.sql.dialect import SqlDialect
 from headrace.errors.destination import MergeDispositionException
@@ -19,6 +20,15 @@ from headrace.model.changes import RowChanges
 
 GONE_KEYS = "_hr_gone"
 RANGES = "_hr_ranges"
+
+
+def instant_of(value: Any) -> dt.datetime:
+    """An instant from a hint: a datetime, a date, or ISO text; without an offset it is UTC."""
+    if isinstance(value, dt.datetime):
+        return value if value.tzinfo else value.replace(tzinfo=dt.timezone.utc)
+    if isinstance(value, dt.date):
+        return dt.datetime(value.year, value.month, value.day, tzinfo=dt.timezone.utc)
+    return parse_iso(str(value))
 
 
 class Tally:
@@ -47,6 +57,8 @@ class MergeRun:
         strategy: For errors.
         boundary: The instant that separates retired from new records (scd2).
         cleanup: Statements to run before the commit.
+        loads: The table of loads, ready for a statement, and its columns with the load id and the instant; None when
+            there is none.
         tally: Where the changes are counted.
     """
 
@@ -59,6 +71,7 @@ class MergeRun:
     strategy: str
     boundary: dt.datetime
     cleanup: list[str]
+    loads: tuple[str, str, str] | None = None
     tally: Tally = field(default_factory=Tally)
 
     def q(self, name: str) -> str:
@@ -69,6 +82,23 @@ class MergeRun:
         """A predicate: rows of two aliases agree in all columns."""
         equal, nullable = self.dialect.equal, self.chain.nullable
         return " AND ".join(equal(f"{right}.{self.q(c)}", f"{left}.{self.q(c)}", c in nullable) for c in columns)
+
+    def same_record(self, columns: Sequence[str], left: str = "d", right: str = "s") -> str:
+        """A predicate: a root row of the table and a staged one agree in all columns, and the former is no history."""
+        return self.same(columns, left, right) + self.live(left)
+
+    def live(self, alias: str) -> str:
+        """`` AND …``: a root row is not a retired version from the time when the table was merged with ``scd2``."""
+        end = next((n for n, c in self.chain.facts.get("columns", {}).items() if c.get("x-valid-to")), None)
+        if end is None or end not in self.chain.root.columns:
+            return ""
+        marker = self.chain.facts["columns"][end].get("x-active-record-timestamp")
+        column = f"{alias}.{self.q(end)}"
+        return (
+            f" AND {column} IS NULL"
+            if marker is None
+            else (f" AND ({column} IS NULL OR {column} = {self.dialect.timestamp(instant_of(marker))})")
+        )
 
     def delete(self, table: str, where: str) -> int:
         """Delete the rows ``d`` of a table; returns how many."""
@@ -138,7 +168,7 @@ def filter_source(m: MergeRun) -> None:
     """Leave out staged root rows that the `source_filter` does not let through, with all below them."""
     condition = m.chain.source_filter
     # NULL lets nothing through either
-    if condition and m.delete(m.chain.root.stage, f"CASE WHEN (\n{condition}\n) THEN 0 ELSE 1 END = 1"):
+    if condition and m.delete(m.chain.root.stage, f"CASE WHEN {condition} THEN 0 ELSE 1 END = 1"):
         drop_staged_orphans(m)
 
 
@@ -263,8 +293,8 @@ def delete_gone(m: MergeRun, table: ChainTable, but: str = "") -> int:
 def count_known(m: MergeRun, scope: str = "") -> tuple[int, int]:
     """How many staged root rows have their primary key in the table: all, and those that are no deletions."""
     kept = f"count(CASE WHEN {is_deletion(m, 's')} THEN NULL ELSE 1 END)" if m.chain.hard_delete else "count(*)"
-    within = f" AND ({scope})" if scope else ""
-    there = f"SELECT 1 FROM {m.chain.root.target} AS d WHERE {m.same(m.chain.primary_key)}{within}"
+    within = f" AND {scope}" if scope else ""
+    there = f"SELECT 1 FROM {m.chain.root.target} AS d WHERE {m.same_record(m.chain.primary_key)}{within}"
     rows = m.fetch(f"SELECT count(*), {kept} FROM {m.chain.root.stage} AS s WHERE EXISTS ({there})")
     return int(rows[0][0]), int(rows[0][1])
 
@@ -278,7 +308,7 @@ def put(m: MergeRun, table: ChainTable, key: Sequence[str], compared: Sequence[s
         key: Its key.
         compared: Columns of which one must differ for a row to be updated; None updates all.
     """
-    same, columns = m.same(key), table.columns
+    same, columns = (m.same_record if table is m.chain.root else m.same)(key), table.columns
     sets = {column: f"s.{m.q(column)}" for column in columns if column not in key}
     where = same
     if compared is not None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Any
-
-from headrace.base.time import parse_iso
 from headrace.destinations.sql import mergerun as steps
-from headrace.destinations.sql.mergerun import MergeRun
+from headrace.destinations.sql.mergerun import MergeRun, instant_of
 
 
 def _hinted(m: MergeRun, hint: str) -> str:
@@ -15,15 +11,6 @@ def _hinted(m: MergeRun, hint: str) -> str:
         if column.get(hint):
             return str(name)
     raise m.fail(f"table `{m.chain.root.name}` has no column with the `{hint}` hint, which the strategy `scd2` needs")
-
-
-def _instant(value: Any) -> dt.datetime:
-    """An instant from a hint: a datetime, a date, or ISO text; without an offset it is UTC."""
-    if isinstance(value, dt.datetime):
-        return value if value.tzinfo else value.replace(tzinfo=dt.timezone.utc)
-    if isinstance(value, dt.date):
-        return dt.datetime(value.year, value.month, value.day, tzinfo=dt.timezone.utc)
-    return parse_iso(str(value))
 
 
 def scd2(m: MergeRun) -> None:
@@ -38,14 +25,15 @@ def scd2(m: MergeRun) -> None:
     version, start, end = _hinted(m, "x-row-version"), _hinted(m, "x-valid-from"), _hinted(m, "x-valid-to")
     facts = m.chain.facts
     boundary = m.dialect.timestamp(
-        _instant(facts["x-boundary-timestamp"]) if facts.get("x-boundary-timestamp") else m.boundary
+        instant_of(facts["x-boundary-timestamp"]) if facts.get("x-boundary-timestamp") else m.boundary
     )
     marker = facts["columns"][end].get("x-active-record-timestamp")
-    forever = m.dialect.timestamp(_instant(marker)) if marker is not None else "NULL"
+    forever = m.dialect.timestamp(instant_of(marker)) if marker is not None else "NULL"
+    _adopt(m, start, end, forever)
     is_active = "IS NULL" if marker is None else f"= {forever}"
     retire = f"d.{q(end)} {is_active} AND NOT {m.staged(f's.{q(version)} = d.{q(version)}')}"
     if scope:
-        retire += f" AND ({scope})"
+        retire += f" AND {scope}"
     elif m.chain.merge_key:
         retire += f" AND {m.staged(m.same(m.chain.merge_key))}"
     retired = m.run(m.dialect.update(root.target, {end: boundary}, retire))
@@ -55,6 +43,23 @@ def scd2(m: MergeRun) -> None:
     m.run(m.dialect.update(root.stage, {start: boundary, end: forever}))
     _new_nested_only(m)
     m.tally.add(root.name, inserted=steps.insert_staged(m), updated=retired, unchanged=unchanged)
+
+
+def _adopt(m: MergeRun, start: str, end: str, forever: str) -> None:
+    """Make active versions of rows that came under another disposition: valid from their load on.
+
+    What is in them is not known by a hash, so the first load that does not find their version retires them.
+    """
+    root, unknown = m.chain.root, f"d.{m.q(start)} IS NULL AND d.{m.q(end)} IS NULL"
+    if not m.fetch(f"SELECT 1 FROM {root.target} AS d WHERE {unknown} LIMIT 1"):
+        return
+    load_id = m.chain.load_id
+    if m.loads is not None and load_id in root.columns:
+        loads, name, instant = m.loads
+        where = f"{unknown} AND s.{m.q(name)} = d.{m.q(load_id)}"
+        m.run(m.dialect.update_from(root.target, loads, {start: f"s.{m.q(instant)}", end: forever}, where))
+    if forever != "NULL":
+        m.run(m.dialect.update(root.target, {end: forever}, f"{m.q(start)} IS NULL AND {m.q(end)} IS NULL"))
 
 
 def _new_nested_only(m: MergeRun) -> None:
