@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from headrace.extract.rejects import Rejections
 from headrace.extract.settings import ExtractSettings
 from headrace.extract.stage import SourceExtractResult, extract_source
 from headrace.extract.state import state_scope
@@ -24,6 +25,7 @@ class MemorySink:
         self.empty: list[str] = []
         self.calls = 0
         self.nesting: dict[str, int | None] = {}
+        self.rejections = Rejections(Schema("shop"), self, keep=False)  # type: ignore[arg-type]
 
     def write_rows(self, table: str, rows: list[Any], *, resource: str, max_nesting: int | None) -> None:
         self.calls += 1

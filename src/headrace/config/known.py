@@ -134,9 +134,13 @@ def _both() -> ItemsNormalizerConfiguration:
 
 @configspec
 class NormalizeConfiguration(PoolRunnerConfiguration):
-    """How data is normalized: section `normalize`. `workers` None takes as many as the machine can use."""
+    """How data is normalized: section `normalize`. `workers` None takes as many as the machine can use.
+
+    With `keep_rejected`, items that schema contracts let go are kept in a table `<table>__rejected`.
+    """
 
     pool_type: TPoolType = "thread"
+    keep_rejected: bool = False
     json_normalizer: ItemsNormalizerConfiguration = dataclasses.field(default_factory=_both)
     parquet_normalizer: ItemsNormalizerConfiguration = dataclasses.field(default_factory=ItemsNormalizerConfiguration)
     model_normalizer: ItemsNormalizerConfiguration = dataclasses.field(default_factory=_load_id_only)

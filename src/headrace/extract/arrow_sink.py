@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from headrace.base.ids import new_file_id
 from headrace.columns.arrow_schema import ArrowPlan, column_of, compile_arrow_plan, normalize_names, rearrange
 from headrace.errors.columns import InvalidDataItem
+from headrace.errors.schema import DataValidationError
+from headrace.extract.arrow_losses import ArrowLoss, let_go, tell_value
+from headrace.extract.rejects import Rejections
 from headrace.formats.arrowfile import ArrowWriter
 from headrace.model import contract as contracts
 from headrace.model import tables as tb
@@ -19,7 +21,7 @@ from headrace.model.capabilities import Capabilities
 from headrace.model.jobs import SpoolFile
 from headrace.model.retype import widened_by
 from headrace.model.schema import Schema
-from headrace.typing import TColumnSchema
+from headrace.typing import TColumnSchema, TTableSchema
 
 FILE_BYTES = 16 * 1024 * 1024  # compressed: what one job takes
 BATCH_ROWS = 128 * 1024
@@ -35,6 +37,7 @@ class ArrowTable:
         schema: Gets the columns that the frames bring.
         capabilities: Decide travel types.
         declared: Columns whose type the hints fix: frames do not widen these.
+        rejections: Told of what the contract lets go.
     """
 
     def __init__(
@@ -44,28 +47,29 @@ class ArrowTable:
         resource: str,
         schema: Schema,
         capabilities: Capabilities,
-        declared: Collection[str] = (),
+        declared: Collection[str],
+        rejections: Rejections,
     ) -> None:
         self.root, self.table, self.resource = root, table, resource
         self.schema, self.capabilities, self.declared = schema, capabilities, declared
+        self.rejections, self._rows_before = rejections, 0
         self.files: list[SpoolFile] = []
         self._writer: ArrowWriter | None = None
-        self._plans: dict[pa.Schema, tuple[ArrowPlan, list[str]]] = {}
+        self._plans: dict[pa.Schema, tuple[ArrowPlan, list[ArrowLoss]]] = {}
 
     def write(self, data: pa.Table) -> int:
         """Spool a table; gives how many rows were kept."""
         given = data.schema.remove_metadata()
         found = self._plans.get(given)
         if found is None:
-            found = self._plans[given] = self._prepare(given)
-        plan, discard_rows = found
-        if not plan.sources:
-            return 0
+            found = self._plans[given] = self._prepare(given, data)
+        plan, losses = found
         kept = 0
         for batch in data.to_batches(max_chunksize=BATCH_ROWS):
-            if discard_rows:
-                batch = _without(batch, discard_rows)
-            if batch.num_rows:
+            first, self._rows_before = self._rows_before, self._rows_before + batch.num_rows
+            if losses:
+                batch = let_go(batch, losses, self.rejections, self.table, self.resource, first)
+            if batch.num_rows and plan.sources:
                 self._write(plan, batch)
                 kept += batch.num_rows
         return kept
@@ -82,50 +86,75 @@ class ArrowTable:
             self._writer = ArrowWriter(path, made.schema, compress=True)
         self._writer.write(made)
 
-    def _prepare(self, given: pa.Schema) -> tuple[ArrowPlan, list[str]]:
+    def _prepare(self, given: pa.Schema, data: pa.Table) -> tuple[ArrowPlan, list[ArrowLoss]]:
         """Bring the schema up to an Arrow schema, by the contract, and plan the way into it."""
         try:
             names = normalize_names(given, self.schema.naming)
         except ValueError as error:
             raise InvalidDataItem(self.resource, self.table, "", None, str(error)) from error
         known = self.schema.tables.get(self.table) or tb.new_table(self.table)
-        columns = known.get("columns", {})
-        is_new = not any(tb.is_complete_column(c) for c in columns.values())
         contract = contracts.resolve_contract(self.schema, self.table)
         if contracts.refuses_table(self.schema, self.table, contract):
-            return ArrowPlan([], pa.schema([])), []
-        update, discard_rows = self._new_columns(given, names, columns, is_new, contract)
-        partial = tb.partial_of(known, update)
-        self.schema.update_table(partial, normalize_identifiers=False)
+            return ArrowPlan([], pa.schema([])), [
+                ArrowLoss(field.name, names[field.name], f"tables:{contract['tables']}") for field in given
+            ]
+        update: dict[str, TColumnSchema] = {}
+        losses: list[ArrowLoss] = []
+        for field in given:
+            loss = self._column(field, names[field.name], known, update, data)
+            if loss is not None:
+                losses.append(loss)
+        self.schema.update_table(tb.partial_of(known, update), normalize_identifiers=False)
         table = self.schema.tables[self.table]
         table.setdefault("x-normalizer", {})["seen-data"] = True
-        return compile_arrow_plan(given, names, table["columns"], self.capabilities), discard_rows
+        lost = {loss.field for loss in losses}
+        taken = {raw: name for raw, name in names.items() if raw not in lost}
+        return compile_arrow_plan(given, taken, table["columns"], self.capabilities), losses
 
-    def _new_columns(
-        self, given: pa.Schema, names: dict[str, str], columns: dict[str, TColumnSchema], is_new: bool, contract: Any
-    ) -> tuple[dict[str, TColumnSchema], list[str]]:
-        update: dict[str, TColumnSchema] = {}
-        discard_rows: list[str] = []
-        for field in given:
-            name = names[field.name]
-            known = columns.get(name)
-            made = column_of(field, self.table)
-            if made is None:
-                continue
-            if known is not None and tb.is_complete_column(known):
-                if not is_new and contract["data_type"] == "evolve" and name not in self.declared:
-                    wider = widened_by(known, made, self.capabilities)
-                    update.update({} if wider is None else {name: wider})
-                continue
-            column: Any = {"name": name, **self.schema.default_hints_for(name), **made, **(known or {})}
-            if not is_new and known is None:
-                verdict = contracts.decide_column(self.schema, self.table, name, contract, column)
-                if verdict == "discard_row":
-                    discard_rows.append(field.name)
-                if verdict != "evolve":
-                    continue
-            update[name] = column
-        return update, discard_rows
+    def _column(
+        self, field: pa.Field, name: str, table: TTableSchema, update: dict[str, TColumnSchema], data: pa.Table
+    ) -> ArrowLoss | None:
+        """Add a field's column to the update; gives the loss when the contract refuses it."""
+        made = column_of(field, self.table)
+        if made is None:
+            return None
+        known = table.get("columns", {}).get(name)
+        is_new = not any(tb.is_complete_column(c) for c in table.get("columns", {}).values())
+        contract = contracts.resolve_contract(self.schema, self.table)
+        if known is not None and tb.is_complete_column(known):
+            if is_new or name in self.declared:
+                return None
+            if contract["data_type"] != "evolve":
+                return self._other_type(field, name, known, made, data)
+            wider = widened_by(known, made, self.capabilities)
+            update.update({} if wider is None else {name: wider})
+            return None
+        column: Any = {"name": name, **self.schema.default_hints_for(name), **made, **(known or {})}
+        if not is_new and known is None:
+            verdict = self._decide(field, name, column, data, f"the column `{name}`")
+            if verdict != "evolve":
+                return ArrowLoss(field.name, name, f"columns:{verdict}")
+        update[name] = column
+        return None
+
+    def _other_type(
+        self, field: pa.Field, name: str, known: TColumnSchema, made: dict[str, Any], data: pa.Table
+    ) -> ArrowLoss | None:
+        """A contract on types speaks of another type; what is narrower or wider in the same type is welcome."""
+        if known["data_type"] == made["data_type"]:
+            return None
+        column: Any = {"name": name, "data_type": made["data_type"]}
+        verdict = self._decide(field, name, column, data, f"a value of `{name}`, where it can be cast")
+        return None if verdict == "evolve" else ArrowLoss(field.name, name, f"data_type:{verdict}")
+
+    def _decide(self, field: pa.Field, name: str, column: Any, data: pa.Table, becomes: str) -> contracts.Verdict:
+        contract = contracts.resolve_contract(self.schema, self.table)
+        known = self.schema.tables.get(self.table, {}).get("columns", {}).get(name)
+        try:
+            return contracts.decide_column(self.schema, self.table, name, contract, column)
+        except DataValidationError as error:
+            tell_value(error, data, field.name, self.resource, self._rows_before, known, becomes)
+            raise
 
     def _close_file(self) -> None:
         writer = self._writer
@@ -153,12 +182,3 @@ class ArrowTable:
         """Close the open file after an error."""
         if self._writer is not None:
             self._writer.close()
-
-
-def _without(batch: pa.RecordBatch, columns: list[str]) -> pa.RecordBatch:
-    """Leave out rows that have a value in one of the columns."""
-    keep = None
-    for name in columns:
-        empty = pc.is_null(batch.column(name))
-        keep = empty if keep is None else pc.and_(keep, empty)
-    return batch.filter(keep)

@@ -18,6 +18,7 @@ from headrace.extract.items import (
 )
 from headrace.extract.resource import DltResource
 from headrace.model.events import Progress
+from headrace.model.rejected import REJECTED_OF
 from headrace.model.schema import Schema
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class ResourceWriter:
         )
         self._buffer: list[Any] = []
         self._marked: dict[str, list[Any]] = {}
-        self._static_name: str | None = None
+        self._static_name = ""
         self._static_known = False
         self._hints_seen: Any = None
         self._shown_rows, self._shown_at = 0, time.monotonic()
@@ -100,7 +101,7 @@ class ResourceWriter:
             if len(self._buffer) >= CHUNK_ROWS:
                 self.flush()
 
-    def _table(self) -> str | None:
+    def _table(self) -> str:
         if not self._static_known:
             self._static_name = self._declarations.declare(None, None)
             self._static_known = True
@@ -173,7 +174,7 @@ class ResourceWriter:
 
     def _import(self, item: Any, meta: ImportFileMeta) -> None:
         table = self._declarations.declare(item, None)
-        if table is not None:
+        if table not in self._declarations.refused:
             name = self.resource.name
             if isinstance(meta, ModelMeta):
                 self.sink.write_model(table, meta.model, resource=name)
@@ -182,6 +183,9 @@ class ResourceWriter:
                     table, meta.file_path, file_format=meta.file_format, rows=meta.items_count, resource=name
                 )
             self._count(table, meta.items_count)
+        else:
+            rule = self._declarations.refused[table]
+            self.sink.rejections.count(self.resource.name, table, "", rule, meta.items_count)
 
     @property
     def unsealed_rows(self) -> int:
@@ -194,22 +198,26 @@ class ResourceWriter:
 
     # ---- into the sink ----
 
-    def _write(self, table: str | None, rows: list[Any]) -> None:
-        if table is None:
-            return
+    def _write(self, table: str, rows: list[Any]) -> None:
+        refused = self._declarations.refused.get(table)
         if not rows:
-            if isinstance(rows, MaterializedEmptyList):
+            if isinstance(rows, MaterializedEmptyList) and refused is None:
                 self.write_empty(table)
             return
         if is_arrow_like(rows[0]):
             for frame in rows:
                 self._write_frame(table, frame)
             return
+        if refused is not None:
+            self.sink.rejections.rows(table, rows, refused, self.resource.name, self.max_nesting)
+            return
         self.sink.write_rows(table, rows, resource=self.resource.name, max_nesting=self.max_nesting)
         self._count(table, len(rows))
 
-    def _write_frame(self, table: str | None, frame: Any) -> None:
-        if table is None:
+    def _write_frame(self, table: str, frame: Any) -> None:
+        refused = self._declarations.refused.get(table)
+        if refused is not None:
+            self.sink.rejections.frame(table, frame, refused, self.resource.name)
             return
         # readers and lazy frames do not know their length: they are read part by part
         parts = [frame] if hasattr(frame, "num_rows") or hasattr(frame, "shape") else to_tables(frame)
@@ -231,6 +239,8 @@ class ResourceWriter:
         for table in schema.data_tables(seen_data_only=True):
             if table.get("resource") != resource.name or table.get("parent") or table["name"] in self.table_rows:
                 continue
+            if REJECTED_OF in table:
+                continue  # what was let go before is no row of the resource
             wanted = table.get("write_disposition") if callable(disposition) else disposition
             if wanted == "replace":
                 if table.get("write_disposition") != "replace":

@@ -33,6 +33,7 @@ from headrace.model.packages import (
     TLoadPackageStatus,
     TPackageJobState,
 )
+from headrace.model.rejected import by_table
 
 __all__ = [
     "DataWriterAndCustomMetrics",
@@ -95,13 +96,24 @@ class StepInfo:
         return max((m["finished_at"] for ms in self.metrics.values() for m in ms), default=None)
 
     @property
+    def rejected_counts(self) -> dict[str, int]:
+        """Rows and values that schema contracts let go, by table; tables without any are not in it."""
+        return by_table(one for ms in self.metrics.values() for m in ms for one in m.get("rejected", ()))
+
+    @property
     def is_empty(self) -> bool:
         """Whether the step worked on no package."""
         return len(self.loads_ids) == 0
 
     def asdict(self) -> dict[str, Any]:
         """A dictionary that can be loaded as a row with nested packages and metrics."""
-        return {**self.common_asdict(), **self.own_asdict(), **self.times_asdict(), **self.metrics_asdict()}
+        return {
+            **self.common_asdict(),
+            **self.own_asdict(),
+            **self.times_asdict(),
+            **self.metrics_asdict(),
+            **self.rejected_asdict(),
+        }
 
     def common_asdict(self) -> dict[str, Any]:
         """The part that infos of all steps have, without the times."""
@@ -111,6 +123,16 @@ class StepInfo:
             "load_packages": [package.asdict() for package in self.load_packages],
             "first_run": self.first_run,
         }
+
+    def rejected_asdict(self) -> dict[str, Any]:
+        """Rows of what contracts let go, if there is anything."""
+        rows = [
+            {"load_id": load_id, **_row_of(one)}
+            for load_id, metrics in self.metrics.items()
+            for m in metrics
+            for one in m.get("rejected", ())
+        ]
+        return {"rejected": rows} if rows else {}
 
     def times_asdict(self) -> dict[str, Any]:
         """``started_at`` and ``finished_at``, if there were packages."""
@@ -248,7 +270,14 @@ class LoadInfo(StepInfo, _LoadInfo):  # type: ignore[misc]
         """A dictionary that can be loaded as a row with nested packages, jobs and locations."""
         common = self.common_asdict()
         pipeline = {"pipeline": common.pop("pipeline")}
-        return {**pipeline, **self.own_asdict(), **common, **self.times_asdict(), **self.metrics_asdict()}
+        return {
+            **pipeline,
+            **self.own_asdict(),
+            **common,
+            **self.times_asdict(),
+            **self.metrics_asdict(),
+            **self.rejected_asdict(),
+        }
 
     def own_asdict(self) -> dict[str, Any]:
         """Destination, staging and dataset."""
@@ -276,6 +305,11 @@ def _job_fields(job: LoadJobMetrics) -> dict[str, Any]:
     fields = job._asdict()
     changes = fields.pop("row_changes")
     return {**fields, "row_changes": changes._asdict()} if changes is not None else fields
+
+
+def _row_of(one: Mapping[str, Any]) -> dict[str, Any]:
+    fields = dict(one)
+    return {"table_name": fields.pop("table"), "column_name": fields.pop("column", ""), **fields}
 
 
 def _job_rows(metrics: Mapping[str, DataWriterMetrics], where: Mapping[str, Any]) -> list[dict[str, Any]]:

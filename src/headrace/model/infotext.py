@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from headrace.errors.masking import without_secrets
 from headrace.model.changes import add_changes
 from headrace.model.metrics import EMPTY_METRICS, DataWriterMetrics
 from headrace.model.wording import (
@@ -13,7 +14,6 @@ from headrace.model.wording import (
     human_bytes,
     indented,
     span,
-    without_secrets,
 )
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def extract_text(info: ExtractInfo, verbosity: int) -> str:
     if info.is_empty:
         return f"Pipeline {info.pipeline.pipeline_name}: extract found no new data."
     written = _summed((m for ms in info.metrics.values() for m in ms), "resource_metrics")
-    lines = [_headline(info, "extract", written), *_metric_lines(written, verbosity)]
+    lines = [_headline(info, "extract", written), *_metric_lines(written, verbosity), *_rejected_lines(info)]
     return "\n".join(lines + _package_lines(info.load_packages, verbosity))
 
 
@@ -37,7 +37,7 @@ def normalize_text(info: NormalizeInfo, verbosity: int) -> str:
     if info.is_empty:
         return f"Pipeline {info.pipeline.pipeline_name}: there was nothing to normalize."
     written = _summed((m for ms in info.metrics.values() for m in ms), "table_metrics")
-    lines = [_headline(info, "normalize", written), *_metric_lines(written, verbosity)]
+    lines = [_headline(info, "normalize", written), *_metric_lines(written, verbosity), *_rejected_lines(info)]
     return "\n".join(lines + _package_lines(info.load_packages, verbosity))
 
 
@@ -54,7 +54,15 @@ def load_text(info: LoadInfo, verbosity: int) -> str:
             lines += [line for job in _jobs(package) for line in indented(job.asstr(verbosity - 1), "    ")]
         elif verbosity == 0:
             lines += [line for job in package.failed_jobs for line in indented(_short_failure(job), "  ")]
-    return "\n".join(lines)
+    return "\n".join(lines + _rejected_lines(info))
+
+
+def _rejected_lines(info: Any) -> list[str]:
+    """One line for each table and rule by which a contract let something go."""
+    counts: dict[tuple[str, str], int] = {}
+    for one in (r for ms in info.metrics.values() for m in ms for r in m.get("rejected", ())):
+        counts[one["table"], one["rule"]] = counts.get((one["table"], one["rule"]), 0) + one["count"]
+    return aligned(((table, f"{n} let go by the contract", rule) for (table, rule), n in counts.items()), "  ")
 
 
 def _headline(info: Any, step: str, written: Mapping[str, DataWriterMetrics]) -> str:

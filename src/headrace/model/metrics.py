@@ -126,10 +126,15 @@ class LoadJobMetrics(NamedTuple):
 
 
 class StepMetrics(TypedDict):
-    """What the metrics of every step have."""
+    """What the metrics of every step have.
+
+    ``rejected`` says what schema contracts let go: ``table``, ``column``, ``rule``, ``resource`` and ``count``. Those of
+    a load are the sum of its package.
+    """
 
     started_at: dt.datetime
     finished_at: dt.datetime
+    rejected: NotRequired[list[dict[str, Any]]]
 
 
 class ExtractMetrics(StepMetrics):

@@ -42,7 +42,7 @@ _COLUMNS: tuple[tuple[str, str], ...] = (
 )
 
 
-class RejectedCount(msgspec.Struct, frozen=True, omit_defaults=True):
+class RejectedCount(msgspec.Struct, frozen=True):
     """How many rows or values of a table one rule let go.
 
     Attributes:

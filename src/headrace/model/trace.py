@@ -14,6 +14,7 @@ from headrace.base.time import human_duration, now
 from headrace.model.failures import exception_traces
 from headrace.model.infos import ExtractInfo, LoadInfo, NormalizeInfo, StepInfo
 from headrace.model.packages import schema_changes
+from headrace.model.rejected import by_table
 from headrace.model.wording import count, indented
 
 TPipelineStep = Literal["sync", "extract", "normalize", "load", "run"]
@@ -60,7 +61,7 @@ class PipelineStepTrace(NamedTuple):
         fields = self._asdict()
         info = fields.pop("step_info")
         if info is not None:
-            fields[f"{self.step}_info"] = {**info.own_asdict(), **info.metrics_asdict()}
+            fields[f"{self.step}_info"] = {**info.own_asdict(), **info.metrics_asdict(), **info.rejected_asdict()}
             fields["step_info"] = {**info.common_asdict(), **info.times_asdict()}
         return fields
 
@@ -156,6 +157,24 @@ class PipelineTrace(_PipelineTrace):
 
     def _last_info(self, kind: type[_Info]) -> _Info | None:
         return next((s.step_info for s in reversed(self.steps) if isinstance(s.step_info, kind)), None)
+
+    @property
+    def rejected_counts(self) -> dict[str, int]:
+        """Rows and values that schema contracts let go in this run, by table.
+
+        A load counts what its packages lost in all steps, here or in another process; packages that are not loaded yet
+        count what extract and normalize have lost.
+        """
+        infos = [step.step_info for step in self.steps if step.step != "run" and step.step_info is not None]
+        loaded = {load_id for info in infos if isinstance(info, LoadInfo) for load_id in info.metrics}
+        return by_table(
+            one
+            for info in infos
+            for load_id, metrics in info.metrics.items()
+            if isinstance(info, LoadInfo) or load_id not in loaded
+            for m in metrics
+            for one in m.get("rejected", ())
+        )
 
     @property
     def last_extract_info(self) -> ExtractInfo | None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from headrace.model.infos import ExtractDataInfo
 from headrace.model.metrics import DataWriterAndCustomMetrics, DataWriterMetrics, ExtractMetrics, add_metrics
 
@@ -20,6 +22,7 @@ def source_metrics(
     work: Work, result: SourceExtractResult, started: dt.datetime, finished: dt.datetime
 ) -> ExtractMetrics:
     """Metrics of one source of a package."""
+    rejected = [one for one in work.rejected() if one.resource in result.hints]
     own = [file for file in work.files if file.resource in result.resource_rows]
     written = [(file, _written(file, started, finished)) for file in own if file.path]
     tables = {
@@ -43,6 +46,7 @@ def source_metrics(
         "dag": list(result.dag),
         "hints": dict(result.hints),
         "inputs": [{"resource_name": name, **place} for name, places in result.inputs.items() for place in places],
+        "rejected": [msgspec.to_builtins(one) for one in rejected],
     }
 
 

@@ -192,7 +192,8 @@ def _seal_all(p: Pipeline, works: dict[str, Work], checkpoints: Checkpoints) -> 
     _put_state_row(p, works)
     for work in works.values():
         work.finish()
-    kept = [work for work in works.values() if work.files or work.refresh]
+    # also a package of nothing but rows that a contract let go: somebody should hear of them
+    kept = [work for work in works.values() if work.files or work.refresh or work.rejected()]
     for work in works.values():
         old = work.package.load_id
         if checkpoints.sealed and work in kept:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from headrace.base import signals
 from headrace.errors.destination import DestinationTerminalException
 from headrace.errors.load import LoadClientJobFailed
 from headrace.model.events import JobDone
 from headrace.model.infos import LoadInfo
 from headrace.model.metrics import LoadMetrics
+from headrace.model.rejected import add_counts
 from headrace.model.state_converge import join_states
 from headrace.pipeline.current import package_scope
 from headrace.pipeline.parking import park_package
@@ -110,7 +113,7 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
                 client=client,
                 schema=schema,
             )
-        done.metrics[package.load_id] = [_metrics(result)]
+        done.metrics[package.load_id] = [_metrics(result, package)]
         if result.schema_joined:
             _take_over(p, schema)
         if result.state is not None:
@@ -182,13 +185,14 @@ def _settings(
     )
 
 
-def _metrics(result: LoadResult) -> LoadMetrics:
+def _metrics(result: LoadResult, package: Package) -> LoadMetrics:
     return {
         "started_at": result.started_at,
         "finished_at": result.finished_at,
         "job_metrics": dict(result.job_metrics),
         "row_changes": dict(result.row_changes),
         "dataset_name": result.dataset_name,
+        "rejected": [msgspec.to_builtins(one) for one in add_counts(package.rejected())],
     }
 
 

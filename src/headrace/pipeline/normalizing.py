@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from headrace.base import signals
 from headrace.base.time import now
 from headrace.errors.base import TransientException
@@ -129,6 +131,7 @@ def _settings(p: Pipeline, workers: int | None, loader_file_format: str | None) 
         file_max_bytes=writer.file_max_bytes,
         arrow_load_id=found.parquet_normalizer.add_dlt_load_id,
         arrow_row_id=found.parquet_normalizer.add_dlt_id,
+        keep_rejected=found.keep_rejected,
     )
 
 
@@ -139,7 +142,13 @@ def _metrics(package: Package, result: NormalizeResult, started: dt.datetime) ->
     for file in result.files:
         sizes[file.table] = sizes.get(file.table, 0) + file.size
     tables = {name: _written("", rows, sizes.get(name, 0), begun, ended) for name, rows in result.row_counts.items()}
-    return {"started_at": started, "finished_at": ended, "job_metrics": jobs, "table_metrics": tables}
+    return {
+        "started_at": started,
+        "finished_at": ended,
+        "job_metrics": jobs,
+        "table_metrics": tables,
+        "rejected": [msgspec.to_builtins(one) for one in result.rejected],
+    }
 
 
 def _job_id(file: LoadFile) -> str:

@@ -6,6 +6,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from headrace.base.time import now
+from headrace.model.rejected import RejectedCount, add_counts, announce
 from headrace.model.state import state_row
 from headrace.model.tables import pipeline_state_table
 from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH, LAST_LOADED_HASH, package_document
@@ -61,6 +62,10 @@ class Work:
                 counts[table] = counts.get(table, 0) + rows
         return counts
 
+    def rejected(self) -> list[RejectedCount]:
+        """What contracts let go while the data was read."""
+        return add_counts(one for sink in self.sinks for one in sink.rejections.counts())
+
     def move_to(self, package: Package) -> None:
         """Go on under another load id: rows that are not sealed yet move to a package that comes later."""
         move_files(self.files, self.package, package)
@@ -81,7 +86,8 @@ def new_sink(p: Pipeline, package: Package, schema: Schema) -> SpoolSink:
     """Where the rows of a package go."""
     from headrace.extract.sink import SpoolSink
 
-    return SpoolSink(package.path, schema, p._destinations.capabilities())
+    keep = p._settings.normalize().keep_rejected
+    return SpoolSink(package.path, schema, p._destinations.capabilities(), keep_rejected=keep)
 
 
 def put_state_row(p: Pipeline, work: Work, document: dict[str, Any], content: str) -> None:
@@ -126,6 +132,8 @@ def seal_work(p: Pipeline, work: Work, state: dict[str, Any], before: dict[str, 
         document,
         id_seed=secrets.randbits(62),
         row_counts=work.row_counts(),
+        rejected=(rejected := work.rejected()),
     )
+    announce(rejected, work.package.load_id, "extract", p._publish)
     p._fresh[work.package.load_id] = (work.schema, work.schema.stored_version_hash)
     p._orders[work.package.load_id] = work.refresh
