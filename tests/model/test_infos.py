@@ -10,6 +10,7 @@ import infoparts as parts
 import pytest
 
 from headrace.errors.destination import DestinationHasFailedJobs
+from headrace.errors.masking import without_secrets
 from headrace.model.infos import (
     DataWriterAndCustomMetrics,
     DataWriterMetrics,
@@ -20,7 +21,7 @@ from headrace.model.infos import (
 )
 from headrace.model.jobs import LoadFile
 from headrace.model.metrics import EMPTY_METRICS, dataset_outputs, table_metrics
-from headrace.model.wording import human_bytes, without_secrets
+from headrace.model.wording import human_bytes
 
 COMMON = ["loads_ids", "load_packages", "first_run"]
 

@@ -48,12 +48,18 @@ def to_tables(item: Any) -> Iterator[pa.Table]:
     """
     import pyarrow as pa
 
+    from headrace.errors.columns import UnsupportedArrowTypeException
+
     library = frame_library(item)
     if library == "pandas":
         named = any(name is not None for name in item.index.names)
         yield pa.Table.from_pandas(item, preserve_index=named).replace_schema_metadata(None)
     elif library == "polars":
         frame = item.collect() if hasattr(item, "collect") else item
+        odd = next((name for name, kind in frame.schema.items() if str(kind) == "Object"), None)
+        if odd is not None:
+            # polars would give the addresses of the objects as binary values
+            raise UnsupportedArrowTypeException("Object (of polars)", odd, "")
         yield frame.to_arrow()
     elif isinstance(item, pa.RecordBatch):
         yield pa.Table.from_batches([item])

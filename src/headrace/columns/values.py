@@ -11,6 +11,7 @@ from typing import Any
 
 from headrace.base import json
 from headrace.base.time import UTC
+from headrace.model.types import parse_iso_date
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=UTC)
 _TRUE = frozenset({"yes", "true", "t", "y", "1"})
@@ -128,7 +129,10 @@ def _to_timestamp(kind: str, value: Any) -> dt.datetime:
 
 
 def _instant(text: str) -> dt.datetime:
-    """An ISO date or date-time, or a number of unix seconds."""
+    """An ISO date, month, year or date-time, or a number of unix seconds."""
+    date = parse_iso_date(text.strip())
+    if date is not None:
+        return dt.datetime(date.year, date.month, date.day, tzinfo=UTC)
     try:
         return parse_datetime(text)
     except ValueError:

@@ -12,7 +12,8 @@ class UnsupportedArrowTypeException(HeadraceException):
 
     def __init__(self, arrow_type: Any, field_name: str = "", table_name: str = "") -> None:
         self.arrow_type, self.field_name, self.table_name = str(arrow_type), field_name, table_name
-        where = f"column `{field_name}` of table `{table_name}`" if field_name else "a column"
+        table = f" of table `{table_name}`" if table_name else ""
+        where = f"column `{field_name}`{table}" if field_name else "a column"
         super().__init__(
             f"The Arrow type {arrow_type} of {where} has no column type.",
             fix="cast the column to a number, text, date, time or timestamp before you yield the table.",

@@ -6,7 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from headrace.columns.arrow import is_arrow_like
-from headrace.errors.extract import InvalidResourceDataTypeIsNone
+from headrace.errors.extract import (
+    InvalidResourceDataTypeBasic,
+    InvalidResourceDataTypeIsNone,
+    UnknownSourceReference,
+)
 from headrace.extract.factory import SourceFactory
 from headrace.extract.reference import SourceReference
 from headrace.extract.resource import DltResource
@@ -85,7 +89,7 @@ def _sort_out(data: Any, table_name: Any) -> tuple[list[DltSource[Any]], list[Dl
     sources: list[DltSource[Any]] = []
     resources: list[DltResource[Any]] = []
     for item in _parts(data):
-        made = _made(item)
+        made = _made(item, table_name)
         if isinstance(made, DltSource):
             sources.append(made)
         else:
@@ -103,11 +107,17 @@ def _parts(data: Any) -> Sequence[Any]:
     return [data]
 
 
-def _made(item: Any) -> Any:
+def _made(item: Any, table_name: Any) -> Any:
     if isinstance(item, SourceFactory):
         return item()
     if isinstance(item, str):
-        return SourceReference.from_reference(item)
+        try:
+            return SourceReference.from_reference(item)
+        except UnknownSourceReference as error:
+            if table_name is None:
+                raise
+            # who names a table means data, not a source
+            raise InvalidResourceDataTypeBasic(table_name, item, type(item)) from error
     if _is_relation(item):
         return item.iter_arrow(chunk_size=50_000)
     return item

@@ -7,6 +7,7 @@ import datetime as dt
 import decimal
 import enum
 import re
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
@@ -108,8 +109,9 @@ def _work_out(python_type: type) -> TDataType:
 
 def _numpy_type(python_type: Any) -> TDataType | None:
     try:
-        return _NUMPY.get(python_type().dtype.kind)
-    except (TypeError, AttributeError):
+        # a numpy type is known only where numpy was imported
+        return _NUMPY.get(sys.modules["numpy"].dtype(python_type).kind)
+    except TypeError:
         return None
 
 
@@ -201,11 +203,16 @@ def _offset_of(text: str | None) -> dt.tzinfo | None:
 
 def is_iso_date(text: str) -> bool:
     """Whether text is an ISO 8601 date without a time: ``2024-05-01``, ``20240501``, ``2024-05`` or ``2024``."""
+    return parse_iso_date(text) is not None
+
+
+def parse_iso_date(text: str) -> dt.date | None:
+    """The date that `is_iso_date` text means, the first of a month or year; None when it is none."""
     found = _ISO_DATE.fullmatch(text)
     if found is None:
-        return False
+        return None
     year, month, day = int(found[1]), int(found[2] or found[4] or 1), int(found[3] or found[5] or 1)
-    return 1 <= month <= 12 and day > 0 and _day_exists(year, month, day)
+    return dt.date(year, month, day) if 1 <= month <= 12 and day > 0 and _day_exists(year, month, day) else None
 
 
 # ---- detections ------------------------------------------------------------------------------------------------------
