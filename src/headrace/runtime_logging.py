@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import sys
 
+from headrace.errors.masking import without_secrets
+
 LOGGER = "headrace"
 DEFAULT_FORMAT = "%(asctime)s|%(levelname)s|%(name)s|%(message)s"
 
@@ -54,10 +56,23 @@ def initialize(level: str | int | None = None, log_format: str | None = None) ->
         _our_level = logging.WARNING
     if _fallback is None:
         _fallback = FallbackHandler()
+    if _masking not in logger.filters:
+        logger.addFilter(_masking)
     if _fallback not in logger.handlers:
         logger.addHandler(_fallback)
     _fallback.setFormatter(_formatter(log_format))
     return logger
+
+
+class _Masking(logging.Filter):
+    """Takes secrets out of messages before any handler sees them, the application's too."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = without_secrets(record.getMessage()), None
+        return True
+
+
+_masking = _Masking()
 
 
 class _JsonFormatter(logging.Formatter):
@@ -71,8 +86,13 @@ class _JsonFormatter(logging.Formatter):
             "msg": record.getMessage(),
         }
         if record.exc_info:
-            line["exc_info"] = self.formatException(record.exc_info)
+            line["exc_info"] = without_secrets(self.formatException(record.exc_info))
         return json.dumps(line)
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
 
 
 def _formatter(log_format: str | None) -> logging.Formatter:
@@ -80,6 +100,6 @@ def _formatter(log_format: str | None) -> logging.Formatter:
         return _JsonFormatter()
     text = log_format or DEFAULT_FORMAT
     try:
-        return logging.Formatter(text)
+        return _TextFormatter(text)
     except ValueError:
-        return logging.Formatter(text, style="{")
+        return _TextFormatter(text, style="{")

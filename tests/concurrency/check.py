@@ -64,7 +64,7 @@ def _same(row: dict[str, Any], document: dict[str, Any]) -> bool:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, bool):
+    if isinstance(value, (bool, str)):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, (int, float)) else str(value)
 
@@ -153,7 +153,9 @@ def _schema(world: World, columns: dict[str, dict[str, str]]) -> list[str]:
 def _left_over(world: World, columns: dict[str, dict[str, str]]) -> list[str]:
     keys = world.query("SELECT count(*) FROM _headrace_jobs")[0][0]
     found = [f"{keys} job keys are left"] if keys else []
-    states = world.query("SELECT pipeline_name, version, count(*) FROM _dlt_pipeline_state GROUP BY 1, 2")
-    found += [f"state version {v} of {name} is there {n} times" for name, v, n in states if n > 1]
+    states = world.query(
+        "SELECT pipeline_name, version, count(DISTINCT version_hash) FROM _dlt_pipeline_state GROUP BY 1, 2"
+    )
+    found += [f"state version {v} of {name} is {n} states" for name, v, n in states if n > 1]
     strange = [name for name in columns if name.startswith("_hr_") or "_hr_stage" in name]
     return found + [f"left over: {name}" for name in strange]

@@ -19,7 +19,8 @@ class World(Protocol):
         one_at_a_time: Loads never overlap there: who ends last has written last.
     """
 
-    one_at_a_time: bool
+    @property
+    def one_at_a_time(self) -> bool: ...
 
     def destination(self) -> Any:
         """A destination for it, made anew in each process."""

@@ -48,7 +48,7 @@ def documents(writer: int, number: int, rng: random.Random, keys: list[Any]) -> 
         doc: dict[str, Any] = {"id": key, "writer": writer, "number": number}
         names = rng.sample(range(10), 4)
         for name in names:
-            kind = (name + writer) % len(MAKERS) if name % 3 == 0 else name % len(MAKERS)
+            kind = (name + writer) % (len(MAKERS) - 1) if name % 3 == 0 else name % len(MAKERS)
             doc[f"c{name}"] = MAKERS[kind](rng)
         for name in rng.sample(NESTED, 2):
             doc[name] = [{"n": i, f"d{rng.randrange(4)}": i} for i in range(rng.randrange(1, 3))]

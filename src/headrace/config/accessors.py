@@ -14,6 +14,7 @@ from headrace.config.hints import CONFIG_VALUE, SECRET_VALUE, Placeholder, take_
 from headrace.config.lookup import Found, Lookup
 from headrace.config.providers import ConfigProvider, env_key
 from headrace.errors.config import ConfigFieldMissingException, ConfigurationException, MissingPlace
+from headrace.errors.masking import remember
 
 T = TypeVar("T")
 
@@ -129,6 +130,8 @@ class Accessor:
             lookup.readers = [(p, r) for p, r in lookup.readers if p.supports_secrets]
         found = lookup.find(key, self._secret, (tuple(sections),))
         if found is not None:
+            if self._secret:
+                remember(found.value)
             hidden = self._secret or found.provider.supports_secrets
             record_resolved(
                 ResolvedValue(

@@ -24,6 +24,7 @@ from headrace.errors.config import (
     LookupTraces,
     MissingPlace,
 )
+from headrace.errors.masking import remember
 
 Traces = dict[str, list[Any]]
 
@@ -121,6 +122,8 @@ def resolve_fields(
         if field.resolver:
             field = make_field(field.name, getattr(config, field.resolver)(), secret=field.secret)
         missing = _resolve_field(config, field, scope, explicit, accept_partial, set_now)
+        if field.secret:
+            remember(getattr(config, field.name))
         if missing is not None:
             traces[field.name] = missing.traces[field.name]
             places.extend(missing.places)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from headrace.errors.masking import without_known
+
 
 class HeadraceException(Exception):
     """Root of every error that headrace raises on purpose.
@@ -27,7 +29,7 @@ class HeadraceException(Exception):
             parts.append(f"Why: {self.why}")
         if self.fix:
             parts.append(f"What to do: {self.fix}")
-        return "\n".join(parts)
+        return without_known("\n".join(parts))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.args, dict(self.__dict__)))

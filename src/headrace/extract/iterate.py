@@ -23,6 +23,7 @@ from headrace.errors.extract import (
     PipeException,
     ResourceExtractionError,
 )
+from headrace.errors.masking import without_secrets
 from headrace.extract.items import (
     ASYNC_ITERATOR,
     AWAITABLE,
@@ -39,7 +40,6 @@ from headrace.extract.nodes import Node, make_nodes
 from headrace.extract.parallel import END, Workers
 from headrace.extract.pipe import Pipe
 from headrace.extract.state import _pipe
-from headrace.model.wording import without_secrets
 
 # errors that already say which resource they are about
 _CLEAR = (PipelineException, DltSourceException, PipeException, ExtractorException)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from headrace.errors import HeadraceException, TerminalException
-from headrace.model.wording import without_secrets
+from headrace.errors.masking import without_secrets
 
 # facts of an error that have a field of their own
 _NAMED = ("load_id", "pipeline_name", "source_name", "resource_name", "schema_name")

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterable, Sequence
 
 from headrace.base.time import human_duration
-
-_PASSWORD = re.compile(r"(?P<user>[a-zA-Z][\w+.-]*://[^/\s:@]*):[^/\s]*@")
-_KEYED_SECRET = re.compile(r"(?i)\b(password|pwd|token|secret|motherduck_token|api_key|apikey|access_key)=[^&;\s]+")
 
 
 def human_bytes(size: float) -> str:
@@ -48,8 +44,3 @@ def aligned(rows: Iterable[Sequence[str]], indent: str = "") -> list[str]:
 def indented(text: str, indent: str = "  ") -> list[str]:
     """The lines of a text, moved to the right; empty ones are dropped."""
     return [indent + line for line in text.splitlines() if line.strip()]
-
-
-def without_secrets(location: str) -> str:
-    """Hide passwords and tokens of a connection string, should somebody have left one in."""
-    return _KEYED_SECRET.sub(r"\1=***", _PASSWORD.sub(r"\g<user>:***@", location))
