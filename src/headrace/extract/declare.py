@@ -73,6 +73,11 @@ class Declarations:
         self._seen[table["name"]] = (table, name)
         return name
 
+    def name_of(self, item: Any, meta: Any) -> str:
+        """The normalized name of the root table that an item is meant for, whatever becomes of it."""
+        named = getattr(meta, "table_name", None) or self.resource.table_name
+        return self.schema.normalize_table_name(named(item) if callable(named) else named)
+
     def forget(self) -> None:
         """Look at all tables again: the hints have changed."""
         self._seen.clear()

@@ -19,6 +19,7 @@ from headrace.extract.hints import (
 )
 from headrace.extract.tablehints import nested_tables_of_hints, resolve_hints, table_of_hints
 from headrace.model.naming import NamingConvention
+from headrace.model.rejected import KEEP_HINT
 from headrace.typing import TTableSchema
 
 if TYPE_CHECKING:
@@ -96,6 +97,23 @@ class DltResourceHints:
             self._hints.pop("max_table_nesting", None)
         else:
             self._hints["max_table_nesting"] = value
+        self._version += 1
+
+    @property
+    def keep_rejected(self) -> bool | None:
+        """Whether items that the contract lets go are kept in ``<table>__rejected``; None leaves it to the configuration.
+
+        It is the table hint ``x-keep-rejected``, and may be given as one: `apply_hints(additional_table_hints=…)`.
+        """
+        found: bool | None = self._hints.get(KEEP_HINT)
+        return found
+
+    @keep_rejected.setter
+    def keep_rejected(self, value: bool | None) -> None:
+        if value is None:
+            self._hints.pop(KEEP_HINT, None)
+        else:
+            self._hints[KEEP_HINT] = value
         self._version += 1
 
     @property

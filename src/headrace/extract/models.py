@@ -6,10 +6,11 @@ import copy
 import sys
 import types
 import typing
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
-from headrace.errors.schema import DataValidationError
+from headrace.errors.schema import REDACTED, DataValidationError
+from headrace.extract.modelkeys import KnownKeys, Place
 from headrace.extract.steps import BaseItemTransform
 from headrace.model.contract import expand_contract
 from headrace.model.types import data_type_of
@@ -119,6 +120,26 @@ def _data_type(kind: Any) -> str:
 # ---- validation -----------------------------------------------------------------------------------------------------
 
 
+class ModelLoss(NamedTuple):
+    """An item, or a value of it, that a model refused.
+
+    Attributes:
+        item: As it came.
+        position: Its number among the items that the validator saw, from 0.
+        place: Of the value in it.
+        rule: As in `model.rejected`.
+    """
+
+    item: Any
+    position: int
+    place: Place
+    rule: str
+
+
+Report = Callable[[list[ModelLoss], Any], None]
+"""Takes the losses of a page, and the mark of the page."""
+
+
 class ModelValidator(BaseItemTransform):
     """Validates items with a model, by the modes of a contract, and gives them as dictionaries.
 
@@ -126,6 +147,10 @@ class ModelValidator(BaseItemTransform):
         model: The model.
         modes: Of the contract: ``columns`` for fields that the model does not have, ``data_type`` for values it
             refuses.
+
+    Attributes:
+        report: Told of items and values that are let go; None to tell nobody.
+        sensitive: Fields whose values must not be shown.
     """
 
     placement_affinity: ClassVar[float] = 0.9
@@ -141,6 +166,10 @@ class ModelValidator(BaseItemTransform):
         self.is_authoritative = _config(model, "is_authoritative_model")
         self._keep_models = _config(model, "return_validated_models")
         self._adapter: Any = None
+        self._known: KnownKeys | None = None
+        self._seen = 0
+        self.report: Report | None = None
+        self.sensitive: frozenset[str] = frozenset()
         self.table_name = ""
 
     def bind(self, pipe: Pipe) -> Self:
@@ -152,6 +181,9 @@ class ModelValidator(BaseItemTransform):
             adapted = _Adapted(_EXTRA_OF_MODE[self.column_mode], lenient=self.data_mode == "evolve")
             items: Any = list.__class_getitem__(adapted.model(self.model))
             self._adapter = TypeAdapter(items)
+            if self.column_mode == "discard_value":
+                self._known = KnownKeys(self.model)
+        self._seen = 0
         return self
 
     def __call__(self, item: Any, meta: Any = None) -> Any:
@@ -161,8 +193,8 @@ class ModelValidator(BaseItemTransform):
             DataValidationError: An item is not valid, and the contract says freeze.
         """
         if isinstance(item, list):
-            return self._dump(self._valid(item)) if item else item
-        found = self._dump(self._valid([item]))
+            return self._dump(self._valid(item, meta)) if item else item
+        found = self._dump(self._valid([item], meta))
         return found[0] if found else None
 
     def _dump(self, models: list[BaseModel]) -> list[Any]:
@@ -170,33 +202,82 @@ class ModelValidator(BaseItemTransform):
             return models
         return [m.model_dump(by_alias=True) for m in models]
 
-    def _valid(self, items: list[Any]) -> list[Any]:
-        from pydantic import ValidationError
-
+    def _valid(self, items: list[Any], meta: Any) -> list[Any]:
         # instances of the model itself are no instances of the adapted one
         items = [i.model_dump(by_alias=True) if hasattr(i, "model_dump") else i for i in items]
+        first, self._seen = self._seen, self._seen + len(items)
+        losses: list[ModelLoss] = []
+        found = self._check(list(range(len(items))), items, first, losses)
+        if self._known is not None:
+            gone = {loss.position - first for loss in losses}
+            for at, item in enumerate(items):
+                if at not in gone:
+                    places = self._known.unknown(item)
+                    losses += [ModelLoss(item, first + at, place, "columns:discard_value") for place in places]
+        if losses and self.report is not None:
+            self.report(losses, meta)
+        return found
+
+    def _check(self, left: list[int], items: list[Any], first: int, losses: list[ModelLoss]) -> list[Any]:
+        """Validate the items at some places; those that are not valid become losses, or an error."""
+        from pydantic import ValidationError
+
         try:
-            found: list[Any] = self._adapter.validate_python(items)
+            found: list[Any] = self._adapter.validate_python([items[at] for at in left])
             return found
         except ValidationError as error:
-            bad = self._judge(error, items)
-            return self._valid([i for at, i in enumerate(items) if at not in bad])
+            bad = self._judge(error, left, items, first)
+        losses += [ModelLoss(items[at], first + at, place, rule) for at, (place, rule) in bad.items()]
+        return self._check([at for at in left if at not in bad], items, first, losses)
 
-    def _judge(self, error: ValidationError, items: list[Any]) -> set[int]:
-        """Which items are to be left out; raises when one must not be."""
-        bad: set[int] = set()
+    def _judge(
+        self, error: ValidationError, left: list[int], items: list[Any], first: int
+    ) -> dict[int, tuple[Place, str]]:
+        """Which items are to be left out, and for what; raises when one must not be."""
+        bad: dict[int, tuple[Place, str]] = {}
         for found in error.errors(include_url=False):
             entity = "columns" if found["type"] == "extra_forbidden" else "data_type"
             mode = self.column_mode if entity == "columns" else self.data_mode
-            at, *path = found["loc"] or (0,)
-            if mode != "discard_row" or not isinstance(at, int):
-                column = ".".join(map(str, path))
-                data = items[at] if isinstance(at, int) and at < len(items) else None
-                raise DataValidationError(
-                    "", self.table_name, column, entity, mode, None, self.modes, data, str(found["msg"])
-                ) from error
-            bad.add(at)
+            at, *place = found["loc"] or (0,)
+            index = left[at] if isinstance(at, int) and at < len(left) else None
+            if mode != "discard_row" or index is None:
+                self._refuse(error, found, entity, mode, place, None if index is None else (index, items[index]), first)
+            else:
+                bad.setdefault(index, (tuple(place), f"{entity}:{mode}"))
         return bad
+
+    def _refuse(
+        self, error: ValidationError, found: Any, entity: str, mode: str, place: Any, item: Any, first: int
+    ) -> NoReturn:
+        column = ".".join(map(str, place))
+        hidden = str(place[0]) in self.sensitive if place else False
+        data = None if item is None else self._without_sensitive(item[1])
+        refusal = DataValidationError(
+            "", self.table_name, column, entity, mode, None, self.modes, data, _message(found, hidden)
+        )
+        refusal.tell(
+            resource=self.table_name,
+            position=None if item is None else first + item[0],
+            path=json_path(place),
+            value=REDACTED if hidden else found.get("input"),
+            expected="no such field" if entity == "columns" else "",
+        )
+        # the text of pydantic's own error shows values
+        raise refusal from (None if self.sensitive else error)
+
+    def _without_sensitive(self, item: Any) -> Any:
+        if not self.sensitive or not isinstance(item, Mapping):
+            return item
+        return {key: REDACTED if key in self.sensitive else value for key, value in item.items()}
+
+
+def _message(found: Any, hidden: bool) -> str:
+    return "the value is not valid" if hidden else str(found["msg"])
+
+
+def json_path(place: Sequence[str | int]) -> str:
+    """A place in an item as pydantic gives it, as a JSON path."""
+    return "$" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
 
 
 class _Adapted:

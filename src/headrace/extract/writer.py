@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,11 @@ from headrace.extract.items import (
     TableNameMeta,
     count_rows,
 )
+from headrace.extract.models import ModelLoss, json_path
 from headrace.extract.resource import DltResource
 from headrace.model.events import Progress
-from headrace.model.rejected import REJECTED_OF
+from headrace.model.rawnames import RawNames
+from headrace.model.rejected import REJECTED_OF, RejectedItem, is_sensitive
 from headrace.model.schema import Schema
 
 if TYPE_CHECKING:
@@ -55,6 +58,7 @@ class ResourceWriter:
         self._declarations = Declarations(
             schema, resource, getattr(sink, "capabilities", None), getattr(sink, "declared", None)
         )
+        self._names = RawNames(schema)
         self._buffer: list[Any] = []
         self._marked: dict[str, list[Any]] = {}
         self._static_name = ""
@@ -69,6 +73,28 @@ class ResourceWriter:
         self._static_known = False
         self._hints_version = self.resource._version
         self._declarations.forget()
+        self._listen()
+
+    def _listen(self) -> None:
+        """Hear of what the resource's pydantic model lets go."""
+        validator = self.resource.validator
+        if validator is not None:
+            columns = self.resource.columns
+            validator.report = self._let_go
+            validator.sensitive = frozenset(
+                name for name, column in ({} if callable(columns) else columns or {}).items() if is_sensitive(column)
+            )
+
+    def _let_go(self, losses: list[ModelLoss], meta: Any) -> None:
+        rejections, name = self.sink.rejections, self.resource.name
+        for loss in losses:
+            root = self._declarations.name_of(loss.item, meta)
+            keys = tuple(itertools.takewhile(lambda part: isinstance(part, str), loss.place))
+            column = self._names.column(keys) if keys else ""
+            rejections.count(name, root, column, loss.rule, 1)
+            if rejections.keeps(root):
+                place = (json_path(loss.place), root, column, loss.rule, name, loss.position)
+                rejections.put(root, name, [RejectedItem(loss.item, *place, loss.rule.endswith("discard_value"))])
 
     def __call__(self, item: Any, meta: Any) -> None:
         """Take an item or a page, with its mark."""
