@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from headrace.errors.destination import DestinationIncompatibleLoaderFileFormatException
 from headrace.errors.normalize import NormalizeJobFailed
-from headrace.errors.schema import DataValidationError
+from headrace.errors.schema import DataValidationError, UnboundColumnException
 from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
 from headrace.model.events import AnyEvent, Extracted, Progress, SchemaEvolved
@@ -92,6 +92,7 @@ def normalize(
             put_rejected_table(schema, task.file.table, task.file.resource)
     files = [f for r in results for f in r.files] + _given_files(fact.files)
     rows, rejected = _totals(results, fact.files)
+    _check_bound(schema, rows)
     update = _update(before, schema)
     schema.bump_version()
     _warn_null_only(schema, null_only)
@@ -262,6 +263,15 @@ def _update(before: dict[str, set[str]], schema: Schema) -> dict[str, Any]:
         if new:
             update[name] = {**{k: v for k, v in table.items() if k != "columns"}, "columns": new}
     return update
+
+
+def _check_bound(schema: Schema, rows: dict[str, int]) -> None:
+    """Refuse rows of tables whose declared keys and other required columns never came: their type is unknown."""
+    for name, count in rows.items():
+        columns = schema.tables[name].get("columns", {}) if count and name in schema.tables else {}
+        missing = [c for c in columns.values() if c.get("nullable") is False and not tb.is_complete_column(c)]
+        if missing:
+            raise UnboundColumnException(schema.name, name, missing)
 
 
 def _warn_null_only(schema: Schema, null_only: dict[str, list[str]]) -> None:
