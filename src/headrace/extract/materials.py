@@ -73,6 +73,7 @@ def parent_pipe_of(name: str, data_from: Any, resource_class: type[Any]) -> Pipe
         return data_from
     if isinstance(data_from, resource_class):
         pipe: Pipe = data_from._pipe
+        pipe.resource = data_from  # its hints count though it may be part of no source
         return None if pipe.is_empty else pipe
     if callable(data_from):
         raise InvalidParentResourceIsAFunction(name, getattr(data_from, "__name__", str(data_from)))

@@ -14,6 +14,8 @@ from headrace.extract.steps import BaseItemTransform, LimitItem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from headrace.extract.resource import DltResource
+
 TStep = TypeVar("TStep")
 
 
@@ -25,6 +27,9 @@ class Pipe:
         steps: The data (an iterable, an iterator, an async iterator, an awaitable or a `ResourceFunction`), then the
             steps. Of a transformer, the first is its function.
         parent: The pipe whose items a transformer takes.
+
+    Attributes:
+        resource: The resource of a pipe that a transformer takes items from.
     """
 
     def __init__(self, name: str, steps: Sequence[Any] = (), parent: Pipe | None = None) -> None:
@@ -34,6 +39,7 @@ class Pipe:
         self.parallelized = False
         self.custom_metrics: dict[str, Any] = {}
         self.inputs: list[dict[str, Any]] = []
+        self.resource: DltResource[Any] | None = None
         for step in steps:
             self.append_step(step)
 
@@ -135,6 +141,7 @@ class Pipe:
         new._steps = [_copy_step(s) for s in self._steps]
         new.parallelized = self.parallelized
         new.inputs = list(self.inputs)
+        new.resource = self.resource
         return new
 
     @property

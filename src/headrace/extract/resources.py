@@ -44,8 +44,14 @@ class DltResourceDict(dict[str, DltResource[Any]]):
             for pipe in resource._pipe.chain():
                 if id(pipe) not in seen:
                     seen.add(id(pipe))
-                    found.append(self.find(pipe) or DltResource(pipe, None, False, section=self.source_section))
+                    found.append(self.find(pipe) or self._outside(pipe))
         return found
+
+    def _outside(self, pipe: Pipe) -> DltResource[Any]:
+        """The resource of a pipe that is read only for its transformers, and no part of the source."""
+        if pipe.resource is not None:
+            return pipe.resource._clone(pipe=pipe)
+        return DltResource(pipe, None, False, section=self.source_section)
 
     @property
     def selected_dag(self) -> list[tuple[str, str]]:

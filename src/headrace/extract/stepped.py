@@ -132,7 +132,7 @@ class WithSteps(DltResourceHints):
 
     def set_incremental(self, new_incremental: Any) -> Any:
         """Set or, with None, remove the incremental; it wins over arguments. Gives it back."""
-        if new_incremental is None or new_incremental is getattr(incremental_class(), "EMPTY", self):
+        if new_incremental is None or new_incremental is incremental_class().EMPTY:
             self._hints.pop("incremental", None)
         else:
             self._hints["incremental"] = ensure_incremental(new_incremental)
@@ -142,6 +142,9 @@ class WithSteps(DltResourceHints):
 
     def _sync_incremental(self) -> None:
         hint = self._hints.get("incremental")
+        if hint is not None and hint is incremental_class().EMPTY:
+            del self._hints["incremental"]
+            hint = None
         step = self._pipe.incremental
         if step is None and hint is not None:
             step = IncrementalResourceWrapper()

@@ -22,6 +22,7 @@ import datetime as dt
 import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import msgspec
@@ -101,9 +102,20 @@ def _canonical(value: Any, instant: Callable[[dt.datetime], Any] = _micros) -> A
         return instant(value)
     if isinstance(value, Mapping):
         return {k: _canonical(v, instant) for k, v in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return _canonical_dataclass(value, instant)
     if hasattr(value, "__dict__") and not hasattr(value, "model_dump") and kind.__module__ not in _KNOWN_MODULES:
         return _canonical_object(value, instant)
     return value
+
+
+def _canonical_dataclass(value: Any, instant: Callable[[dt.datetime], Any]) -> Any:
+    """Fields of a dataclass stay in the order of their declaration; what is in them is sorted."""
+    parts = []
+    for field in fields(value):
+        inner = json.dumpb(_canonical(getattr(value, field.name), instant), sort_keys=True)
+        parts.append(json.dumpb(field.name) + b":" + inner)
+    return msgspec.Raw(b"{" + b",".join(parts) + b"}")
 
 
 _KNOWN_MODULES = frozenset({"decimal", "datetime", "uuid", "pathlib", "numpy"})
