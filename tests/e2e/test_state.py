@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 import headrace
-from headrace.errors.pipeline import CannotRestorePipelineException, PipelineStepFailed
+from headrace.errors.pipeline import CannotRestorePipelineException, PipelineStepFailed, StateTooLarge
 from tests.e2e.project import rows
 
 
@@ -177,3 +178,104 @@ def test_the_state_copy_can_be_changed_at_will(project: Path) -> None:
     p = pipeline()
     p.state["sources"] = {"x": 1}
     assert "sources" not in p.state
+
+
+def test_a_failed_step_takes_back_local_values_too(project: Path) -> None:
+    @headrace.resource(name="counter")
+    def noted(fail: bool) -> Any:
+        state = headrace.current.resource_state()
+        state["n"] = state.get("n", 0) + 1
+        headrace.current.pipeline().set_local_state_val("seen", state["n"])
+        yield {"n": state["n"]}
+        if fail:
+            raise ValueError("no more")
+
+    p = pipeline()
+    p.run(noted(fail=False))
+    with pytest.raises(PipelineStepFailed):
+        p.run(noted(fail=True))
+    assert p.get_local_state_val("seen") == 1
+    assert p.state["sources"]["shop"]["resources"]["counter"] == {"n": 1}, "nothing of a failed extract was saved"
+    p.run(noted(fail=False))
+    assert pipeline().get_local_state_val("seen") == 2
+    assert rows(p, "counter", "n") == [(1,), (2,)]
+
+
+def test_local_values_do_not_undo_what_another_object_did(project: Path) -> None:
+    early = pipeline()
+    pipeline().run(counter())
+    early.set_local_state_val("x", 1)
+    again = pipeline()
+    again.run(counter())
+    assert rows(again, "counter", "n") == [(1,), (2,)]
+
+
+def test_each_dataset_has_its_own_cursors(project: Path) -> None:
+    """Back in the first dataset, cursors go on from there, though the other one was loaded more often."""
+    pipeline().run(events(3))
+    for upto in (4, 5, 6):
+        pipeline(dataset_name="other").run(events(upto))
+    p = pipeline()
+    p.run(events(7))
+    assert rows(p, "events", "id") == [(n,) for n in range(1, 8)]
+
+
+def test_a_dataset_that_others_use_is_begun_from_the_start(project: Path) -> None:
+    headrace.pipeline("else", destination=headrace.destinations.duckdb("shop.duckdb"), dataset_name="shared").run(
+        [{"a": 1}], table_name="a"
+    )
+    pipeline().run(events(3))
+    p = pipeline(dataset_name="shared")
+    p.run(events(5))
+    assert rows(p, "events", "id") == [(n,) for n in range(1, 6)]
+
+
+def test_the_state_has_a_size_it_may_not_pass(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAX_STATE_SIZE", "20000")
+
+    @headrace.resource(name="hoarder")
+    def hoarder(count: int) -> Any:
+        headrace.current.resource_state()["seen"] = [os.urandom(12).hex() for _ in range(count)]
+        yield {"n": count}
+
+    p = pipeline()
+    p.run(hoarder(10))
+    with pytest.raises(PipelineStepFailed) as caught:
+        p.run(hoarder(5000))
+    assert isinstance(caught.value.exception, StateTooLarge)
+    assert caught.value.exception.largest[0][::2] == ("sources.shop.resources.hoarder.seen", 5000)
+    assert "`sources.shop.resources.hoarder.seen`: 5,000 items" in str(caught.value)
+    assert "pipelines.shop.max_state_size" in str(caught.value)
+    assert not p.has_pending_data
+    assert len(p.state["sources"]["shop"]["resources"]["hoarder"]["seen"]) == 10
+    monkeypatch.setenv("MAX_STATE_SIZE", "0")
+    pipeline().run(hoarder(5000))
+    assert rows(p, "hoarder", "n") == [(10,), (5000,)]
+
+
+def test_old_states_go(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = headrace.pipeline("else", destination=headrace.destinations.duckdb("shop.duckdb"), dataset_name="raw")
+    other.run([{"a": 1}], table_name="a")
+    monkeypatch.setenv("KEEP_STATES", "3")
+    p = pipeline()
+    for _ in range(6):
+        p.run(counter())
+    assert rows(p, "_dlt_pipeline_state", "pipeline_name, version", "ALL") == [
+        ("else", 1),
+        *(("shop", version) for version in (4, 5, 6)),
+    ]
+    shutil.rmtree(p.working_dir)
+    pipeline().run(counter())
+    assert rows(p, "counter", "n")[-1] == (7,)
+
+
+def test_rows_of_state_and_schema_come_with_changes_only(project: Path) -> None:
+    for fresh in (False, False, True, False):
+        p = pipeline()
+        if fresh:
+            shutil.rmtree(p.working_dir)
+            p = pipeline()
+        p.run(events(3))
+    assert len(rows(p, "_dlt_loads")) >= 1
+    assert len(rows(p, "_dlt_version")) == 1
+    assert len(rows(p, "_dlt_pipeline_state")) <= 2, "of four runs the first has rows, the second moves the start"

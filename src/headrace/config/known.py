@@ -57,7 +57,9 @@ class PipelineConfiguration(BaseConfiguration):
     """Settings of a pipeline: section `pipelines.<pipeline name>`.
 
     `lock_timeout`: seconds to wait at most while another process runs the pipeline in the same working folder; 0 raises
-    `PipelineLocked` at once.
+    `PipelineLocked` at once. `max_state_size`: bytes that the state may take at the destination, compressed as it is
+    stored there; 0 for no limit. The default is what the narrowest of the large warehouses puts into one value.
+    `keep_states`: how many rows of state of this pipeline are kept at the destination at least; 0 keeps all.
     """
 
     pipeline_name: str | None = None
@@ -80,6 +82,8 @@ class PipelineConfiguration(BaseConfiguration):
     runtime: RuntimeConfiguration = None  # type: ignore[assignment]
     refresh: Literal["drop_sources", "drop_resources", "drop_data"] | None = None
     lock_timeout: float = 0.0
+    max_state_size: int = 16 * 2**20
+    keep_states: int = 100
 
     def on_resolved(self) -> None:
         """The old name of `dev_mode` still counts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = [
     "PipelineNotActive",
     "PipelineStateEngineNoUpgradePathException",
     "PipelineStepFailed",
+    "StateTooLarge",
 ]
 
 
@@ -84,6 +86,25 @@ class CannotRestorePipelineException(PipelineException):
             why=reason,
             fix=fix
             or "check the name and `pipelines_dir`, or give `destination` and `dataset_name` to restore from there",
+        )
+
+
+class StateTooLarge(PipelineException):
+    """The state is larger than it may be. Nothing of the extract was kept."""
+
+    def __init__(self, pipeline_name: str, size: int, limit: int, largest: Sequence[tuple[str, int, int]]) -> None:
+        self.size, self.limit, self.largest = size, limit, list(largest)
+        entries = "; ".join(
+            f"`{path}`: {items:,} items, {taken:,} bytes before compression" for path, taken, items in largest
+        )
+        super().__init__(
+            pipeline_name,
+            f"The state of pipeline `{pipeline_name}` takes {size:,} bytes compressed, and {limit:,} are allowed.",
+            why="it is written with every run that changes it, and read at the start of others. "
+            f"Its largest entries: {entries}",
+            fix="keep rows in tables, and only cursors in `current.resource_state()`; where many rows share a value of "
+            "a cursor, give its resource a `primary_key`, or the incremental `primary_key=()` to keep no hashes; "
+            f"or raise `pipelines.{pipeline_name}.max_state_size` (bytes; 0 for no limit)",
         )
 
 

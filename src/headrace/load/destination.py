@@ -228,6 +228,14 @@ class Client(ClientApi, ABC):
     def read_state(self, pipeline_name: str) -> StoredState | None:
         """The newest pipeline state that belongs to a completed load; None when there is none."""
 
+    def prune_states(self, pipeline_name: str, keep: int) -> None:
+        """Delete rows of state of a pipeline, but for the newest ones that belong to completed loads.
+
+        Args:
+            pipeline_name: The pipeline.
+            keep: How many states to keep.
+        """
+
     def drop_schema_history(self, schema_name: str) -> None:
         """Delete stored versions of a schema (refresh with ``drop_sources`` and ``drop_resources``)."""
         raise NotImplementedError(f"{type(self).__name__} keeps no schema history that could be dropped")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from typing_extensions import NotRequired, TypedDict
@@ -12,6 +13,8 @@ from headrace.base.time import now
 from headrace.errors.schema import PipelineStateEngineNoUpgradePathException
 
 ENGINE_VERSION = 4
+# dictionaries with more keys count as one entry: they are somebody's data, and not structure
+_NESTED_AT_MOST = 100
 _UNHASHED = frozenset({"_local", "_state_version", "_state_engine_version", "_version_hash"})
 
 
@@ -92,6 +95,28 @@ def state_row(state: TPipelineState, load_id: str | None = None) -> dict[str, An
     if load_id is not None:
         row["_dlt_load_id"] = load_id
     return row
+
+
+def largest_entries(state: Mapping[str, Any], count: int = 3) -> list[tuple[str, int, int]]:
+    """The entries that make a state large, for the error about it.
+
+    Args:
+        state: The document.
+        count: How many to give.
+
+    Returns:
+        Path with dots, bytes as JSON, number of items (1 for single values); the largest first.
+    """
+    found: list[tuple[str, int, int]] = []
+    todo: list[tuple[str, Any]] = [(key, value) for key, value in state.items() if key != "_local"]
+    while todo:
+        path, value = todo.pop()
+        if isinstance(value, dict) and len(value) <= _NESTED_AT_MOST:
+            todo += [(f"{path}.{key}", inner) for key, inner in value.items()]
+        else:
+            items = len(value) if isinstance(value, (dict, list, tuple, set)) else 1
+            found.append((path, len(typed_json.dumpb(value)), items))
+    return sorted(found, key=lambda entry: -entry[1])[:count]
 
 
 def migrate_state(state: dict[str, Any], pipeline_name: str | None = None) -> TPipelineState:

@@ -146,9 +146,16 @@ class PipelineCore:
     # ---- state ----------------------------------------------------------------------------------------------------
 
     def set_local_state_val(self, key: str, value: Any) -> None:
-        """Keep a value on this machine; it is never synced."""
-        self._state.local[key] = value
-        self._state.save()
+        """Keep a value on this machine; it is never synced.
+
+        Inside a step it is kept together with the state, when the step ends well.
+
+        Raises:
+            PipelineLocked: Another process works on this pipeline.
+        """
+        from headrace.pipeline.maintain import set_local_value
+
+        set_local_value(self, key, value)
 
     def get_local_state_val(self, key: str) -> Any:
         """A value kept by `set_local_state_val`.

@@ -33,6 +33,11 @@ class WorkingFolder:
         """Whether a pipeline was here."""
         return self.state_file.is_file()
 
+    @property
+    def held(self) -> bool:
+        """Whether this object holds the folder."""
+        return self._lock.held
+
     def make(self) -> None:
         """Make the folder if it is missing."""
         self.path.mkdir(parents=True, exist_ok=True)

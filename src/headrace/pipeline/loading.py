@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from headrace.base import signals
+from headrace.errors.base import HeadraceException
 from headrace.errors.destination import DestinationTerminalException
 from headrace.errors.load import LoadClientJobFailed
 from headrace.model.events import JobDone
@@ -22,7 +24,7 @@ from headrace.pipeline.schemas import parse_schema
 from headrace.pipeline.step import StepParts, StepRun, step
 
 if TYPE_CHECKING:
-    from headrace.load.destination import Destination
+    from headrace.load.destination import Client, Destination
     from headrace.load.stage import LoadResult, LoadSettings
     from headrace.model.schema import Schema
     from headrace.package.package import Package
@@ -113,6 +115,8 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
                 client=client,
                 schema=schema,
             )
+            if result.state is not None:
+                _prune_states(p, client, result.state)
         done.metrics[package.load_id] = [_metrics(result, package)]
         if result.schema_joined:
             _take_over(p, schema)
@@ -158,6 +162,19 @@ def _note_state(p: Pipeline, result: LoadResult) -> None:
         loaded = result.state_joined or {}
     local[LAST_LOADED_HASH] = loaded.get("_version_hash")
     state.save()
+
+
+def _prune_states(p: Pipeline, client: Client, state: Mapping[str, Any]) -> None:
+    """Delete old states now and then; they are never read, and make up most of some datasets."""
+    keep = p._settings.pipeline.keep_states
+    if keep <= 0 or state["_state_version"] % max(1, keep // 10):
+        return
+    try:
+        client.prune_states(p.pipeline_name, keep)
+    except HeadraceException as error:
+        logger.info(
+            "pipeline `%s`: old states could not be deleted, the next run tries again: %s", p.pipeline_name, error
+        )
 
 
 def _finish(p: Pipeline, package: Package, settings: LoadSettings) -> None:

@@ -164,6 +164,18 @@ def managed_state(p: Pipeline, extract_state: bool) -> Iterator[TPipelineState]:
         p._state.save()
 
 
+def set_local_value(p: PipelineCore, key: str, value: Any) -> None:
+    """See `PipelineCore.set_local_state_val`."""
+    if p._folder.held:
+        # by a step of this object: saved now, what the step has changed so far could not be rolled back
+        p._state.local[key] = value
+        return
+    with p._folder.hold():
+        p._state.refresh()
+        p._state.local[key] = value
+        p._state.save()
+
+
 def note_schema(p: PipelineCore, name: str) -> None:
     """A schema belongs to the pipeline from now on."""
     state: dict[str, Any] = p._state.document

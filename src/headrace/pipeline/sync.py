@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from headrace.typing import TTableSchema
 
 logger = logging.getLogger("headrace")
+# local: destination and dataset of the last sync
+_LOADS_INTO = "_loads_into"
 
 
 def sync_if_needed(p: Pipeline) -> None:
@@ -61,6 +63,7 @@ def sync_destination(p: Pipeline) -> None:
             name_pending(p, found)
         with _client(p) as client:
             _sync(p, client, found)
+        p._state.local[_LOADS_INTO] = list(_key(p))
         p._save_props()
         p._synced = _key(p)
 
@@ -74,9 +77,11 @@ def _client(p: Pipeline) -> AbstractContextManager[Client]:
 
 def _sync(p: Pipeline, client: Client, found: DltFolder | None) -> None:
     stored, is_new = _read_state(p, client), not p.has_data
+    before = p._state.local.get(_LOADS_INTO)
+    moved = before is not None and before != list(_key(p))
     if stored is None:
         if not (is_new and found is not None and take_over(p, found, client)):
-            _nothing_there(p, client)
+            _nothing_there(p, client, moved)
         return
     if is_new and found is not None:
         take_local_values(p, found)
@@ -88,7 +93,8 @@ def _sync(p: Pipeline, client: Client, found: DltFolder | None) -> None:
             f"the destination holds the state of a pipeline called `{remote.get('pipeline_name')}`",
         )
     local = p._state.document
-    newer = remote["_state_version"] >= local["_state_version"]
+    # cursors into another dataset say nothing of this one, whatever their version
+    newer = moved or remote["_state_version"] >= local["_state_version"]
     if newer and remote.get("_version_hash") != local.get("_version_hash"):
         _adopt(p, client, dict(remote), stored)
     else:
@@ -102,15 +108,21 @@ def _read_state(p: Pipeline, client: Client) -> StoredState | None:
         return None
 
 
-def _nothing_there(p: Pipeline, client: Client) -> None:
-    """No state at the destination. If all of the dataset is gone, a pipeline that has loaded into it starts afresh."""
-    if p.first_run or _knows_schemas(p, client):
+def _nothing_there(p: Pipeline, client: Client, moved: bool) -> None:
+    """No state at the destination. If all of the dataset is gone, a pipeline that has loaded into it starts afresh.
+
+    So does one that has loaded into another dataset until now, for its cursors are of that one.
+    """
+    if p.first_run or (not moved and _knows_schemas(p, client)):
         return
     pending = p._store.list("extracted", "normalized")
     logger.warning(
-        "pipeline `%s`: its dataset `%s` does not exist any more, so it starts from the beginning: state and schemas "
-        "of the working folder%s are dropped",
-        *(p.pipeline_name, p.dataset_name, f" and {len(pending)} pending packages" if pending else ""),
+        "pipeline `%s`: %s, so it starts from the beginning: state and schemas of the working folder%s are dropped",
+        p.pipeline_name,
+        f"it has loaded nothing into `{p.dataset_name}` yet"
+        if moved
+        else f"its dataset `{p.dataset_name}` does not exist any more",
+        f" and {len(pending)} pending packages" if pending else "",
     )
     p._wipe_working_folder()
 

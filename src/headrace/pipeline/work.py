@@ -107,8 +107,18 @@ def put_state_row(p: Pipeline, work: Work, document: dict[str, Any], content: st
         work.schema.update_table(table)
     work.known_states = [str(local[key]) for key in (LAST_LOADED_HASH, LAST_EXTRACTED_HASH) if local.get(key)]
     row = state_row(document)  # type: ignore[arg-type]
+    _check_size(p, document, len(row["state"]))
     work.sink.write_rows(work.schema.state_table_name, [row], resource=STATE_RESOURCE, max_nesting=0)
     local[LAST_EXTRACTED_HASH], local[LAST_EXTRACTED_AT] = content, now()
+
+
+def _check_size(p: Pipeline, document: dict[str, Any], size: int) -> None:
+    limit = p._settings.pipeline.max_state_size
+    if limit and size > limit:
+        from headrace.errors.pipeline import StateTooLarge
+        from headrace.model.state import largest_entries
+
+        raise StateTooLarge(p.pipeline_name, size, limit, largest_entries(document))
 
 
 def seal_work(p: Pipeline, work: Work, state: dict[str, Any], before: dict[str, Any]) -> None:

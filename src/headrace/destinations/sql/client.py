@@ -263,6 +263,11 @@ class SqlJobClient(Client):
         """The newest pipeline state that belongs to a completed load; None when there is none."""
         return self._records.newest_state(pipeline_name)
 
+    def prune_states(self, pipeline_name: str, keep: int) -> None:
+        """Delete rows of state of a pipeline, but for the newest ones that belong to completed loads."""
+        self._doing(f"deleting old states of `{pipeline_name}` in dataset `{self._session.dataset_name}`")
+        self._records.prune_states(pipeline_name, keep)
+
     def drop_schema_history(self, schema_name: str) -> None:
         """Delete stored versions of a schema."""
         self._records.drop_schemas(schema_name)

@@ -170,6 +170,18 @@ class Records:
         facts["dlt_load_id"] = facts.pop("_dlt_load_id")
         return StoredState(**facts)
 
+    def prune_states(self, pipeline_name: str, keep: int) -> None:
+        """Delete states older than the newest ``keep`` of completed loads."""
+        states, loads = self._table(self._schema.state_table_name), self._table(self._schema.loads_table_name)
+        of_load, name = self._name("_dlt_load_id"), self._name("pipeline_name")
+        self._session.run(
+            f"DELETE FROM {states} WHERE {name} = ? AND {of_load} < (SELECT s.{of_load} FROM {states} AS s "
+            f"JOIN {loads} AS l ON l.{self._name('load_id')} = s.{of_load} "
+            f"WHERE s.{name} = ? AND l.{self._name('status')} = 0 "
+            f"ORDER BY s.{of_load} DESC LIMIT 1 OFFSET {int(keep) - 1})",
+            *(pipeline_name, pipeline_name),
+        )
+
     def join_state(self, claim: StateClaim, load_id: str) -> dict[str, Any] | None:
         """Let the state of a load take in what another process of the pipeline has written since it was read.
 
