@@ -133,8 +133,8 @@ def announce(rejected: Iterable[RejectedCount], load_id: str, step: str, publish
         columns = ", ".join(f"`{c}`" for c in dict.fromkeys(one.column for one in found) if c)
         what = "value" if rule.endswith("discard_value") and not rule.startswith("tables") else "row"
         logger.warning(
-            "Package %s, table `%s`: the schema contract (%s) let go %s%s. They are counted in `rejected_counts`; "
-            "`normalize.keep_rejected = true` keeps them in a table.",
+            "Package %s, table `%s`: the schema contract (%s) let go %s%s. They are counted in `rejected_counts`, "
+            "and kept in a table where `normalize.keep_rejected` is set.",
             *(load_id, table, rule, count(sum(one.count for one in found), what), f" for {columns}" if columns else ""),
         )
 

@@ -50,9 +50,9 @@ def extract(p: Pipeline, data: Any, args: ExtractArgs) -> ExtractInfo:
         checkpoints = _checkpoints(p, args)
         try:
             described = _read_all(p, run, works, data, args, checkpoints)
-            loads = _seal_all(p, works, checkpoints)
+            loads = seal_all(p, works, checkpoints)
         except BaseException:
-            _give_up(p, works)
+            give_up(p, works)
             checkpoints.catch_up()
             raise
         run.info = info = _info(p, works, loads, described)
@@ -186,7 +186,7 @@ def _settings(p: Pipeline, args: ExtractArgs) -> ExtractSettings:
 # ---- sealing -----------------------------------------------------------------------------------------------------
 
 
-def _seal_all(p: Pipeline, works: dict[str, Work], checkpoints: Checkpoints) -> list[Work]:
+def seal_all(p: Pipeline, works: dict[str, Work], checkpoints: Checkpoints) -> list[Work]:
     """Seal the packages that have something in them; returns all that this extract has sealed."""
     before = checkpoints.sources()
     _put_state_row(p, works)
@@ -238,7 +238,7 @@ def _state_of(p: Pipeline, before: dict[str, Any], later: set[str]) -> dict[str,
     return {**state, "sources": sources}
 
 
-def _give_up(p: Pipeline, works: dict[str, Work]) -> None:
+def give_up(p: Pipeline, works: dict[str, Work]) -> None:
     """After an error: packages that are not sealed go; those that are stay, with their cursors."""
     for work in works.values():
         if work.package.phase == "new":
@@ -272,8 +272,8 @@ def extract_state_alone(p: Pipeline, schema: Schema | None = None, refresh: dict
     work.refresh = refresh
     works = {schema.name: work}
     try:
-        kept = _seal_all(p, works, Checkpoints(p, None, None))
+        kept = seal_all(p, works, Checkpoints(p, None, None))
     except BaseException:
-        _give_up(p, works)
+        give_up(p, works)
         raise
     return kept[0].package.load_id if kept else None

@@ -11,6 +11,7 @@ from headrace.base import signals
 from headrace.base.time import now
 from headrace.errors.base import TransientException
 from headrace.errors.destination import DestinationIncompatibleLoaderFileFormatException
+from headrace.errors.schema import DataValidationError
 from headrace.model.infos import NormalizeInfo
 from headrace.model.metrics import DataWriterMetrics, NormalizeMetrics
 from headrace.pipeline.recovery import schema_for
@@ -75,17 +76,30 @@ def _normalize_one(
             package, schema, p._destinations.capabilities(), settings=settings, publish=p._publish
         )
     except Exception as error:
-        if not park or not is_final(error):
+        # what breaks a contract would break it again: it must not stand in the way of later data
+        if not breaks_contract(error) and not (park and is_final(error)):
             raise
         from headrace.pipeline.parking import park_package
 
         p._schemas.discard()
         park_package(p, package, f"it cannot be normalized: {error}")
+        if not park:
+            raise
         return
     p._schemas.save(schema)
     p._fresh[package.load_id] = (schema, schema.stored_version_hash)
     done.metrics[package.load_id] = [_metrics(package, result, started)]
     done.add(package)
+
+
+def breaks_contract(error: BaseException) -> bool:
+    """Whether a schema contract refused the data (``freeze``)."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, DataValidationError):
+            return True
+        seen = seen.__cause__
+    return False
 
 
 def is_final(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from headrace.errors.base import HeadraceException
 from headrace.model.events import JobDone
 from headrace.pipeline.recovery import LAST_EXTRACTED_HASH
+from headrace.pipeline.schemas import parse_schema
 
 if TYPE_CHECKING:
     from headrace.package.package import Package
@@ -59,14 +60,23 @@ def rewind(p: Pipeline, package: Package) -> bool:
         else:
             sources[package.schema_name] = source
     if clean:
-        _schema_back(p, package.schema_name)
+        _schema_back(p, package)
     p._state.save()
     return clean
 
 
-def _schema_back(p: Pipeline, name: str) -> None:
-    """Let the schema go back to the newest that the destination has: what the package added may be why it failed."""
+def _schema_back(p: Pipeline, package: Package) -> None:
+    """Let the schema go back to before the package: what it added may be why it failed.
+
+    That is the schema of the package before it, while that one waits; else the newest that the destination has.
+    """
+    name = package.schema_name
     schema, destination = p._schemas.find(name), p.destination
+    waiting = [i for i in p._store.list("extracted", "normalized") if i < package.load_id]
+    before = next((o for i in reversed(waiting) if (o := p._store.get(i)).schema_name == name), None)
+    if before is not None:
+        p._schemas.put(parse_schema(before.load_schema()))
+        return
     if schema is None or destination is None:
         return
     from headrace.pipeline.sync import fetch_schema

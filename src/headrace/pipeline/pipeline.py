@@ -200,6 +200,38 @@ class Pipeline(PipelineCore):
 
         return sync_schema(self, schema_name)
 
+    def replay_rejected(
+        self,
+        table: str | None = None,
+        load_id: str | None = None,
+        *,
+        rule: str | None = None,
+        schema_contract: TSchemaContract | None = None,
+    ) -> LoadInfo | None:
+        """Load items that schema contracts have let go, from the tables that keep them (``<table>__rejected``).
+
+        Their records leave the table in the same package. Items that are refused again are there anew. The rules are
+        those of the tables; a pydantic model of the resource is not asked.
+
+        Args:
+            table: Only items of this table (root or nested); None for all.
+            load_id: Only items that this load has rejected.
+            rule: Only items rejected by this rule, for example ``columns:discard_row``.
+            schema_contract: The contract of the tables from now on, as in `run`; None leaves it as it is.
+
+        Returns:
+            What was loaded; None when there was nothing to replay.
+
+        Raises:
+            RejectedTableNotFound: Nothing is kept for the table.
+            CannotReplayRejected: Items are in their table already and would be there twice, or the table is replaced
+                by every load.
+            PipelineStepFailed: A step failed. What was kept is kept.
+        """
+        from headrace.pipeline.replaying import Wanted, replay_rejected
+
+        return replay_rejected(self, Wanted(table, load_id, rule), schema_contract)
+
     # ---- maintenance ----------------------------------------------------------------------------------------------
 
     def drop(self, pipeline_name: str | None = None) -> Pipeline:

@@ -37,7 +37,7 @@ def run(p: Pipeline, data: Any, where: tuple[Any, Any, str | None, Any], hints: 
     check_mode(refresh)
     with step(p, "run") as bracket:
         sync_if_needed(p)
-        info = _finish_pending(p, file_format, announce=data is not None)
+        info = finish_pending(p, file_format, announce=data is not None)
         if data is not None:
             extract(p, data, ExtractArgs({**hints, "file_format": file_format}, refresh=refresh))
             normalize(p, None, file_format)
@@ -47,7 +47,7 @@ def run(p: Pipeline, data: Any, where: tuple[Any, Any, str | None, Any], hints: 
         return info
 
 
-def _finish_pending(p: Pipeline, file_format: str | None, announce: bool) -> LoadInfo | None:
+def finish_pending(p: Pipeline, file_format: str | None, announce: bool) -> LoadInfo | None:
     """Load what earlier runs left; a package that fails for good is set aside, and the run goes on."""
     load_ids = p._store.list("extracted", "normalized")
     if not load_ids:
@@ -58,4 +58,5 @@ def _finish_pending(p: Pipeline, file_format: str | None, announce: bool) -> Loa
             *(p.pipeline_name, len(load_ids), ", ".join(load_ids)),
         )
     normalize(p, None, file_format, park=True)
-    return load(p, park=True)
+    loaded = load(p, park=True)
+    return loaded._replace(pending_loads_ids=list(loaded.loads_ids)) if loaded is not None else None
