@@ -54,7 +54,7 @@ def _from_elsewhere(right: Relation) -> Any:
 
     dataset = right._dataset
     with dataset.session() as session:
-        return queries.placed(right._resolved, lambda table: dataset.table_path(table, session), dataset.catalog)
+        return queries.for_elsewhere(right._resolved, lambda table: dataset.table_path(table, session), dataset.catalog)
 
 
 def _links(left: Relation, right: Relation, name: str) -> tuple[list[tuple[Any, Any]], Any]:

@@ -21,8 +21,8 @@ from headrace.typing import TColumnSchema, TTableSchemaColumns
 # in the ``meta`` of a table's node: the spelling of a table of the dataset
 _OURS = "headrace_table"
 _FOREIGN = "headrace_foreign"
-# there too: the columns of a table of another dataset, of which the catalog knows nothing
-_COLUMNS = "headrace_columns"
+# there too: where a table of another dataset is and its columns, of which the catalog knows nothing
+_PATH, _COLUMNS = "headrace_path", "headrace_columns"
 _OF_VALUES = ("data_type", "nullable", "precision", "scale", "timezone", "description")
 _OUTER_JOINS = ("LEFT", "RIGHT", "FULL")
 
@@ -76,7 +76,7 @@ def resolve(query: exp.Query, catalog: Catalog, dialect: str | None) -> exp.Quer
         return qualify(
             tree,
             dialect=exact(dialect),
-            schema=_mapping(catalog, dialect),
+            schema=_mapping(catalog, dialect, tree),
             # columns of tables that are not ours cannot be checked here; the database will
             validate_qualify_columns=not foreign,
             quote_identifiers=True,
@@ -100,8 +100,8 @@ def _resolve_tables(tree: exp.Query, catalog: Catalog) -> tuple[list[str], bool]
     for node in list(tree.find_all(exp.Table)):
         if not isinstance(node.this, exp.Identifier):
             foreign = True  # a table function
-        elif node.meta.get(_FOREIGN):
-            foreign = True
+        elif _PATH in node.meta:
+            continue
         elif node.db and node.db.casefold() != catalog.dataset_name.casefold():
             node.meta[_FOREIGN] = foreign = True
         elif not node.db and (cte := _cte(node, tree)) is not None:
@@ -172,10 +172,13 @@ def _alike(name: str, among: Sequence[str]) -> str | None:
     return alike.pop() if len(alike) == 1 else None
 
 
-def _mapping(catalog: Catalog, dialect: str | None) -> MappingSchema:
+def _mapping(catalog: Catalog, dialect: str | None, tree: exp.Query | None = None) -> MappingSchema:
+    known = dict(catalog.as_mapping())
+    for node in tree.find_all(exp.Table) if tree is not None else ():
+        if _PATH in node.meta:
+            known[node.name] = node.meta[_COLUMNS]
     tables: dict[str, Any] = {
-        table: {name: to_sql_type(column) for name, column in columns.items()}
-        for table, columns in catalog.as_mapping().items()
+        table: {name: to_sql_type(column) for name, column in columns.items()} for table, columns in known.items()
     }
     return MappingSchema(tables, dialect=exact(dialect), normalize=False)
 
@@ -217,7 +220,7 @@ def result_columns(resolved: exp.Query, catalog: Catalog, dialect: str | None) -
         catalog: The tables.
         dialect: The SQL of the query.
     """
-    typed = annotate_types(resolved.copy(), schema=_mapping(catalog, dialect), dialect=exact(dialect))
+    typed = annotate_types(resolved.copy(), schema=_mapping(catalog, dialect, resolved), dialect=exact(dialect))
     scope = build_scope(typed)
     outer = any(str(join.side).upper() in _OUTER_JOINS for join in typed.find_all(exp.Join))
     columns: TTableSchemaColumns = {}
@@ -276,27 +279,30 @@ def render(resolved: exp.Query, path: Callable[[str], Sequence[str]], dialect: s
         dialect: The destination's SQL.
         pretty: Break lines.
     """
-    return placed(resolved, path).sql(dialect=dialect, pretty=pretty)
-
-
-def placed(resolved: exp.Query, path: Callable[[str], Sequence[str]], catalog: Catalog | None = None) -> exp.Query:
-    """A resolved query with its tables' names at the destination.
-
-    Args:
-        resolved: What `resolve` gave.
-        path: As for `render`.
-        catalog: Keep the tables' columns for a query of another dataset that reads this one.
-    """
     tree = resolved.copy()
     for node in tree.find_all(exp.Table):
         spelled = node.meta.get(_OURS)
-        if spelled:
-            if catalog is not None:
-                node.meta.pop(_OURS)
-                node.meta[_FOREIGN], node.meta[_COLUMNS] = True, dict(catalog.columns(spelled))
-            *above, table = path(spelled)
+        if spelled or _PATH in node.meta:
+            *above, table = path(spelled) if spelled else node.meta[_PATH]
             parts = [exp.to_identifier(part, quoted=True) for part in above]
             node.set("this", exp.to_identifier(table, quoted=True))
             node.set("db", parts[-1] if parts else None)
             node.set("catalog", parts[-2] if len(parts) > 1 else None)
+    return tree.sql(dialect=dialect, pretty=pretty)
+
+
+def for_elsewhere(resolved: exp.Query, path: Callable[[str], Sequence[str]], catalog: Catalog) -> exp.Query:
+    """A resolved query as a part of a query of another dataset, which has other tables of the same names.
+
+    Args:
+        resolved: What `resolve` gave.
+        path: As for `render`.
+        catalog: The tables of this dataset.
+    """
+    tree = resolved.copy()
+    for node in tree.find_all(exp.Table):
+        spelled = node.meta.pop(_OURS, None)
+        if spelled:
+            node.meta[_PATH], node.meta[_COLUMNS] = list(path(spelled)), dict(catalog.columns(spelled))
+            node.set("this", exp.to_identifier(".".join(node.meta[_PATH]), quoted=True))
     return tree

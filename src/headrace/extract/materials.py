@@ -17,7 +17,7 @@ from headrace.errors.extract import (
     ResourceNameMissing,
 )
 from headrace.extract.functions import ResourceFunction, check_transformer_function
-from headrace.extract.items import DataItemWithMeta
+from headrace.extract.items import META, QUERY, kind_of
 from headrace.extract.pipe import Pipe
 
 
@@ -42,7 +42,7 @@ def data_of(data: Any, name: str | None, *, is_transformer: bool = False) -> tup
         check_transformer_function(name, data)
     if is_function:
         return _named(name, data), ResourceFunction(data, is_transformer=is_transformer)
-    if is_arrow_like(data) or isinstance(data, DataItemWithMeta):
+    if is_arrow_like(data) or kind_of(data) in (META, QUERY):
         return _named(name, None), [data]
     if isinstance(data, (str, bytes, dict)):
         raise InvalidResourceDataTypeBasic(name, data, type(data))

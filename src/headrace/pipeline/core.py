@@ -331,7 +331,7 @@ class PipelineCore:
         """Clients of the destination and of the staging destination, to be opened with ``with``."""
         from headrace.pipeline.reading import destination_clients
 
-        return destination_clients(self, schema)
+        return destination_clients(cast("Pipeline", self), schema)
 
     def _sql_job_client(self, schema: Schema, credentials: Any = None) -> Client:
         return self._get_destination_clients(schema)[0]
@@ -344,7 +344,7 @@ class PipelineCore:
         """
         from headrace.pipeline.reading import fs_client
 
-        return fs_client(self, schema_name)
+        return fs_client(cast("Pipeline", self), schema_name)
 
     def _inject_schema(self, schema: Schema) -> None:
         """Put a schema among those of the pipeline; the first one becomes the default."""

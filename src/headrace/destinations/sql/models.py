@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from headrace.errors.destination import DestinationTerminalException
 from headrace.formats.sqlmodel import SqlModel
 from headrace.model import tables as tb
+from headrace.model.contract import resolve_contract
 
 if TYPE_CHECKING:
     from headrace.destinations.sql.session import SqlClient
@@ -47,6 +48,8 @@ def insert_model(session: SqlClient, text: str, table: str, context: LoadContext
     with session.execute_query(f"SELECT * FROM ({model.to_sql()}) AS _hr_model LIMIT 0") as cursor:
         found = {name: naming.normalize_identifier(name) for name in cursor.column_names}
     wanted = {name: new for name, new in found.items() if new in known["columns"] and new != load_id}
+    if lost := [name for name, new in found.items() if new not in known["columns"]]:
+        _check_unwanted(context, table, lost)
     columns = [quote(new) for new in wanted.values()]
     values = [quote(name) for name in wanted]
     if load_id in known["columns"]:
@@ -54,6 +57,17 @@ def insert_model(session: SqlClient, text: str, table: str, context: LoadContext
         values.append(session.dialect.text(context.load_id))
     return session.run(
         f"INSERT INTO {target} ({', '.join(columns)}) SELECT {', '.join(values)} FROM ({model.to_sql()}) AS _hr_model"
+    )
+
+
+def _check_unwanted(context: LoadContext, table: str, columns: list[str]) -> None:
+    """Columns of the query that the table does not have may only be left out where its contract says so."""
+    if resolve_contract(context.schema, table)["columns"] in ("discard_value", "discard_row"):
+        return
+    raise DestinationTerminalException(
+        f"Table `{table}` has no column {', '.join(f'`{name}`' for name in columns)}, which the query for it gives.",
+        why="a query that is written as text does not tell the types of its columns",
+        fix="declare them: `dlt.resource(columns={...})`; or make the model of a relation: `dataset(sql).to_model()`",
     )
 
 
