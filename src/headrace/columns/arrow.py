@@ -40,6 +40,11 @@ def is_arrow_like(item: Any) -> bool:
     return frame_library(item) is not None
 
 
+def is_arrow_schema(value: Any) -> bool:
+    """Whether a value is an Arrow schema; pyarrow is not loaded for that."""
+    return type(value).__module__.partition(".")[0] == "pyarrow" and type(value).__name__ == "Schema"
+
+
 def to_tables(item: Any) -> Iterator[pa.Table]:
     """Give a frame as Arrow tables, without copying where the library allows it.
 

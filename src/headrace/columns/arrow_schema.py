@@ -40,6 +40,20 @@ def column_of(field: pa.Field, table: str = "") -> dict[str, Any] | None:
     return {"nullable": field.nullable, **made}
 
 
+def columns_of(schema: pa.Schema) -> dict[str, dict[str, Any]]:
+    """The columns that an Arrow schema declares, by name; fields of nulls have no type yet.
+
+    Timestamps without a zone stay so where a schema declares them: there are no values that could be taken as UTC.
+    """
+    columns = {}
+    for field in schema:
+        column = {"name": field.name, **(column_of(field) or {"nullable": field.nullable})}
+        if pt.is_timestamp(field.type) and field.type.tz is None:
+            column["timezone"] = False
+        columns[field.name] = column
+    return columns
+
+
 def _data_type(t: pa.DataType) -> dict[str, Any] | None:
     if pt.is_null(t):
         return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, get_args, is_typeddict
 
+from headrace.columns.arrow import is_arrow_schema
 from headrace.errors import ValueErrorWithKnownValues
 from headrace.errors.extract import DltResourceException, InconsistentTableTemplate
 from headrace.extract.dispositions import check_disposition
@@ -46,7 +47,7 @@ def make_hints(
         parent_table_name: The table this one is nested in.
         write_disposition: ``append``, ``replace``, ``merge``, ``skip``, or a dictionary with ``disposition`` and
             options.
-        columns: Columns by name, a sequence of columns, or a pydantic model.
+        columns: Columns by name, a sequence of columns, a pydantic model, a dataclass, a `TypedDict`, an Arrow schema.
         primary_key: Column or columns.
         merge_key: Column or columns.
         schema_contract: A mode, or modes by entity.
@@ -128,7 +129,7 @@ def _set_columns(hints: TResourceHints, columns: Any) -> None:
     if is_model(columns):
         for key, value in model_hints(columns, hints.get("schema_contract")).items():
             hints.setdefault(key, value)
-    elif callable(columns):
+    elif callable(columns) and not isinstance(columns, type):
         hints["columns"] = lambda item: as_columns(columns(item))
     else:
         hints["columns"] = as_columns(columns)
@@ -137,13 +138,23 @@ def _set_columns(hints: TResourceHints, columns: Any) -> None:
 def as_columns(columns: Any) -> dict[str, Any]:
     """Columns in any accepted form as a dictionary of copies by name; each column has its name in it.
 
+    Args:
+        columns: A dictionary by name, a sequence of columns, a pydantic model, a dataclass, a `TypedDict`, or an Arrow
+            schema.
+
     Raises:
-        ValueError: A column of a sequence has no name.
+        ValueError: A column of a sequence has no name, or it is a class of another kind.
     """
-    from headrace.extract.models import is_model, model_columns
+    from headrace.extract.models import class_columns, is_model, model_columns
 
     if is_model(columns):
         return model_columns(columns)
+    if isinstance(columns, type) or is_typeddict(columns):
+        return class_columns(columns)
+    if is_arrow_schema(columns):
+        from headrace.columns.arrow_schema import columns_of
+
+        return columns_of(columns)
     if isinstance(columns, Mapping):
         return {name: {**column, "name": name} for name, column in columns.items()}
     found = {}

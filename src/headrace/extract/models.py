@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import sys
 import types
 import typing
@@ -84,6 +85,25 @@ def model_columns(model: type[BaseModel], skip_nested: bool | None = None) -> di
         data_type = _data_type(inner)
         if data_type != "json" or not flatten:
             columns[label] = {"name": label, "data_type": data_type, "nullable": nullable}
+    return columns
+
+
+def class_columns(kind: Any) -> dict[str, Any]:
+    """The columns of the annotations of a dataclass or `TypedDict`; nothing is validated by them.
+
+    Raises:
+        ValueError: It is a class of another kind.
+    """
+    if not dataclasses.is_dataclass(kind) and not typing.is_typeddict(kind):
+        raise ValueError(
+            f"columns cannot be taken from {kind!r}: give a dictionary, a list, a pydantic model, a dataclass, "
+            "a TypedDict or an Arrow schema"
+        )
+    columns: dict[str, Any] = {}
+    for name, hint in typing.get_type_hints(kind, include_extras=True).items():
+        inner, nullable = _take_apart(hint)
+        if inner is not Any:
+            columns[name] = {"name": name, "data_type": _data_type(inner), "nullable": nullable}
     return columns
 
 

@@ -16,7 +16,6 @@ from headrace.errors.schema import (
 from headrace.model import naming as conventions
 from headrace.model import schema_document as documents
 from headrace.model.schema_naming import SchemaNames
-from headrace.model.schema_renaming import rename
 from headrace.model.schema_settings import (
     STANDARD_DETECTIONS,
     STANDARD_HINTS,
@@ -194,7 +193,7 @@ class Schema(SchemaText):
         Args:
             with_name: Another name; the copy then starts at version 1 without history.
             remove_processing_hints: Whether to leave out the marks of earlier runs.
-            update_normalizers: Accepted for compatibility; conventions are set by `set_naming`.
+            update_normalizers: Whether the copy takes up what `normalizers` say by now; see `update_normalizers`.
         """
         document = documents.copy_document(self._document())
         if remove_processing_hints:
@@ -203,7 +202,11 @@ class Schema(SchemaText):
             document.update(name=documents.check_name(with_name), version=1, version_hash=None, previous_hashes=[])
             document.pop("imported_version_hash", None)
         copy = type(self).from_stored_schema(document)
-        copy._set_normalizers(self._normalizers, self.naming.max_length)
+        if update_normalizers:
+            copy._names = self._names
+            copy.update_normalizers()
+        else:
+            copy._set_normalizers(self._normalizers, self.naming.max_length)
         return copy
 
     def replace_schema_content(self, schema: Schema, link_to_replaced_schema: bool = False) -> None:
@@ -347,35 +350,6 @@ class Schema(SchemaText):
         for name in gone:
             del self._tables[name]
         return dropped
-
-    def set_naming(
-        self, names: Any = None, *, max_length: int | None = None, allow_identifier_change: bool = False
-    ) -> None:
-        """Spell all names by a convention and a length limit from now on.
-
-        Args:
-            names: The convention, None for the present one.
-            max_length: The longest name in characters; None sets no limit.
-            allow_identifier_change: Whether tables that have data may get other names.
-
-        Raises:
-            TableIdentifiersFrozen: A table has data and would be renamed.
-            SchemaCorruptedException: The convention does not keep the prefix of system tables.
-        """
-        ref = conventions.ref_of(names) if names else self._normalizers["names"]
-        config = {**self._normalizers, "names": ref}
-        naming = conventions.get(names or ref)(max_length)
-        changed = ref != self._normalizers["names"]
-        if not changed and max_length == self.naming.max_length:
-            return
-        allow = allow_identifier_change or bool(config.get("allow_identifier_change_on_table_with_data"))
-        new_names = SchemaNames(self._name, naming, self._names.break_path)
-        self._tables = rename(self._name, self._tables, self._names, new_names, changed and not allow, allow)
-        self._names, self._normalizers = new_names, config
-        hints = self._settings.get("default_hints")
-        if hints:
-            self._settings["default_hints"] = self._spelled_hints(hints)
-        self._compile_settings()
 
     def __repr__(self) -> str:
         return f"<Schema {self._name} version {self._stored_version}: {', '.join(self.data_table_names())}>"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from headrace.model.schema_rules import SchemaRules
+from headrace.model.schema_renaming import SchemaRenaming
 
 if TYPE_CHECKING:
     from headrace.model.schema import Schema
 
 
-class SchemaText(SchemaRules):
+class SchemaText(SchemaRenaming):
     """Exports of a schema; what makes them is imported when first used."""
 
     def to_dict(
