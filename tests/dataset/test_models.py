@@ -153,6 +153,15 @@ def test_rows_without_a_cursor_value(p: Any) -> None:
     assert IncrementalCursorPathHasValueNone.__name__ in repr(caught.value.__cause__) + str(caught.value)
 
 
+def test_a_range_of_another_type_than_the_column_is_said(p: Any) -> None:
+    @dlt.resource
+    def wrong(cursor: Any = dlt.sources.incremental("id", initial_value="1")) -> Any:
+        yield p.dataset().users.incremental(cursor)
+
+    with pytest.raises(PipelineStepFailed, match="in the type of the data"):
+        p.run(wrong())
+
+
 @pytest.mark.parametrize("as_model", [False, True])
 def test_a_table_is_read_on_from_run_to_run(p: Any, as_model: bool) -> None:
     """Each row once, as dlt does it: rows at an open end wait until no more of that value can come."""

@@ -9,7 +9,7 @@ from headrace.columns.arrow import is_arrow_like
 from headrace.errors.extract import IncrementalUnboundError
 from headrace.extract.incremental.cursor import Cursor
 from headrace.extract.incremental.external import find_interval
-from headrace.extract.incremental.hashes import MAX_LISTED, Boundary, Seen, to_text
+from headrace.extract.incremental.hashes import MAX_LISTED, MAX_ROWS, Boundary, Seen, to_text
 from headrace.extract.incremental.lag import apply_lag
 from headrace.extract.incremental.rows import filter_row, filter_rows
 from headrace.extract.incremental.settings import Settings, TCursorValue
@@ -52,8 +52,7 @@ class Incremental(Settings[TCursorValue]):
         on_cursor_value_missing: What becomes of rows without a value, or with null: ``"raise"``, ``"include"`` (they
             pass every time) or ``"exclude"``. NaN lies in no order: such rows pass and do not move the cursor.
         lag: Start so much before the last value: seconds for instants, days for dates, else a number. Rows of that
-            time are
-            loaded again: use it with the merge disposition.
+            time are loaded again: use it with the merge disposition.
         range_start: ``"closed"``: rows at the start value pass unless they were seen; ``"open"``: they do not pass.
         range_end: ``"open"``: rows at ``end_value`` do not pass; ``"closed"``: they do.
 
@@ -62,8 +61,8 @@ class Incremental(Settings[TCursorValue]):
         end_out_of_range: The last row lay beyond ``end_value`` (for frames: any row of the last frame).
         resource_name: The resource it is bound to, or None.
         custom_metrics: Counters of the run, under ``incremental``.
-        max_listed_hashes: Up to how many rows at the last value are kept one by one in state; beyond it they are
-            packed.
+        max_listed_hashes: Up to how many rows at the last value are kept one by one in state; beyond it they are packed.
+        max_boundary_rows: Up to how many are kept at all; more is an error.
 
     Raises:
         ValueErrorWithKnownValues: An argument has a value outside the known ones.
@@ -73,6 +72,7 @@ class Incremental(Settings[TCursorValue]):
     placement_affinity: ClassVar[float] = 1.0
     duplicate_cursor_warning_threshold: ClassVar[int] = 200
     max_listed_hashes: int = MAX_LISTED
+    max_boundary_rows: int = MAX_ROWS
     EMPTY: ClassVar[Incremental[Any]]
 
     # class-wide defaults of what a run sets, so that copies are unbound without further ado
@@ -136,7 +136,8 @@ class Incremental(Settings[TCursorValue]):
         window.key, window.dedup = self._dedup_key(resource_key)
         window.seen = Seen(doc["unique_hashes"] if window.dedup else ())
         # hashes of dlt before 1.31 cannot be packed without saying so; they vanish when the cursor moves
-        window.boundary = Boundary(sys.maxsize if window.seen.legacy else self.max_listed_hashes)
+        cap = sys.maxsize if window.seen.legacy else self.max_listed_hashes
+        window.boundary = Boundary(cap, self.max_boundary_rows, (window.resource, cursor.path))
         return window
 
     def _join_interval(self, resource: str) -> None:
@@ -267,6 +268,7 @@ class Incremental(Settings[TCursorValue]):
 
         Raises:
             IncrementalUnboundError: It is not bound.
+            IncrementalCursorInvalidCoercion: The value cannot be compared with the last one.
         """
         window = self._window
         if window is None:
@@ -274,7 +276,11 @@ class Incremental(Settings[TCursorValue]):
         value = plain(last_value)
         window.adapt(value)
         known = window.last
-        if known is None or (value != known and self.last_value_func((value, known)) == value):
+        try:
+            later = known is None or (value != known and self.last_value_func((value, known)) == value)
+        except TypeError as error:
+            raise window.invalid([value], error) from error
+        if later:
             window.last, window.moved, self._touched = value, True, True
             window.boundary.clear()
             self._store(window)
