@@ -202,8 +202,7 @@ class Model:
             before = [row for row in self.rows if self.key(row.doc) == key]
             if not before:
                 changes.append(self._insert([Row(doc, named=True)]))
-            for row in before:
-                changes.append(self._update(row, doc, load.skip))
+            changes += [self._update(row, doc, load.skip) for row in before]
         return self._unlooked(self._sum(*changes)) if not load.skip else self._sum(*changes)
 
     def _update(self, row: Row, doc: Doc, skip: bool) -> Changes:

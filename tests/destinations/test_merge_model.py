@@ -31,7 +31,13 @@ def documents(mark: str, keys: int) -> st.SearchStrategy[Doc]:
     )
     few = st.one_of(st.none(), st.integers(0, 1))
     return st.fixed_dictionaries(
-        {"a": st.integers(0, keys), "b": few, "k": few, "s": few, "v": st.one_of(st.none(), st.sampled_from([1, 2, 99]))},
+        {
+            "a": st.integers(0, keys),
+            "b": few,
+            "k": few,
+            "s": few,
+            "v": st.one_of(st.none(), st.sampled_from([1, 2, 99])),
+        },
         optional={"w": st.sampled_from(["", "y"]), "x": few, "n": lists, **({"gone": gone[mark]} if mark else {})},
     )
 
@@ -175,7 +181,9 @@ class Subject:
         for row_id, parent, at, p in nested:
             nested_of.setdefault(parent, []).append((at, p, [v for _, v in sorted(below_of.get(row_id, []))]))
         return sorted(
-            shown(dict(zip(named, values, strict=True)), [(p, m) for _, p, m in sorted(nested_of.get(row_id, []))], live)
+            shown(
+                dict(zip(named, values, strict=True)), [(p, m) for _, p, m in sorted(nested_of.get(row_id, []))], live
+            )
             for row_id, live, *values in root
         )
 
@@ -185,9 +193,7 @@ def shown(doc: Doc, nested: list[tuple[Any, list[Any]]], active: bool) -> str:
 
 
 def expected(model: Model) -> list[str]:
-    return sorted(
-        shown(row.doc, [(n["p"], n["m"]) for n in row.doc.get("n", [])], row.active) for row in model.rows
-    )
+    return sorted(shown(row.doc, [(n["p"], n["m"]) for n in row.doc.get("n", [])], row.active) for row in model.rows)
 
 
 def check(folder: Path, family: str) -> None:
