@@ -9,6 +9,7 @@ from headrace.errors.extract import PipeException
 
 __all__ = [
     "ExternalSchedulerNotAvailable",
+    "IncrementalBoundaryTooLarge",
     "IncrementalCursorInvalidCoercion",
     "IncrementalCursorPathHasValueNone",
     "IncrementalCursorPathMissing",
@@ -123,4 +124,25 @@ class JoinSchedulerError(_IncrementalError):
             "the scheduler's interval cannot become the range of this cursor.",
             why=msg,
             fix="declare the type, as in incremental[datetime](...), or convert the field with add_map",
+        )
+
+
+class IncrementalBoundaryTooLarge(_IncrementalError):
+    """So many rows share the last value that the state cannot remember them all.
+
+    Args:
+        pipe_name: The resource.
+        json_path: The cursor path.
+        rows: How many there are, at least.
+        limit: How many there may be.
+    """
+
+    def __init__(self, pipe_name: str, json_path: str, rows: int, limit: int) -> None:
+        self.json_path, self.rows, self.limit = json_path, rows, limit
+        super().__init__(
+            pipe_name,
+            f"{rows} rows or more share the last value of the cursor `{json_path}`; {limit} can be remembered.",
+            why="each of them has to be known in the next run, and the state would grow by 8 bytes a row",
+            fix="use a cursor of finer resolution, range_start='open' where later rows have later values, or "
+            "primary_key=() with the merge disposition, which does not need to know them",
         )

@@ -125,7 +125,7 @@ class Tree:
         if self._cursor is not None and self._is_due() and self._may_cut(self._why_not_here()):
             self._flow.settle(self.nodes)
             # what the function writes to the state from here on belongs to the next item
-            self._ready = self._states()
+            self._ready = self._own_states()
 
     def _at_cursor(self, step: Any, item: Any, meta: Any) -> Any:
         """An item comes to the cursor: what lies beyond the last value belongs to the next part."""
@@ -148,9 +148,7 @@ class Tree:
     def _in_two(self, step: Any, first: Any, rest: Any, meta: Any, ready: States) -> Iterator[Any]:
         yield step(first, meta)
         self._flow.settle(self.nodes)
-        name = self.nodes[0].pipe.name
-        cursors = {"incremental": now["incremental"]} if "incremental" in (now := self._states()[name]) else {}
-        self._cut({**ready, name: {**ready[name], **cursors}}, part=True)
+        self._cut(ready, part=True)
         yield step(rest, meta)
 
     def at_mark(self) -> None:
@@ -158,7 +156,7 @@ class Tree:
         self._marked = True
         if self._cursor is None and self._is_due() and self._may_cut(self._why_not_here()):
             self._flow.settle(self.nodes)
-            self._cut(self._states(), part=True)
+            self._cut(self._own_states(), part=True)
 
     def at_end(self) -> None:
         """All of the root's data was read."""
@@ -169,7 +167,7 @@ class Tree:
         for node in self.nodes:
             if node.incremental is not None:
                 node.incremental.finish(node.pipe)
-        self._cut(self._states(), part=False)
+        self._cut(self._own_states(), part=False)
 
     # ---- rules ----
 
@@ -230,30 +228,35 @@ class Tree:
 
     # ---- sealing ----
 
-    def _states(self) -> States:
-        return {node.pipe.name: self._state_of(node) for node in self.nodes}
+    def _own_states(self) -> States:
+        """What resources keep in their state themselves."""
+        return {node.pipe.name: self._own_state(node) for node in self.nodes}
 
-    def _state_of(self, node: Node) -> dict[str, Any]:
+    def _own_state(self, node: Node) -> dict[str, Any]:
+        found = peek_resource_state(self.source, node.pipe.name)
+        return copy.deepcopy({key: value for key, value in found.items() if key != "incremental"})
+
+    def _with_cursors(self, states: States) -> States:
+        """The same, with how far cursors are now: they do not move between an item and the next."""
         from headrace.extract.incremental.order import document_so_far, keeps_state
 
-        found = peek_resource_state(self.source, node.pipe.name)
-        state = copy.deepcopy({key: value for key, value in found.items() if key != "incremental"})
-        cursors: Mapping[str, Any] = found.get("incremental", {})
-        # a document is replaced in the run, never changed in depth
-        state["incremental"] = {path: dict(document) for path, document in cursors.items()}
-        cursor = _active(node)
-        if cursor is not None and keeps_state(cursor):
-            state["incremental"][str(cursor.cursor_path)] = document_so_far(cursor)
-        if not state["incremental"]:
-            del state["incremental"]
-        return state
+        for node in self.nodes:
+            # a document is replaced in the run, never changed in depth
+            found: Mapping[str, Any] = peek_resource_state(self.source, node.pipe.name).get("incremental", {})
+            documents = {path: dict(document) for path, document in found.items()}
+            cursor = _active(node)
+            if cursor is not None and keeps_state(cursor):
+                documents[str(cursor.cursor_path)] = document_so_far(cursor)
+            if documents:
+                states[node.pipe.name]["incremental"] = documents
+        return states
 
     def _cut(self, states: States, part: bool) -> None:
         for writer in self.writers:
             writer.flush_all()
         if not self._may_cut(self._why_not_tables(part)):
             return
-        self.plan.seal(Checkpoint(self.source, self.sink, states, self._count(self.writers)))
+        self.plan.seal(Checkpoint(self.source, self.sink, self._with_cursors(states), self._count(self.writers)))
         self._since = time.monotonic()
         self._set_out()
 

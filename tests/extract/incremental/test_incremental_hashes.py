@@ -6,9 +6,11 @@ import logging
 import os
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from headrace.base import json
+from headrace.errors.incremental import IncrementalBoundaryTooLarge
 from headrace.extract.incremental import Incremental
 from headrace.extract.incremental.hashes import Boundary, Seen, digest, to_text
 
@@ -123,3 +125,24 @@ def test_a_flood_of_equal_cursors_is_told_apart_within_bounds() -> None:
     assert len(text) < 9 * 100_000
     second = run([*pages, [{"id": -1, "c": 7}]], first.state, "id", cursor_path="c")
     assert second.rows == [{"id": -1, "c": 7}]
+
+
+@pytest.mark.parametrize("frames", [False, True])
+def test_the_state_does_not_grow_without_end(frames: bool) -> None:
+    cursor: Incremental[Any] = Incremental("c", primary_key="id")
+    cursor.max_listed_hashes, cursor.max_boundary_rows = 10, 1000
+    cursor.bind("orders", {})
+    for start in range(0, 50_000, 100):
+        page = [{"id": i, "c": 5} for i in range(start, start + 100)]
+        cursor(pa.Table.from_pylist(page) if frames else page)
+    window = cursor._window
+    assert window is not None
+    assert len(window.boundary._packed) < 8 * 5000  # nor does memory
+    with pytest.raises(IncrementalBoundaryTooLarge) as error:
+        cursor.finish()
+    for part in ("Resource `orders`", "`c`", "1000 can be remembered", "range_start='open'"):
+        assert part in str(error.value)
+    # in the middle of the data it does no harm
+    cursor([{"id": -1, "c": 6}])
+    cursor.finish()
+    assert cursor.get_state()["unique_hashes"] == [to_text(digest(-1))]

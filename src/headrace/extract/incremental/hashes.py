@@ -9,7 +9,8 @@ therefore keeps a hash of each row at that value, in ``unique_hashes``:
 * above it, one more text in that list: ``packed8:`` and the base64 of the first 8 bytes of each hash, sorted and
   compressed, 8 to 9 characters a row. With a million rows at the edge, the chance that a new row is taken for a known
   one is 1 in 10^13 (a million of 2^64). dlt takes the text for an unknown hash: it would load the rows at the edge
-  once more.
+  once more, and keep the text;
+* above `MAX_ROWS` of them, an error that says what to do: the state must not grow without end.
 
 The hash is SHAKE-128 of the JSON (keys sorted) of the primary key, or of the whole row.
 """
@@ -29,11 +30,15 @@ import msgspec
 
 from headrace.base import json
 from headrace.base.time import UTC
+from headrace.errors.incremental import IncrementalBoundaryTooLarge
 
-__all__ = ["MAX_LISTED", "Boundary", "Seen", "digest", "digest_of_row", "legacy_digest", "to_text"]
+__all__ = ["MAX_LISTED", "MAX_ROWS", "Boundary", "Seen", "digest", "digest_of_row", "legacy_digest", "to_text"]
 
 MAX_LISTED = 10_000
 """Hashes kept in dlt's readable form; more of them are packed."""
+
+MAX_ROWS = 5_000_000
+"""Hashes kept at all: 40 MB of state. More is an error."""
 
 DIGEST_BYTES = 9
 LEGACY_BYTES = 15
@@ -216,12 +221,15 @@ class Boundary:
 
     Args:
         cap: Up to how many are kept one by one.
+        limit: Up to how many are kept.
+        where: Resource and cursor path, for the error.
     """
 
-    __slots__ = ("_exact", "_merged", "_packed", "cap", "unknown")
+    __slots__ = ("_exact", "_merged", "_packed", "cap", "full", "limit", "unknown", "where")
 
-    def __init__(self, cap: int = MAX_LISTED) -> None:
-        self.cap = cap
+    def __init__(self, cap: int = MAX_LISTED, limit: int = MAX_ROWS, where: tuple[str, str] = ("", "")) -> None:
+        self.cap, self.limit, self.where = cap, limit, where
+        self.full = False  # no more are taken; only an error if the cursor does not move any more
         self._exact: set[bytes] = set()
         self._packed = bytearray()
         self._merged = 0  # bytes of `_packed` when it was last freed of duplicates
@@ -231,11 +239,13 @@ class Boundary:
         """Forget all: the last value has moved."""
         if self._exact or self._packed or self.unknown:
             self._exact = set()
-            self._packed, self._merged = bytearray(), 0
+            self._packed, self._merged, self.full = bytearray(), 0, False
             self.unknown = []
 
     def add_all(self, raws: Iterable[bytes]) -> None:
         """Add hashes of rows."""
+        if self.full:
+            return
         self._exact.update(raws)
         if len(self._exact) > self.cap:
             self._pack_exact()
@@ -263,6 +273,7 @@ class Boundary:
         numbers = numbers[np.concatenate(([True], numbers[1:] != numbers[:-1]))]
         self._packed = bytearray(numbers.astype(_BIG_ENDIAN).tobytes())
         self._merged = len(self._packed)
+        self.full = len(numbers) > self.limit
         return numbers
 
     def __len__(self) -> int:
@@ -270,9 +281,16 @@ class Boundary:
         return listed + len(self.unknown)
 
     def to_state(self) -> list[str]:
-        """The list for ``unique_hashes``, in a fixed order."""
+        """The list for ``unique_hashes``, in a fixed order.
+
+        Raises:
+            IncrementalBoundaryTooLarge: There are more than may be kept.
+        """
         if self._packed:
-            return [_PACKED_PREFIX + _pack(self._merge()), *self.unknown]
+            numbers = self._merge()
+            if self.full:
+                raise IncrementalBoundaryTooLarge(*self.where, len(numbers), self.limit)
+            return [_PACKED_PREFIX + _pack(numbers), *self.unknown]
         return sorted(map(to_text, self._exact)) + self.unknown
 
 

@@ -68,7 +68,7 @@ def cut(cursor: Incremental[Any], item: Any) -> tuple[Any, Any] | None:
         rows without a value.
     """
     window = cursor._window
-    if window is None or window.last is None or not window.moved:
+    if window is None or window.last is None or not window.moved or window.boundary.full:
         return None
     try:
         ends = _ends(window, item)

@@ -61,7 +61,7 @@ class Incremental(Settings[TCursorValue]):
         end_out_of_range: The last row lay beyond ``end_value`` (for frames: any row of the last frame).
         resource_name: The resource it is bound to, or None.
         custom_metrics: Counters of the run, under ``incremental``.
-        max_listed_hashes: Up to how many rows at the last value are kept one by one in state; beyond it they are packed.
+        max_listed_hashes: Up to how many rows at the last value are kept one by one in state; beyond it packed.
         max_boundary_rows: Up to how many are kept at all; more is an error.
 
     Raises:
