@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, NoReturn
 
@@ -93,6 +93,7 @@ class Flow:
         self._roots: deque[_Feed] = deque()
         self._spawned: deque[_Feed] = deque()
         self._ended: list[Node] = []
+        self.on_end: Callable[[Node], None] | None = None
 
     def prepare(self) -> None:
         """Find arguments and bind steps of all pipes, before anything is read."""
@@ -159,6 +160,8 @@ class Flow:
         """Data that was read to its end need not wait for that of other resources."""
         ended, self._ended = self._ended, []
         for node in ended:
+            if self.on_end is not None:
+                self.on_end(node)
             if node.tree is not None and self._roots:
                 node.tree.at_end()
 
@@ -255,7 +258,7 @@ class Flow:
     def _end(self, feed: _Feed, close: bool = False) -> None:
         feeds = self._roots if feed.root else self._spawned
         feeds.remove(feed)
-        if feed.root and feed.node.tree is not None:
+        if feed.root:
             self._ended.append(feed.node)
         if close and feed.iterator is not None:
             if feed.mode == _ASYNC:

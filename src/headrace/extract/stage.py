@@ -10,6 +10,7 @@ import msgspec
 from headrace.errors.extract import SourceExhausted
 from headrace.extract.inject import config_sections
 from headrace.extract.iterate import Flow
+from headrace.extract.nodes import Node
 from headrace.extract.resource import DltResource
 from headrace.extract.settings import ExtractSettings
 from headrace.extract.source import DltSource, json_config
@@ -82,7 +83,8 @@ def extract_source(
         _reset_replaced(source)
         flow = Flow(source.resources.selected_pipes, chunk=CHUNK_ROWS, **settings.flow_options())
         writers = _writers(source, schema, sink, flow, publish)
-        publish(Progress(step="extract", name=_LABEL, inc=0, total=len(writers), label=source.name))
+        shown = _Shown(source.name, len(writers), publish)
+        flow.on_end = shown.end
         flow.prepare()
         if checkpoints is not None:
             _plant(source, schema, flow, writers, checkpoints)
@@ -91,8 +93,32 @@ def extract_source(
             writer.flush_all()
             writer.empty_replaced(schema)
             writer.show_progress()
-        publish(Progress(step="extract", name=_LABEL, inc=len(writers), total=len(writers), label=source.name))
+        shown.finish()
     return _result(source, writers)
+
+
+class _Shown:
+    """How many resources of a source are read to their end, for those who watch."""
+
+    def __init__(self, source_name: str, total: int, publish: Callable[[Any], None]) -> None:
+        self._name, self._total, self._publish = source_name, total, publish
+        self._count = 0
+        self._add(0)
+
+    def _add(self, number: int) -> None:
+        self._count += number
+        self._publish(Progress(step="extract", name=_LABEL, inc=number, total=self._total, label=self._name))
+
+    def end(self, node: Node) -> None:
+        """A resource is at its end, and with it the transformers that take its items."""
+        ended = [node]
+        for one in ended:
+            ended.extend(one.children)
+        self._add(min(sum(one.emits for one in ended), self._total - self._count))
+
+    def finish(self) -> None:
+        """All are."""
+        self._add(self._total - self._count)
 
 
 def _nobody(event: Any) -> None:

@@ -239,10 +239,15 @@ class _LoadInfo(NamedTuple):
     loads_ids: list[str]
     load_packages: list[LoadPackageInfo]
     first_run: bool
+    pending_loads_ids: Sequence[str] = ()
 
 
 class LoadInfo(StepInfo, _LoadInfo):  # type: ignore[misc]
-    """What load did: where to, which packages, and the fate of each job."""
+    """What load did: where to, which packages, and the fate of each job.
+
+    ``pending_loads_ids`` names the packages among ``loads_ids`` that earlier runs had left: they were loaded first, and
+    hold nothing of the data that the run was given.
+    """
 
     @property
     def has_failed_jobs(self) -> bool:

@@ -48,12 +48,16 @@ def load_text(info: LoadInfo, verbosity: int) -> str:
         staging = without_secrets(info.staging_displayable_credentials or info.staging_type or "")
         lines.append(f"Staged through: {info.staging_name} ({staging})")
     for package in info.load_packages:
-        lines += indented(package.asstr(min(verbosity, 1)), "")
+        headline, *rest = indented(package.asstr(min(verbosity, 1)), "")
+        left = ", left by an earlier run" if package.load_id in info.pending_loads_ids else ""
+        lines += [headline + left, *rest]
         lines += _table_lines(info, package, verbosity)
         if verbosity > 1:
             lines += [line for job in _jobs(package) for line in indented(job.asstr(verbosity - 1), "    ")]
         elif verbosity == 0:
             lines += [line for job in package.failed_jobs for line in indented(_short_failure(job), "  ")]
+    if info.pending_loads_ids and set(info.loads_ids) <= set(info.pending_loads_ids):
+        lines.append("This run itself had no new data.")
     return "\n".join(lines + _rejected_lines(info))
 
 

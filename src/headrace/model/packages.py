@@ -207,10 +207,19 @@ class LoadPackageInfo(NamedTuple):
         text = f"Package {self.load_id} (schema {self.schema_name}): {self.state}"
         if self.completed_at:
             text += f" at {self.completed_at:%Y-%m-%d %H:%M:%S %Z}".rstrip()
-        text += f", {count(sum(len(jobs) for jobs in self.jobs.values()), 'job')}"
+        text += f", {self._amount()}"
         if self.failed_jobs:
-            text += f", {len(self.failed_jobs):,} FAILED"
+            text += f", {count(len(self.failed_jobs), 'file')} FAILED"
         return text
+
+    def _amount(self) -> str:
+        """Tables and files as people count them: what headrace writes for itself is not among them."""
+        files = [job.job_file_info.table_name for jobs in self.jobs.values() for job in jobs]
+        own = [name for name in files if name.startswith("_dlt_")]
+        data = len(files) - len(own)
+        if not data:
+            return "only the pipeline's state" if own else "no rows"
+        return f"{count(len({*files} - {*own}), 'table')} in {count(data, 'file')}"
 
     def _jobs_to_say(self, verbosity: int) -> list[LoadJobInfo]:
         if verbosity > 1:

@@ -224,4 +224,5 @@ def merge_infos(first: LoadInfo | None, second: LoadInfo) -> LoadInfo:
         load_packages=[*first.load_packages, *second.load_packages],
         dataset_name=second.dataset_name or first.dataset_name,
         first_run=first.first_run,
+        pending_loads_ids=first.pending_loads_ids,
     )

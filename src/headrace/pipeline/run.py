@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from headrace.model.infos import LoadInfo
+from headrace.model.wording import count
 from headrace.pipeline.extracting import ExtractArgs, extract
 from headrace.pipeline.loading import load, merge_infos
 from headrace.pipeline.normalizing import normalize, usable_format
@@ -54,8 +55,9 @@ def finish_pending(p: Pipeline, file_format: str | None, announce: bool) -> Load
         return None
     if announce:
         logger.warning(
-            "pipeline `%s`: %d packages of earlier runs (%s) are loaded first, then the data of this run",
-            *(p.pipeline_name, len(load_ids), ", ".join(load_ids)),
+            "pipeline `%s`: %s of earlier runs (%s) %s loaded first, then the data of this run",
+            *(p.pipeline_name, count(len(load_ids), "package"), ", ".join(load_ids)),
+            "is" if len(load_ids) == 1 else "are",
         )
     normalize(p, None, file_format, park=True)
     loaded = load(p, park=True)
