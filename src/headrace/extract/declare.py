@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, cast
 
 from headrace.extract.dispositions import forget_options
 from headrace.extract.resource import DltResource
 from headrace.model.capabilities import Capabilities
+from headrace.model.clashes import CLASH_FIX, clash_of_resources
 from headrace.model.contract import apply_contract
 from headrace.model.retype import settle_types
 from headrace.model.rowkeys import settle_history
@@ -14,6 +16,7 @@ from headrace.model.schema import Schema
 from headrace.model.tables import X_NORMALIZER
 from headrace.typing import TTableSchema
 
+logger = logging.getLogger("headrace")
 TYPED = ("data_type", "precision", "scale", "timezone")
 
 
@@ -64,6 +67,9 @@ class Declarations:
             return seen[1]
         stored = self.schema.tables.get(self.schema.normalize_table_name(table["name"]))
         if stored is not None:
+            clash = clash_of_resources(self.schema, stored["name"], self.resource.name)
+            if clash:
+                logger.warning("Schema `%s`: %s. %s", self.schema.name, clash, CLASH_FIX)
             forget_options(cast("dict[str, Any]", stored), self.resource.write_disposition)
         name = self._put(table)
         if name not in self.refused:

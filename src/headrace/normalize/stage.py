@@ -13,6 +13,7 @@ from headrace.errors.normalize import NormalizeJobFailed
 from headrace.errors.schema import DataValidationError, UnboundColumnException
 from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
+from headrace.model.clashes import CLASH_FIX, find_clashes
 from headrace.model.events import AnyEvent, Extracted, Progress, SchemaEvolved
 from headrace.model.evolve import ChainTarget, evolve
 from headrace.model.jobs import LoadFile, SpoolFile
@@ -82,6 +83,8 @@ def normalize(
     _clear(package)
     before = {t: _complete(v) for t, v in schema.tables.items()}
     chains, null_only = _discover(package, schema, fact.files)
+    for clash in find_clashes(schema, chains):
+        logger.warning("Schema `%s`: %s. %s", schema.name, clash, CLASH_FIX)
     tasks = list(_tasks(package, fact, chains, schema, capabilities, settings))
     results = _run(tasks, settings.workers, package.load_id, publish)
     for result in results:
