@@ -169,9 +169,10 @@ def test_nested_tables_that_come_later(pipeline: headrace.Pipeline) -> None:
     assert rows(pipeline, "t__n__m", "value") == [(3,)]
 
 
-def test_scd2_of_arrow_data(pipeline: headrace.Pipeline) -> None:
-    """With a version column of the user's own."""
-    disposition = {"disposition": "merge", "strategy": "scd2", "row_version_column_name": "h"}
+@pytest.mark.parametrize("own", [False, True])
+def test_scd2_of_arrow_data(pipeline: headrace.Pipeline, own: bool) -> None:
+    """With a version column of the user's own, or with a hash of each row, which dlt leaves to the user."""
+    disposition = {"disposition": "merge", "strategy": "scd2", **({"row_version_column_name": "h"} if own else {})}
     for docs in ([{"id": 1, "h": "a"}, {"id": 2, "h": "b"}], [{"id": 1, "h": "c"}, {"id": 2, "h": "b"}]):
         resource = headrace.resource(pa.Table.from_pylist(docs), name="t", write_disposition=disposition)
         changes = pipeline.run(resource).row_changes["t"]

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from headrace.base.ids import new_file_id
 from headrace.columns.arrow_schema import ArrowPlan, column_of, compile_arrow_plan, normalize_names, rearrange
+from headrace.columns.keys import item_hash
 from headrace.errors.columns import InvalidDataItem
 from headrace.errors.schema import DataValidationError
 from headrace.extract.arrow_losses import ArrowLoss, let_go, tell_value
@@ -20,6 +21,7 @@ from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
 from headrace.model.jobs import SpoolFile
 from headrace.model.retype import widened_by
+from headrace.model.rowkeys import is_version_in_row_id
 from headrace.model.schema import Schema
 from headrace.typing import TColumnSchema, TTableSchema
 
@@ -56,9 +58,12 @@ class ArrowTable:
         self.files: list[SpoolFile] = []
         self._writer: ArrowWriter | None = None
         self._plans: dict[pa.Schema, tuple[ArrowPlan, list[ArrowLoss]]] = {}
+        self._versioned = table in schema.tables and is_version_in_row_id(schema, table)
 
     def write(self, data: pa.Table) -> int:
         """Spool a table; gives how many rows were kept."""
+        if self._versioned and tb.C_DLT_ID not in data.column_names:
+            data = with_versions(data)
         given = data.schema.remove_metadata()
         found = self._plans.get(given)
         if found is None:
@@ -140,10 +145,14 @@ class ArrowTable:
     def _other_type(
         self, field: pa.Field, name: str, known: TColumnSchema, made: dict[str, Any], data: pa.Table
     ) -> ArrowLoss | None:
-        """A contract on types speaks of another type; what is narrower or wider in the same type is welcome."""
-        if known["data_type"] == made["data_type"]:
+        """A contract on types speaks of another type, or one that the column would have to be widened for.
+
+        Whole numbers of other sizes are welcome: most writers of frames know 64 bits only.
+        """
+        wider = widened_by(known, made, self.capabilities)
+        if known["data_type"] == made["data_type"] and (wider is None or made["data_type"] == "bigint"):
             return None
-        column: Any = {"name": name, "data_type": made["data_type"]}
+        column: Any = {"name": name, **made, "nullable": known.get("nullable", True)}
         verdict = self._decide(field, name, column, data, f"a value of `{name}`, where it can be cast")
         return None if verdict == "evolve" else ArrowLoss(field.name, name, f"data_type:{verdict}")
 
@@ -182,3 +191,9 @@ class ArrowTable:
         """Close the open file after an error."""
         if self._writer is not None:
             self._writer.close()
+
+
+def with_versions(data: pa.Table) -> pa.Table:
+    """Add the row id that a history (``scd2``) knows the versions of rows by: a hash of each row."""
+    ids = [item_hash(row) for batch in data.to_batches(max_chunksize=BATCH_ROWS) for row in batch.to_pylist()]
+    return data.append_column(pa.field(tb.C_DLT_ID, pa.string(), nullable=False), pa.array(ids, pa.string()))
