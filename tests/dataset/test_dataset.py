@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from headrace import destinations
@@ -154,6 +155,8 @@ def test_importing_datasets_loads_nothing_heavy():
 
 def test_ibis_reads_the_dataset_and_its_expressions_are_queries(raw: Dataset):
     pytest.importorskip("ibis")
+    if int(duckdb.__version__.partition(".")[0]) >= 2:
+        pytest.skip("ibis 12 calls methods that DuckDB 2 does not have")
     with raw:
         users = raw.ibis().table("users")
         assert raw.users.to_ibis().count().execute() == 3
