@@ -178,3 +178,16 @@ def test_scd2_of_arrow_data(pipeline: headrace.Pipeline, own: bool) -> None:
         changes = pipeline.run(resource).row_changes["t"]
     assert changes == RowChanges(inserted=1, updated=1, unchanged=1)
     assert len(rows(pipeline, "t", "id")) == 3
+
+
+def test_arrow_rows_with_ids_are_known_by_their_key(
+    pipeline: headrace.Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their ids are those of documents, so that rows that did not change are left alone."""
+    monkeypatch.setenv("NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_ID", "true")
+    docs = [{"id": 1, "v": "a"}, {"id": 2, "v": "b"}]
+    for data in (pa.Table.from_pylist(docs), docs):
+        disposition = {**UPSERT, "skip_unchanged_rows": True}
+        resource = headrace.resource(data, name="t", primary_key="id", write_disposition=disposition)
+        changes = pipeline.run(resource).row_changes["t"]
+    assert changes == RowChanges(unchanged=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -83,6 +83,7 @@ def normalize(
     _clear(package)
     before = {t: _complete(v) for t, v in schema.tables.items()}
     chains, null_only = _discover(package, schema, fact.files)
+    _add_arrow_ids(schema, fact.files, settings)
     for clash in find_clashes(schema, chains):
         logger.warning("Schema `%s`: %s. %s", schema.name, clash, CLASH_FIX)
     tasks = list(_tasks(package, fact, chains, schema, capabilities, settings))
@@ -142,6 +143,17 @@ def _discover(
             if lost:
                 null_only.setdefault(target.name, []).extend(lost)
     return chains, null_only
+
+
+def _add_arrow_ids(schema: Schema, files: Iterable[SpoolFile], settings: NormalizeSettings) -> None:
+    """Give tables of Arrow data the key columns that the user asked for."""
+    asked = {tb.C_DLT_LOAD_ID: settings.arrow_load_id, tb.C_DLT_ID: settings.arrow_row_id}
+    made = {tb.C_DLT_LOAD_ID: tb.dlt_load_id_column, tb.C_DLT_ID: tb.dlt_id_column}
+    for name in dict.fromkeys(file.table for file in files if file.kind == "arrow") if any(asked.values()) else ():
+        table = schema.tables[name]
+        lacking = {n: made[n]() for n, want in asked.items() if want and n not in table["columns"]}
+        if lacking:
+            schema.update_table(tb.partial_of(table, lacking), normalize_identifiers=False)
 
 
 def _tasks(

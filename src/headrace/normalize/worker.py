@@ -14,13 +14,14 @@ from headrace.base.files import link_or_copy
 from headrace.columns.apply import FrameNormalizer, Origin
 from headrace.columns.coerce import arrow_type
 from headrace.columns.frame import group_frames
-from headrace.columns.keys import random_ids
+from headrace.columns.keys import key_ids, random_ids
 from headrace.formats.spool import read_spool
 from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
 from headrace.model.evolve import ChainTarget
 from headrace.model.jobs import LoadFile, SpoolFile
 from headrace.model.rejected import RejectedCount, as_counts
+from headrace.model.rowkeys import decide_row_keys
 from headrace.model.schema import Schema
 from headrace.normalize.settings import NormalizeSettings
 from headrace.normalize.writers import TableWriters
@@ -135,10 +136,19 @@ def _arrow_file(task: Task) -> FileResult:
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         if tb.C_DLT_LOAD_ID in extra:
             columns[tb.C_DLT_LOAD_ID] = pa.repeat(pa.scalar(task.load_id, pa.string()), batch.num_rows)
-        if tb.C_DLT_ID in extra:
-            columns[tb.C_DLT_ID] = random_ids(batch.num_rows, (task.seed & (1 << 63) - 1, task.number, number))
+        if tb.C_DLT_ID in extra and tb.C_DLT_ID not in columns:
+            columns[tb.C_DLT_ID] = _row_ids(task, columns, batch.num_rows, number)
         writers.write(table, {}, columns, batch.num_rows)
     return FileResult(writers.finish(), rows, {}, [])
+
+
+def _row_ids(task: Task, columns: dict[str, Any], rows: int, number: int) -> pa.Array:
+    """Ids for the rows of a batch: of their key where the merge knows them by it, else random."""
+    name = task.file.table
+    keys = decide_row_keys(task.schema, name, None, name)
+    if keys.row_id == "key_hash" and keys.key_columns and all(k in columns for k in keys.key_columns):
+        return key_ids({k: columns[k].to_pylist() for k in keys.key_columns}, rows)
+    return random_ids(rows, (task.seed & (1 << 63) - 1, task.number, number))
 
 
 def _added_columns(task: Task) -> list[str]:
