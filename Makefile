@@ -54,8 +54,9 @@ docs: $(DOCS)/.stamp  ## build the documentation into site/
 crash: $(DEV)/.stamp  ## kill -9 a few hundred times
 	@HEADRACE_CRASH_RUNS=200 $(DEV)/bin/python -m pytest tests/crash $(PYTEST_ARGS)
 
-parity: $(BENCH)/.stamp  ## record anew what dlt makes of the parity cases
+parity: $(BENCH)/.stamp $(DEV)/.stamp  ## record anew what dlt makes of the parity cases
 	@$(BENCH)/bin/python -m tests.parity.record
+	@$(DEV)/bin/python -m tests.parity.record_documents
 
 clean:  ## remove everything that the targets made
 	rm -rf $(VENVS) site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -41,7 +41,11 @@ def ordered(columns: Any) -> list[Any]:
 
 def content(schema: Any) -> dict[str, Any]:
     """A schema without what the engines say of their own tables."""
-    document = schema.to_dict()
+    return content_of(schema.to_dict())
+
+
+def content_of(document: dict[str, Any]) -> dict[str, Any]:
+    """The same of a schema's document."""
     tables = {
         name: {**{k: v for k, v in table.items() if k != "file_format"}, "columns": ordered(table["columns"].values())}
         for name, table in document["tables"].items()
