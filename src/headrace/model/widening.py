@@ -54,6 +54,8 @@ def holds(outer: Mapping[str, Any], inner: Mapping[str, Any], capabilities: Capa
     if not big or not small:
         return True  # nothing is known, so there is nothing to say against it
     wide, narrow = _digits(outer, capabilities), _digits(inner, capabilities)
+    if big == small == "bigint":
+        return (outer.get("precision") or 64) >= (inner.get("precision") or 64)
     if wide is not None and narrow is not None:
         return wide.holds >= narrow.needs and wide.scale >= narrow.scale
     if big == "double" and narrow is not None:

@@ -138,7 +138,8 @@ class Work:
             cleanup=[session.dialect.drop_temp(table.stage) for table in chain.tables],
             loads=(
                 session.make_qualified_table_name(context.schema.loads_table_name),
-                *map(context.schema.naming.normalize_identifier, (tb.C_DLT_LOADS_TABLE_LOAD_ID, "inserted_at")),
+                context.schema.naming.normalize_identifier(tb.C_DLT_LOADS_TABLE_LOAD_ID),
+                context.schema.naming.normalize_identifier("inserted_at"),
             ),
             tally=self.tally,
         )
