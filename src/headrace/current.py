@@ -23,6 +23,7 @@ _where = {
     "commit_load_package_state": "headrace.pipeline.current:commit_load_package_state",
     "destination_state": "headrace.pipeline.current:destination_state",
     "run_context": "headrace.config.run_context:current",
+    "interval": "headrace.extract.incremental.external:interval",
 }
 
 __getattr__, __dir__ = lazy_names(__name__, _where)

@@ -30,14 +30,19 @@ class IncrementalResourceWrapper(BaseItemTransform):
         argument: The name of the function's argument that is an incremental, if there is one.
         default: The default of that argument.
         optional: The argument may be None, which turns the incremental off.
+        kind: The cursor's type, as the argument's annotation says it.
     """
 
     placement_affinity: ClassVar[float] = 1.0
 
     def __init__(
-        self, argument: str | None = None, default: Incremental[Any] | None = None, optional: bool = False
+        self,
+        argument: str | None = None,
+        default: Incremental[Any] | None = None,
+        optional: bool = False,
+        kind: Any = None,
     ) -> None:
-        self.argument, self.default, self.optional = argument, default, optional
+        self.argument, self.default, self.optional, self.kind = argument, default, optional, kind
         self.hint: Incremental[Any] | None = None
         self.primary_key: Any = None
         self.active: Incremental[Any] | None = None
@@ -46,7 +51,7 @@ class IncrementalResourceWrapper(BaseItemTransform):
 
     def copy(self) -> IncrementalResourceWrapper:
         """A copy that is bound on its own."""
-        new = IncrementalResourceWrapper(self.argument, self.default, self.optional)
+        new = IncrementalResourceWrapper(self.argument, self.default, self.optional, self.kind)
         new.hint, new.primary_key = self.hint, self.primary_key
         return new
 
@@ -78,6 +83,8 @@ class IncrementalResourceWrapper(BaseItemTransform):
         """
         chosen = self.hint if self.hint is not None else self._from_argument(resolved, given)
         self._settled = chosen.copy() if chosen is not None else None
+        if self._settled is not None and self.kind is not None and self.hint is None:
+            self._settled.declare_type_of_annotation(self.kind)
         return self._settled
 
     def _from_argument(self, resolved: Any, given: Any) -> Incremental[Any] | None:
@@ -147,13 +154,14 @@ def find_incremental_argument(f: Callable[..., Any]) -> IncrementalResourceWrapp
     cls = incremental_class()
     hints = _type_hints(f)
     for parameter in parameters:
-        if isinstance(parameter.default, cls):
-            optional = _is_optional(hints.get(parameter.name))
-            return IncrementalResourceWrapper(parameter.name, parameter.default, optional)
         hint = hints.get(parameter.name, parameter.annotation)
-        if any(_is_incremental(member, cls) for member in _members(hint)):
+        found = [member for member in _members(hint) if _is_incremental(member, cls)]
+        kind = next((args[0] for member in found if (args := typing.get_args(member))), None)
+        if isinstance(parameter.default, cls):
+            return IncrementalResourceWrapper(parameter.name, parameter.default, _is_optional(hint), kind)
+        if found:
             optional = _is_optional(hint) or parameter.default is None
-            return IncrementalResourceWrapper(parameter.name, None, optional)
+            return IncrementalResourceWrapper(parameter.name, None, optional, kind)
     return None
 
 

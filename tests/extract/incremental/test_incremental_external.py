@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+import headrace
 from headrace.errors.incremental import ExternalSchedulerNotAvailable, JoinSchedulerError
 from headrace.extract.incremental import Incremental, incremental
 from headrace.extract.incremental.external import TimeIntervalContext, interval
+from tests.extract.fakes import run as extract
 
 from .driver import at, rows, run_with, values
 
@@ -141,3 +143,28 @@ def test_the_data_interval_of_airflow_is_used(monkeypatch: pytest.MonkeyPatch) -
 
     sdk.get_current_context = no_task  # type: ignore[attr-defined]
     assert interval() is None
+
+
+def test_the_interval_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert headrace.current.interval() is None
+    monkeypatch.setenv("DLT_INTERVAL_START", "2024-01-02T00:00:00Z")
+    monkeypatch.setenv("DLT_INTERVAL_END", "2024-01-04T00:00:00Z")
+    monkeypatch.setenv("DLT_INTERVAL_TIMEZONE", "Europe/Berlin")
+    assert [end.isoformat() for end in headrace.current.interval()] == [
+        "2024-01-02T01:00:00+01:00",
+        "2024-01-04T01:00:00+01:00",
+    ]
+
+
+@pytest.mark.parametrize("by_argument", [False, True])
+def test_the_annotation_says_the_type_of_the_cursor(monkeypatch: pytest.MonkeyPatch, by_argument: bool) -> None:
+    monkeypatch.setenv("DLT_INTERVAL_START", "2020-01-02T00:00:00Z")
+    monkeypatch.setenv("DLT_INTERVAL_END", "2020-01-04T00:00:00Z")
+    cursor: Any = Incremental("c", allow_external_schedulers=True)
+
+    def events(c: Incremental[dt.datetime] = cursor) -> Any:
+        yield [{"c": at(day)} for day in range(1, 6)]
+
+    resource: Any = headrace.resource(events, name="events")
+    made = extract(resource(c=cursor) if by_argument else resource)
+    assert [row["c"] for row in made.rows["events"]] == [at(2), at(3)]

@@ -115,6 +115,11 @@ class Settings(BaseConfiguration, Generic[TCursorValue]):
             self._value_type = kind
         return self
 
+    def declare_type_of_annotation(self, kind: Any) -> None:
+        """Take the type of the argument's annotation, unless the incremental says one itself."""
+        if self._value_type is None and getattr(self, "__orig_class__", None) is None:
+            self.declare_type(kind)
+
     # texts of the configuration become values of the cursor's type
 
     @resolve_type("initial_value")
