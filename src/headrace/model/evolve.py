@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from headrace.errors.schema import DataValidationError
+from headrace.errors.schema import DataValidationError, RejectedTableNameTaken
 from headrace.model import contract as contracts
 from headrace.model import tables as tb
 from headrace.model.filters import PathFilters
 from headrace.model.rawnames import RawNames
-from headrace.model.rejected import WITH_PARENT
+from headrace.model.rejected import REJECTED_OF, WITH_PARENT
 from headrace.model.rowkeys import RowKeys, decide_row_keys, declare_root_key
 from headrace.model.shape import ChainShape, ColumnShape, TableShape
 from headrace.typing import TColumnSchema, TSchemaContractDict, TTableSchema
@@ -108,6 +108,8 @@ def _table(schema: Schema, root: str, shape: TableShape, names: RawNames, chain:
     parent = None if shape.above is None else names.table(root, shape.above)
     path, above = tuple(shape.path), None if shape.above is None else tuple(shape.above)
     known: TTableSchema = schema.tables.get(name) or {}
+    if path and REJECTED_OF in known:
+        raise RejectedTableNameTaken(schema.name, root, name)
     is_new = not any(tb.is_complete_column(c) for c in known.get("columns", {}).values())
     declared = {"name": name, "parent": parent} if is_new and parent and not known else None
     contract = contracts.resolve_contract(schema, name, declared)

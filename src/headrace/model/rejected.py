@@ -160,14 +160,17 @@ def keeps_rejected(schema: Schema, root: str, default: bool) -> bool:
 def rejected_table_name(schema: Schema, root: str) -> str:
     """The name of the table that keeps rejected items of a root table.
 
+    It is ``<table>__rejected``, or ``<table>__rejected_items`` where the data have a table of that name.
+
     Raises:
-        RejectedTableNameTaken: The data have a table of that name.
+        RejectedTableNameTaken: The data have both.
     """
-    name = schema.naming.shorten_fragments(root, "rejected")
-    known = cast("dict[str, Any] | None", schema.tables.get(name))
-    if known is not None and known.get(REJECTED_OF) != root:
-        raise RejectedTableNameTaken(schema.name, root, name)
-    return name
+    tables = cast("dict[str, dict[str, Any]]", schema.tables)
+    for suffix in ("rejected", "rejected_items"):
+        name = schema.naming.shorten_fragments(root, suffix)
+        if name not in tables or tables[name].get(REJECTED_OF) == root:
+            return name
+    raise RejectedTableNameTaken(schema.name, root, name)
 
 
 def put_rejected_table(schema: Schema, root: str, resource: str) -> str:
@@ -176,7 +179,7 @@ def put_rejected_table(schema: Schema, root: str, resource: str) -> str:
     Its rows are merged by their ids, so that a replay can take them away in the package that loads their items.
 
     Raises:
-        RejectedTableNameTaken: The data have a table of that name.
+        RejectedTableNameTaken: The data have tables of its names.
     """
     name = rejected_table_name(schema, root)
     if name in schema.tables:
@@ -198,6 +201,8 @@ def put_rejected_table(schema: Schema, root: str, resource: str) -> str:
     }
     owner = (schema.tables.get(root) or {}).get("resource") or resource
     table = {"name": name, "columns": columns, "write_disposition": "merge", "resource": owner, REJECTED_OF: root}
+    if name != schema.naming.shorten_fragments(root, "rejected"):
+        logger.warning("the data have a table `%s__rejected`: rejected items of `%s` are kept in `%s`", root, root, name)
     schema.update_table(cast(TTableSchema, table), normalize_identifiers=False)
     schema.tables[name].setdefault("x-normalizer", {})["seen-data"] = True
     return name
