@@ -46,10 +46,9 @@ def documents(writer: int, number: int, rng: random.Random, keys: list[Any]) -> 
     made = []
     for key in keys:
         doc: dict[str, Any] = {"id": key, "writer": writer, "number": number}
-        names = rng.sample(range(10), 4)
-        for name in names:
-            kind = (name + writer) % (len(MAKERS) - 1) if name % 3 == 0 else name % len(MAKERS)
-            doc[f"c{name}"] = MAKERS[kind](rng)
+        for column in rng.sample(range(10), 4):
+            kind = (column + writer) % (len(MAKERS) - 1) if column % 3 == 0 else column % len(MAKERS)
+            doc[f"c{column}"] = MAKERS[kind](rng)
         for name in rng.sample(NESTED, 2):
             doc[name] = [{"n": i, f"d{rng.randrange(4)}": i} for i in range(rng.randrange(1, 3))]
         made.append(doc)
@@ -72,7 +71,7 @@ def write(world: World, folder: Path, writer: int, rounds: int, start: Any = Non
 def _round(world: World, folder: Path, writer: int, number: int, rng: random.Random, written: Written) -> None:
     # pairs of writers are one pipeline on two machines
     name = f"pipe{writer // 2}"
-    pipeline = headrace.pipeline(
+    pipeline: Any = headrace.pipeline(
         name, destination=world.destination(), dataset_name=DATASET, pipelines_dir=str(folder / f"machine{writer}")
     )
     events = documents(writer, number, rng, [f"{writer}-{number}-{i}" for i in range(EVENTS)])

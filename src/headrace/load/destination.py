@@ -236,6 +236,10 @@ class Client(ClientApi, ABC):
             keep: How many states to keep.
         """
 
+    def unfinished_loads(self) -> list[str]:
+        """Loads with rows in the dataset that were never completed: at work now, or broken off; as far as is known."""
+        return []
+
     def drop_schema_history(self, schema_name: str) -> None:
         """Delete stored versions of a schema (refresh with ``drop_sources`` and ``drop_resources``)."""
         raise NotImplementedError(f"{type(self).__name__} keeps no schema history that could be dropped")

@@ -77,6 +77,8 @@ def _client(p: Pipeline) -> AbstractContextManager[Client]:
 
 def _sync(p: Pipeline, client: Client, found: DltFolder | None) -> None:
     stored, is_new = _read_state(p, client), not p.has_data
+    if is_new:
+        _tell_unfinished(p, client)
     before = p._state.local.get(_LOADS_INTO)
     moved = before is not None and before != list(_key(p))
     if stored is None:
@@ -99,6 +101,19 @@ def _sync(p: Pipeline, client: Client, found: DltFolder | None) -> None:
         _adopt(p, client, dict(remote), stored)
     else:
         _fetch_missing(p, client)
+
+
+def _tell_unfinished(p: Pipeline, client: Client) -> None:
+    """A folder without packages cannot finish what another one began; that rows stand without a load must be said."""
+    unfinished = client.unfinished_loads() if client.has_dataset() else []
+    if unfinished:
+        logger.warning(
+            "pipeline `%s`: dataset `%s` has rows of loads that were never completed: %s. They are at work elsewhere "
+            "right now, or their working folders are lost with the packages in them. In the latter case their data is "
+            "extracted again; delete the rows of these loads first (by `_dlt_load_id`), or they are there twice where "
+            "they were appended",
+            *(p.pipeline_name, p.dataset_name, ", ".join(unfinished)),
+        )
 
 
 def _read_state(p: Pipeline, client: Client) -> StoredState | None:

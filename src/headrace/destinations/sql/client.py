@@ -268,6 +268,10 @@ class SqlJobClient(Client):
         self._doing(f"deleting old states of `{pipeline_name}` in dataset `{self._session.dataset_name}`")
         self._records.prune_states(pipeline_name, keep)
 
+    def unfinished_loads(self) -> list[str]:
+        """Loads with rows in the dataset that were never completed: at work now, or broken off."""
+        return self._records.unfinished_loads(self._ledger.table)
+
     def drop_schema_history(self, schema_name: str) -> None:
         """Delete stored versions of a schema."""
         self._records.drop_schemas(schema_name)

@@ -89,6 +89,15 @@ class Records:
             *(load_id, schema.name, now(), schema.version_hash, load_id),
         )
 
+    def unfinished_loads(self, ledger: str) -> list[str]:
+        """Loads whose jobs stand in the ledger and that are not complete."""
+        loads, load_id = self._table(self._schema.loads_table_name), self._name("load_id")
+        rows = self._rows(
+            f"SELECT DISTINCT j.load_id FROM {ledger} AS j WHERE NOT EXISTS "
+            f"(SELECT 1 FROM {loads} AS l WHERE l.{load_id} = j.load_id AND l.{self._name('status')} = 0) ORDER BY 1"
+        )
+        return [str(row[0]) for row in rows]
+
     # ---- schemas --------------------------------------------------------------------------------------------------
 
     def add_schema(self, schema: Schema) -> None:
