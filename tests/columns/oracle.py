@@ -73,8 +73,8 @@ def judge(
 ) -> tuple[dict[str, list[dict[str, Any]]], dict[tuple[str, str, str], int]]:
     """What becomes of documents of table ``t``, one row after the other.
 
-    Known are ``t`` and ``t__k``, with the number ``a`` and, in ``t``, the number ``id``; ``n`` is a list of a table that
-    is not known, ``b`` a number in a column that is not known, and a text in ``a`` has the wrong type.
+    Known are ``t`` and ``t__k``, with the number ``a`` and, in ``t``, the number ``id``; ``n`` is a list of a table
+    that is not known, ``b`` a number in a column that is not known, and a text in ``a`` has the wrong type.
 
     Returns:
         Rows by table, without None; and how many rows or values were let go, by table, column and rule.

@@ -200,9 +200,7 @@ class FrameNormalizer:
             self._frozen(plan, index, op, left)
         self._discard(plan, index, op, left, f"data_type:{op.target.on_failure}", drop)
 
-    def _into_known_variant(
-        self, plan: TablePlan, op: ColumnOp, values: pa.Array, columns: Columns
-    ) -> pa.Array | None:
+    def _into_known_variant(self, plan: TablePlan, op: ColumnOp, values: pa.Array, columns: Columns) -> pa.Array | None:
         """Put values into the variant that the table has for them; gives which are left, None when none are."""
         name = self.names.variant(op.target.name, KIND_TYPES.get(op.kind, op.kind))
         column = self.schema.tables[plan.target.name]["columns"].get(name)

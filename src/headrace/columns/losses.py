@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from headrace.base import json
-from headrace.columns.frame import Path
+from headrace.columns.frame import Path, is_root
 from headrace.columns.keys import random_ids
 from headrace.columns.rebuild import FrameDocuments
 from headrace.model import tables as tb
@@ -78,9 +78,7 @@ class Losses:
         self.reasons: Reasons = Counter()
         self._marks: list[_Mark] = []
 
-    def note(
-        self, index: int, table: str, column: str, path: Path, rule: str, hits: Any, *, item_loaded: bool
-    ) -> None:
+    def note(self, index: int, table: str, column: str, path: Path, rule: str, hits: Any, *, item_loaded: bool) -> None:
         """Count hits, and remember them if they are to be kept.
 
         Args:
@@ -112,7 +110,7 @@ class Losses:
         self.reasons[table, "", rule] += count
         if self.keep and rule != WITH_PARENT:
             rows = np.flatnonzero(gone)
-            if batch.schema.names[0] == "#parent":
+            if not is_root(batch):
                 rows = rows[np.unique(batch.column(0).to_numpy()[rows], return_index=True)[1]]
             self._marks.append(_Mark(index, table, "", None, rule, rows, index > 0))
 
@@ -131,11 +129,11 @@ class Losses:
         out: list[RejectedItem] = []
         for mark in marks:
             for row in mark.rows.tolist():
-                root = documents.root_row(mark.index, row)
+                root = documents.root_row(mark.at, row)
                 if root not in texts:
                     # the id of a row's version is made by extract and not part of the item
                     texts[root] = json.dumps({k: v for k, v in documents.document(root).items() if k != tb.C_DLT_ID})
-                path = documents.path(mark.index, row, mark.path or ())
+                path = documents.path(mark.at, row, mark.path or ())
                 if mark.path is None:
                     path = path.rpartition("[")[0] or path
                 place = (path, mark.table, mark.column, mark.rule, resource, start + root)
@@ -144,7 +142,7 @@ class Losses:
 
 
 class _Mark(NamedTuple):
-    index: int
+    at: int
     table: str
     column: str
     path: Path | None

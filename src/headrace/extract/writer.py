@@ -89,7 +89,7 @@ class ResourceWriter:
         rejections, name = self.sink.rejections, self.resource.name
         for loss in losses:
             root = self._declarations.name_of(loss.item, meta)
-            keys = tuple(itertools.takewhile(lambda part: isinstance(part, str), loss.place))
+            keys = [str(part) for part in itertools.takewhile(lambda part: isinstance(part, str), loss.place)]
             column = self._names.column(keys) if keys else ""
             rejections.count(name, root, column, loss.rule, 1)
             if rejections.keeps(root):

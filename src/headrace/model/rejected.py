@@ -202,7 +202,9 @@ def put_rejected_table(schema: Schema, root: str, resource: str) -> str:
     owner = (schema.tables.get(root) or {}).get("resource") or resource
     table = {"name": name, "columns": columns, "write_disposition": "merge", "resource": owner, REJECTED_OF: root}
     if name != schema.naming.shorten_fragments(root, "rejected"):
-        logger.warning("the data have a table `%s__rejected`: rejected items of `%s` are kept in `%s`", root, root, name)
+        logger.warning(
+            "the data have a table `%s__rejected`: rejected items of `%s` are kept in `%s`", root, root, name
+        )
     schema.update_table(cast(TTableSchema, table), normalize_identifiers=False)
     schema.tables[name].setdefault("x-normalizer", {})["seen-data"] = True
     return name

@@ -88,12 +88,7 @@ def normalize(
         logger.warning("Schema `%s`: %s. %s", schema.name, clash, CLASH_FIX)
     tasks = list(_tasks(package, fact, chains, schema, capabilities, settings))
     results = _run(tasks, settings.workers, package.load_id, publish)
-    for result in results:
-        for table, columns in result.variants.items():
-            schema.update_table(tb.partial_of(schema.tables[table], columns), normalize_identifiers=False)
-    for task, result in zip(tasks, results, strict=True):
-        if task.rejected in result.rows:
-            put_rejected_table(schema, task.file.table, task.file.resource)
+    _take_in(schema, tasks, results)
     files = [f for r in results for f in r.files] + _given_files(fact.files)
     rows, rejected = _totals(results, fact.files)
     _check_bound(schema, rows)
@@ -105,6 +100,16 @@ def normalize(
     if update:
         publish(SchemaEvolved(load_id=package.load_id, schema_name=schema.name, update=update))
     return NormalizeResult(schema, update, rows, files, rejected, null_only)
+
+
+def _take_in(schema: Schema, tasks: list[Task], results: list[FileResult]) -> None:
+    """Put what the files turned out to need into the schema: variants, and tables of rejected rows."""
+    for result in results:
+        for table, columns in result.variants.items():
+            schema.update_table(tb.partial_of(schema.tables[table], columns), normalize_identifiers=False)
+    for task, result in zip(tasks, results, strict=True):
+        if task.rejected in result.rows:
+            put_rejected_table(schema, task.file.table, task.file.resource)
 
 
 def _clear(package: Package) -> None:

@@ -177,8 +177,8 @@ def _check(p: Pipeline, schema: Schema, batch: _Batch) -> None:
             "some of the items are in the table already, without the values or nested rows that were refused, and "
             + (f"with the write disposition `{disposition}`" + ("" if keys else " and no primary key"))
             + " they would be there twice",
-            'give the table a primary key and write_disposition="merge" (delete-insert or upsert), or replay only items '
-            'that were left out as a whole: rule="columns:discard_row"',
+            'give the table a primary key and write_disposition="merge" (delete-insert or upsert), or replay only '
+            'items that were left out as a whole: rule="columns:discard_row"',
         )
 
 
