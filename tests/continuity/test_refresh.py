@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.continuity.conftest import LONG
 from tests.continuity.engines import Engine
 from tests.continuity.project import Project
 
@@ -45,9 +46,10 @@ def history(project: Project, letters: str, mode: str) -> list[tuple[Any, ...]]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("mode", "letters"), [("drop_sources", "dhd"), ("drop_resources", "hdh"), ("drop_data", "dhd")]
-)
+MODES = [("drop_sources", "dhd"), ("drop_resources", "hdh"), ("drop_data", "dhd")]
+
+
+@pytest.mark.parametrize(("mode", "letters"), MODES if LONG else MODES[:1])
 def test_refresh_in_turns(mode: str, letters: str, engines: dict[str, Engine], tmp_path: Path) -> None:
     by_dlt = history(Project(tmp_path / "dlt", engines), "ddd", mode)
     assert history(Project(tmp_path / letters, engines), letters, mode) == by_dlt

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.continuity.conftest import LONG
 from tests.continuity.engines import Engine
 from tests.continuity.project import Project
 
@@ -103,9 +104,12 @@ def by_dlt(dlt_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> list
     return found
 
 
-@pytest.mark.parametrize(
-    ("letters", "mode"), [("dhdhd", "kept"), ("dhhdh", "fresh"), ("hdhdh", "fresh"), ("hhddh", "shared")]
-)
+HISTORIES = [("dhhdh", "fresh"), ("hdhdh", "kept")]
+if LONG:
+    HISTORIES += [("dhdhd", "kept"), ("hdhdh", "fresh"), ("hhddh", "shared"), ("ddhhd", "shared")]
+
+
+@pytest.mark.parametrize(("letters", "mode"), HISTORIES)
 def test_turns(letters: str, mode: str, by_dlt: list[Loaded], engines: dict[str, Engine], tmp_path: Path) -> None:
     """Working folders are kept, or missing at every run, or shared by both engines."""
     project = Project(tmp_path, engines, shared=mode == "shared")
