@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from headrace.model.changes import RowChanges
 from tests.destinations.merge_model import BELOW, KEYED, NESTED, ROOT, Doc, Load, Model, Plan
 
 LONG = bool(os.environ.get("HEADRACE_LONG"))
+pytestmark = pytest.mark.timeout(3 * 3600 if LONG else 300)
 HISTORIES = int(os.environ.get("HEADRACE_HISTORIES") or (1500 if LONG else 12))
 TYPES = {"a": "bigint", "b": "bigint", "k": "bigint", "s": "bigint", "v": "bigint", "w": "text", "x": "bigint"}
 
