@@ -19,7 +19,8 @@ _logger = logging.getLogger("headrace")
 _LOCKED = re.compile(r"could not set lock on file|being used by another process", re.IGNORECASE)
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)", re.IGNORECASE)
 
-_SHORTEST, _LONGEST = 0.005, 0.1
+# a refused try costs some 4 ms of processor time
+_SHORTEST, _LONGEST = 0.005, 0.25
 _SAY_AFTER, _SAY_AGAIN = 5.0, 30.0
 
 
