@@ -272,6 +272,42 @@ def test_replay_refuses_to_double_or_replace_rows(pipeline: Project) -> None:
 
 
 @pytest.mark.usefixtures("keep")
+@pytest.mark.parametrize(
+    ("strategy", "hints", "why"),
+    [
+        ("scd2", {}, "not among the items"),
+        ("scd2", {"merge_key": "day"}, "merge key (day)"),
+        ("delete-insert", {"primary_key": "id", "merge_key": "day"}, "merge key (day)"),
+        ("delete-insert", {"merge_key": "day"}, "merge key (day)"),
+        ("scd2", {"primary_key": "id", "merge_key": "id"}, None),
+    ],
+)
+def test_replay_never_takes_rows_beside_the_items_away(
+    pipeline: Project, strategy: Any, hints: dict[str, Any], why: str | None
+) -> None:
+    p = pipeline()
+
+    def resource(*ids: dict[str, int]) -> Any:
+        items = [{"day": 1, **item} for item in ids]
+        return hr.resource(items, name="t", write_disposition={"disposition": "merge", "strategy": strategy}, **hints)
+
+    p.run(resource({"id": 1}))
+    p.run(resource({"id": 1}, {"id": 2, "new": 5}), schema_contract=ROW)
+    before = rows(p, "t")
+    if why is None:
+        p.replay_rejected("t", schema_contract="evolve")
+        assert [row["id"] for row in rows(p, "t")] == [1, 2] and rows(p, "t__rejected") == []
+    else:
+        with pytest.raises(PipelineStepFailed) as failed:
+            p.replay_rejected("t", schema_contract="evolve")
+        assert isinstance(failed.value.exception, CannotReplayRejected) and why in str(failed.value)
+        assert rows(p, "t") == before and len(rows(p, "t__rejected")) == 1
+    with p.sql_client() as client:
+        retired = "_dlt_valid_to IS NOT NULL" if strategy == "scd2" else "false"
+        assert client.execute_sql(f"SELECT * FROM t WHERE {retired}") == []
+
+
+@pytest.mark.usefixtures("keep")
 @pytest.mark.parametrize("died_after", ["extract", "normalize"])
 def test_a_replay_that_died_is_finished_once(
     pipeline: Project, died_after: str, monkeypatch: pytest.MonkeyPatch
