@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
 from headrace.errors import ValueErrorWithKnownValues
 from headrace.errors.schema import DataValidationError
+from headrace.model.rejected import REJECTED_OF
 from headrace.model.tables import (
     DLT_NAME_PREFIX,
     TYPE_PROPS,
     is_complete_column,
     is_default_prop,
 )
-from headrace.model.rejected import REJECTED_OF
 from headrace.typing import (
     TColumnSchema,
     TSchemaContract,
