@@ -169,7 +169,9 @@ def _check(p: Pipeline, schema: Schema, batch: _Batch) -> None:
         )
     table = schema.tables.get(batch.root)
     keys = get_columns_names_with_prop(table, "primary_key") if table else []
-    merges = disposition == "merge" and keys and schema.merge_strategy(batch.root) in ("delete-insert", "upsert")
+    strategy = schema.merge_strategy(batch.root) if table and disposition == "merge" else None
+    _check_neighbours(p, batch, strategy, keys, get_columns_names_with_prop(table, "merge_key") if table else [])
+    merges = keys and strategy in ("delete-insert", "upsert")
     if batch.loaded and not merges:
         raise CannotReplayRejected(
             p.pipeline_name,
@@ -180,6 +182,27 @@ def _check(p: Pipeline, schema: Schema, batch: _Batch) -> None:
             'give the table a primary key and write_disposition="merge" (delete-insert or upsert), or replay only '
             'items that were left out as a whole: rule="columns:discard_row"',
         )
+
+
+def _check_neighbours(p: Pipeline, batch: _Batch, strategy: str | None, keys: list[str], merge_key: list[str]) -> None:
+    """Refuse merges in which the items alone would retire or delete rows that are not among them."""
+    if strategy not in ("scd2", "delete-insert"):
+        return
+    if merge_key:
+        if keys and set(keys) <= set(merge_key):
+            return  # one row has that merge key: the item itself
+        why = f"rows that share the merge key ({', '.join(merge_key)}) with one of the items"
+    elif strategy == "scd2":
+        why = "all rows that are not among the items"
+    else:
+        return
+    raise CannotReplayRejected(
+        p.pipeline_name,
+        batch.root,
+        f"the merge strategy `{strategy}` would take {why} for "
+        + ("retired" if strategy == "scd2" else "deleted, since a load brings all rows of a merge key"),
+        f"run resource `{batch.resource}` again: it brings them together with the others",
+    )
 
 
 # ---- the package -------------------------------------------------------------------------------------------------
