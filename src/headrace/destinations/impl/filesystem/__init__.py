@@ -1,0 +1,1 @@
+"""Tables as folders of files: local, in an object store, on a server."""
