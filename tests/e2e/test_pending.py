@@ -71,7 +71,7 @@ def test_a_run_finishes_what_is_pending_and_then_loads_the_new_data(
         info = p.run(numbers(5))
     assert info is not None
     assert len(info.loads_ids) == 2
-    assert "are loaded first" in caplog.text
+    assert "is loaded first" in caplog.text
     assert rows(p, "t", "id") == [(1,), (2,), (3,), (4,), (5,)]
     assert not p.has_pending_data
 

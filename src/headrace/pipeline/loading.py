@@ -105,23 +105,14 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
         with p._session.use(destination, dataset_name, schema, facts) as client, package_scope(package):
             p.bus.check(package)
             apply_refresh(p, package, client, schema)
+            where = (package, destination, dataset_name)
             result = load_package(
-                package,
-                destination,
-                dataset_name,
-                pipeline=facts,
-                settings=settings,
-                publish=p._publish,
-                client=client,
-                schema=schema,
+                *where, pipeline=facts, settings=settings, publish=p._publish, client=client, schema=schema
             )
             if result.state is not None:
                 _prune_states(p, client, result.state)
         done.metrics[package.load_id] = [_metrics(result, package)]
-        if result.schema_joined:
-            _take_over(p, schema)
-        if result.state is not None:
-            _note_state(p, result)
+        _follow(p, schema, result)
         _finish(p, package, settings)
     except DestinationTerminalException as error:
         # a job, or the change of the tables before it: another try would end the same way
@@ -138,14 +129,17 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
         run.info = new_info(p, destination, done, dataset_name, first_run)
 
 
-def _take_over(p: Pipeline, loaded: Schema) -> None:
-    """Let the live schema know what a package's has taken in from other writers."""
-    from headrace.model.schema_converge import take_in
+def _follow(p: Pipeline, loaded: Schema, result: LoadResult) -> None:
+    """Let the live schema and state know what the package has taken in from other writers."""
+    if result.schema_joined:
+        from headrace.model.schema_converge import take_in
 
-    live = p._schemas.find(loaded.name)
-    if live is not None and live is not loaded:
-        take_in(live, loaded, p._destinations.capabilities())
-    p._schemas.save(live or loaded)
+        live = p._schemas.find(loaded.name)
+        if live is not None and live is not loaded:
+            take_in(live, loaded, p._destinations.capabilities())
+        p._schemas.save(live or loaded)
+    if result.state is not None:
+        _note_state(p, result)
 
 
 def _note_state(p: Pipeline, result: LoadResult) -> None:
