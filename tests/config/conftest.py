@@ -20,7 +20,7 @@ def clean_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     (home / "project").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    monkeypatch.setattr(run_context, "_global_dir", lambda name: str(home / f".{name}"))
+    monkeypatch.setattr(run_context, "global_dir", lambda name: str(home / f".{name}"))
     monkeypatch.chdir(home / "project")
     registry.reset()
     current.set_pipeline_name(None)

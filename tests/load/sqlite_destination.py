@@ -18,9 +18,9 @@ from typing_extensions import Self
 from headrace.base import failpoints
 from headrace.errors.destination import DatabaseTransientException, DatabaseUndefinedRelation
 from headrace.load.destination import (
-    Applied,
     AddColumns,
     AnyChange,
+    Applied,
     Client,
     CreateTable,
     Destination,

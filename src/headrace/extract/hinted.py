@@ -101,7 +101,7 @@ class DltResourceHints:
 
     @property
     def keep_rejected(self) -> bool | None:
-        """Whether items that the contract lets go are kept in ``<table>__rejected``; None leaves it to the configuration.
+        """Whether items that the contract lets go are kept in ``<table>__rejected``; None leaves it to the settings.
 
         It is the table hint ``x-keep-rejected``, and may be given as one: `apply_hints(additional_table_hints=…)`.
         """

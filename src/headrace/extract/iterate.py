@@ -13,17 +13,10 @@ import copy
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any, NoReturn
+from typing import Any
 
-from headrace.errors.base import PipelineException
-from headrace.errors.extract import (
-    DltSourceException,
-    ExtractorException,
-    InvalidResourceReturnsResource,
-    PipeException,
-    ResourceExtractionError,
-)
-from headrace.errors.masking import without_secrets
+from headrace.errors.extract import InvalidResourceReturnsResource
+from headrace.extract.failing import CLEAR, fail, step_name
 from headrace.extract.items import (
     ASYNC_ITERATOR,
     AWAITABLE,
@@ -41,8 +34,6 @@ from headrace.extract.parallel import END, Workers
 from headrace.extract.pipe import Pipe
 from headrace.extract.state import _pipe
 
-# errors that already say which resource they are about
-_CLEAR = (PipelineException, DltSourceException, PipeException, ExtractorException)
 _SYNC, _THREAD, _ASYNC = range(3)
 
 
@@ -209,7 +200,7 @@ class Flow:
         try:
             feed.iterator, is_async = node.open()
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-            _fail(node, node.pipe.function, "function", error)
+            fail(node, node.pipe.function, "function", error)
         feed.mode = _ASYNC if is_async else _THREAD if node.parallel else _SYNC
 
     def _drain_plain(self, feed: _Feed) -> None:
@@ -228,7 +219,7 @@ class Flow:
                 other = item
                 break
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-            _fail(node, node.pipe.gen, "generator", error)
+            fail(node, node.pipe.gen, "generator", error)
         if rows:
             node.out(rows, None)
         if other is END:
@@ -242,7 +233,7 @@ class Flow:
             try:
                 item = next(iterator, END)
             except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-                _fail(node, node.pipe.gen, "generator", error)
+                fail(node, node.pipe.gen, "generator", error)
             if item is END:
                 self._end(feed)
                 return
@@ -290,10 +281,10 @@ class Flow:
                 break
             try:
                 item = steps[index](item, meta)
-            except _CLEAR:
+            except CLEAR:
                 raise
             except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-                _fail(node, _step_name(node, index), "transform", error)
+                fail(node, step_name(node, index), "transform", error)
             index += 1
         for child in node.children:
             token = _pipe.set(child.pipe)
@@ -314,7 +305,7 @@ class Flow:
                 try:
                     new = next(item, END)
                 except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-                    _fail(node, node.pipe.gen, "generator", error)
+                    fail(node, node.pipe.gen, "generator", error)
                 if new is END:
                     return
                 self._run(node, index, new, meta)
@@ -363,7 +354,7 @@ class Flow:
         try:
             error = future.exception()
             if error is not None:
-                _fail(
+                fail(
                     node, feed.iterator if not is_fetch else node.pipe.gen, "generator" if is_fetch else "future", error
                 )
             self._landed(feed, is_fetch, future.result())
@@ -385,23 +376,6 @@ class Flow:
         self._run(node, feed.index, item, feed.meta)
         if feed.root and node.tree is not None and not feed.flying:
             node.tree.after_item()
-
-
-def _fail(node: Node, where: Any, kind: str, error: BaseException) -> NoReturn:
-    """Say which resource an error of the user's code belongs to."""
-    if isinstance(error, _CLEAR) or not isinstance(error, Exception):
-        raise error
-    text = without_secrets(str(error))  # drivers like to show the connection string
-    # the text of a KeyError is the key and nothing else
-    why = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    raise ResourceExtractionError(node.pipe.name, where, why, kind) from error
-
-
-def _step_name(node: Node, index: int) -> Any:
-    step = node.steps[index]
-    if index == 0 and node.pipe.parent is not None:
-        return node.pipe.gen
-    return getattr(step, "__name__", None) or type(step).__name__
 
 
 def _close(iterator: Any) -> None:

@@ -101,7 +101,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         rows: Rows moved in this call; 0 when the destination knew the job's key already.
-        changes: What the job did to its tables, now or when it was first applied; tables it says nothing of are unknown.
+        changes: What the job did to its tables, now or when it was first applied; tables it does not name are unknown.
     """
 
     rows: int = 0

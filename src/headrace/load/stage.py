@@ -8,7 +8,7 @@ journal, and where the journal was too late, by the destination.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import Any, Literal, TypeVar

@@ -128,8 +128,8 @@ class LoadJobMetrics(NamedTuple):
 class StepMetrics(TypedDict):
     """What the metrics of every step have.
 
-    ``rejected`` says what schema contracts let go: ``table``, ``column``, ``rule``, ``resource`` and ``count``. Those of
-    a load are the sum of its package.
+    ``rejected`` says what schema contracts let go: ``table``, ``column``, ``rule``, ``resource`` and ``count``. The
+    metrics of a load have the sum of its package.
     """
 
     started_at: dt.datetime
