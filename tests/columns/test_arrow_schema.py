@@ -42,3 +42,36 @@ def test_a_type_without_a_place_is_named_with_its_column_and_table(kind: pa.Data
 def test_a_value_that_does_not_fit_names_its_column() -> None:
     with pytest.raises(pa.ArrowInvalid, match="column `a` of type string into int64"):
         moved(pa.array(["x"]), {"data_type": "bigint"})
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32()])
+def test_floating_point_numbers_are_not_rounded_to_a_decimal_in_silence(kind: pa.DataType) -> None:
+    column = {"data_type": "decimal", "precision": 10, "scale": 2}
+    assert moved(pa.array([0.1, None, -19.99, 12345.25, 0.0], kind), column) == [
+        Decimal("0.10"),
+        None,
+        Decimal("-19.99"),
+        Decimal("12345.25"),
+        Decimal("0.00"),
+    ]
+    with pytest.raises(pa.ArrowInvalid, match=r"1\.5625 has more than 2 digits"):
+        moved(pa.array([1.5, 1.5625], kind), column)
+    with pytest.raises(pa.ArrowInvalid, match=r"1\.5 has more than 0 digits"):
+        moved(pa.array([1.5], kind), {"data_type": "wei", "precision": 20, "scale": 0})
+
+
+def test_the_noise_of_the_last_bits_is_no_digit() -> None:
+    assert moved(pa.array([0.1 + 0.2]), {"data_type": "decimal", "precision": 10, "scale": 2}) == [Decimal("0.30")]
+
+
+@pytest.mark.parametrize(
+    ("array", "data_type", "why"),
+    [
+        (pa.array([1704067200]), "timestamp", "unit of time"),
+        (pa.array([dt.datetime(2024, 1, 1)]), "bigint", "unit of time"),
+        (pa.array([dt.datetime(2024, 1, 1, 5)]), "time", "date would be lost"),
+    ],
+)
+def test_casts_that_change_the_meaning_are_refused(array: pa.Array, data_type: str, why: str) -> None:
+    with pytest.raises(pa.ArrowInvalid, match=why):
+        moved(array, {"data_type": data_type})

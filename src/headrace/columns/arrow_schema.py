@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from headrace.columns.coerce import arrow_type
@@ -15,6 +16,7 @@ from headrace.model.naming.base import NamingConvention
 from headrace.typing import TColumnSchema
 
 _MOST_DIGITS = 38  # of a decimal; what has more travels as exact text
+_EPSILON = {16: 2.0**-10, 32: 2.0**-23, 64: 2.0**-52}  # of floating-point numbers, by their bits
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
 
@@ -185,7 +187,31 @@ def _to(array: pa.Array, wanted: pa.DataType) -> pa.Array:
         return array.cast(wanted, safe=False)
     if pt.is_time(wanted) and pt.is_time(array.type):
         return array.cast(wanted, safe=False)  # nanoseconds are cut, as those of timestamps
-    return array.cast(wanted)
+    _refuse_odd(array.type, wanted)
+    moved = array.cast(wanted)
+    if pt.is_decimal(wanted) and pt.is_floating(array.type):
+        _check_digits(array, moved)
+    return moved
+
+
+def _refuse_odd(have: pa.DataType, wanted: pa.DataType) -> None:
+    """Refuse casts that Arrow makes and that change what the value says."""
+    if (pt.is_timestamp(wanted) and pt.is_integer(have)) or (pt.is_integer(wanted) and pt.is_timestamp(have)):
+        raise pa.ArrowInvalid("a number does not say which unit of time it counts")
+    if pt.is_time(wanted) and pt.is_timestamp(have):
+        raise pa.ArrowInvalid("the date would be lost")
+
+
+def _check_digits(values: pa.Array, moved: pa.Array) -> None:
+    """Refuse floating-point numbers that were rounded to the decimal's scale, beyond the noise of their last bits."""
+    noise = 4 * _EPSILON.get(values.type.bit_width, _EPSILON[32])
+    numbers = values.cast(pa.float64())
+    rounded = pc.greater(
+        pc.abs(pc.subtract(moved.cast(pa.float64()), numbers)), pc.multiply(pc.abs(numbers), pa.scalar(noise))
+    )
+    if pc.any(rounded).as_py():
+        first = numbers.filter(rounded)[0].as_py()
+        raise pa.ArrowInvalid(f"{first!r} has more than {moved.type.scale} digits after the point; round it first")
 
 
 def normalize_names(given: pa.Schema, naming: NamingConvention) -> dict[str, str]:
