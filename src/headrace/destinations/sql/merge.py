@@ -61,7 +61,7 @@ def _delete_hit(m: MergeRun, conditions: list[str]) -> int:
     if not conditions:
         return 0
     if m.chain.nested and steps.remember_gone(m, conditions):
-        for table in m.chain.nested:
+        for table in reversed(m.chain.nested):
             m.tally.add(table.name, deleted=steps.delete_gone(m, table))
     counts = [m.delete(m.chain.root.target, condition) for condition in conditions]
     return -1 if min(counts) < 0 else sum(counts)
@@ -130,7 +130,7 @@ def _put_all(m: MergeRun, absent: str | None) -> None:
     if absent:
         m.tally.add(root.name, deleted=m.delete(root.target, absent))
     steps.settle(m, dropped)
-    for table in chain.nested if gone else ():
+    for table in reversed(chain.nested) if gone else ():
         row_key = m.q(steps.row_key(m, table))
         stays = m.staged(f"s.{row_key} = d.{row_key}", table.stage)
         m.tally.add(table.name, deleted=steps.delete_gone(m, table, f" AND NOT {stays}"))

@@ -151,7 +151,7 @@ def need_keys(m: MergeRun) -> None:
     if m.chain.nested:
         row_key(m, m.chain.root)
     for table in m.chain.nested:
-        key_of_root(m, table)
+        below_gone(m, table)
 
 
 def is_deletion(m: MergeRun, alias: str) -> str:
@@ -252,8 +252,8 @@ def fill_root_keys(m: MergeRun) -> None:
         root, above = m.q(table.root_key), m.q(table.parent_key)
         if table.depth == 1:
             m.run(m.dialect.update(table.target, {table.root_key: above}, f"{root} IS NULL"))
-        elif parent.root_key:
-            sets = {table.root_key: f"s.{m.q(parent.root_key)}"}
+        elif parent.key_of_root:
+            sets = {table.root_key: f"s.{m.q(parent.key_of_root)}"}
             where = f"d.{root} IS NULL AND s.{m.q(parent.row_key)} = d.{above}"
             m.run(m.dialect.update_from(table.target, parent.target, sets, where))
 
@@ -283,11 +283,27 @@ def remember_gone(m: MergeRun, conditions: Sequence[str]) -> bool:
     return rows != 0
 
 
+def below_gone(m: MergeRun, table: ChainTable, alias: str = "d") -> str:
+    """A predicate: a nested row hangs below a root row that is remembered as gone.
+
+    By its root key; where that is missing, because the table had its rows before the first merge, by its parents.
+
+    Raises:
+        MergeDispositionException: Neither leads to the root row.
+    """
+    parent = next((above for above in m.chain.nested if above.name == table.parent), None)
+    filled = table.depth == 1 or not table.gaps or (parent is not None and parent.key_of_root is not None)
+    if parent is not None and parent.row_key and table.parent_key and not (table.key_of_root and filled):
+        link = f"p{table.depth}.{m.q(parent.row_key)} = {alias}.{m.q(table.parent_key)}"
+        above = below_gone(m, parent, f"p{table.depth}")
+        return f"EXISTS (SELECT 1 FROM {parent.target} AS p{table.depth} WHERE {link} AND {above})"
+    place, key = m.dialect.temp_name(GONE_KEYS), m.q(key_of_root(m, table))
+    return f"EXISTS (SELECT 1 FROM {place} AS g{table.depth} WHERE g{table.depth}.row_key = {alias}.{key})"
+
+
 def delete_gone(m: MergeRun, table: ChainTable, but: str = "") -> int:
-    """Delete the nested rows below root rows that are remembered as gone; ``but`` narrows it."""
-    place = m.dialect.temp_name(GONE_KEYS)
-    gone = f"EXISTS (SELECT 1 FROM {place} AS g WHERE g.row_key = d.{m.q(key_of_root(m, table))})"
-    return m.delete(table.target, f"{gone}{but}")
+    """Delete the nested rows below root rows that are remembered as gone; ``but`` narrows it. Lowest tables first."""
+    return m.delete(table.target, f"{below_gone(m, table)}{but}")
 
 
 def count_known(m: MergeRun, scope: str = "") -> tuple[int, int]:
