@@ -214,6 +214,16 @@ def test_replay_loads_kept_items_once(pipeline: Project) -> None:
 
 
 @pytest.mark.usefixtures("keep")
+def test_replay_brings_numbers_back_that_json_does_not_have(pipeline: Project) -> None:
+    p = pipeline()
+    p.run([{"id": 1, "f": 1.5}], table_name="t")
+    odd = {2: float("nan"), 3: float("inf"), 4: float("-inf")}
+    p.run([{"id": i, "f": f, "new": 1} for i, f in odd.items()], table_name="t", schema_contract=ROW)
+    p.replay_rejected("t", schema_contract="evolve")
+    assert [str(row["f"]) for row in rows(p, "t")] == ["1.5", "nan", "inf", "-inf"]
+
+
+@pytest.mark.usefixtures("keep")
 def test_replay_of_one_load(pipeline: Project) -> None:
     p = pipeline()
     p.run([GOOD], table_name="t")

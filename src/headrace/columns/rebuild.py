@@ -6,6 +6,7 @@ key ``value`` or ``list`` in a list with other things in it comes back as that v
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -113,6 +114,8 @@ def _plain(kind: str, value: Any) -> Any:
         return int(value)
     if kind == "decimal":
         return _without_zeros(value)
+    if kind == "double" and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"  # JSON has no numbers for them
     return value
 
 
