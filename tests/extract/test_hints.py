@@ -254,3 +254,12 @@ class TestNested:
     def test_unknown_hints_are_refused(self) -> None:
         with pytest.raises(DltResourceException, match="max_table_nesting"):
             made(nested_hints={"a": {"max_table_nesting": 1}}).compute_nested_table_schemas("items", SNAKE)
+
+
+def test_columns_with_an_unknown_type_or_shape_are_refused_where_they_are_written() -> None:
+    with pytest.raises(ValueErrorWithKnownValues, match=r"columns\.a\.data_type.*'int'(.|\n)*'bigint'"):
+        made(columns={"a": {"data_type": "int"}})
+    with pytest.raises(ValueErrorWithKnownValues, match=r"columns\.a\.data_type"):
+        made(columns=[{"name": "a", "data_type": "string"}])
+    with pytest.raises(TypeError, match="column `a` must be a dictionary"):
+        made(columns={"a": "text"})

@@ -127,3 +127,29 @@ def test_json_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     pipeline(tmp_path).run(shop())
     assert (tmp_path / "import/shop.schema.json").is_file()
     assert json.loads((tmp_path / "export/shop.schema.json").read_text("utf-8"))["name"] == "shop"
+
+
+@pytest.mark.parametrize("mode", ["drop_sources", "drop_resources"])
+def test_a_refresh_makes_the_tables_as_the_edited_import_file_declares_them(tmp_path: Path, mode: Any) -> None:
+    pipeline(tmp_path).run(shop())
+    edit(tmp_path / "import/shop.schema.yaml", id={"name": "id", "data_type": "text", "nullable": False})
+    p = pipeline(tmp_path)
+    info = p.run(shop(), refresh=mode)
+    assert p.default_schema.tables["orders"]["columns"]["id"]["data_type"] == "text"
+    assert "orders" in info.load_packages[0].dropped_tables
+    assert p.dataset().orders.select("id").fetchall() == [("1",)]
+
+
+def test_a_source_asks_for_root_keys_whatever_the_disposition(tmp_path: Path) -> None:
+    @dlt.source(root_key=True)
+    def zoo() -> Any:
+        yield dlt.resource([{"id": 1, "a": [{"b": [{"c": 1}]}]}], name="animals")
+
+    p = pipeline(tmp_path)
+    p.run(zoo())
+    tables = p.default_schema.tables
+    assert tables["animals__a__b"]["columns"]["_dlt_root_id"]["root_key"]
+    propagated = p.default_schema.normalizers["json"]["config"]["propagation"]["tables"]  # type: ignore[index]
+    assert propagated == {"animals": {"_dlt_id": "_dlt_root_id"}}
+    data = p.dataset()
+    assert data.animals__a__b.select("_dlt_root_id").fetchall() == data.animals.select("_dlt_id").fetchall()

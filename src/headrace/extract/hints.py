@@ -10,7 +10,7 @@ from headrace.errors import ValueErrorWithKnownValues
 from headrace.errors.extract import DltResourceException, InconsistentTableTemplate
 from headrace.extract.dispositions import check_disposition
 from headrace.model.contract import expand_contract
-from headrace.typing import TWriteDisposition
+from headrace.typing import TDataType, TWriteDisposition
 
 TResourceHints = dict[str, Any]
 TResourceNestedHints = dict[str, Any]
@@ -144,6 +144,8 @@ def as_columns(columns: Any) -> dict[str, Any]:
 
     Raises:
         ValueError: A column of a sequence has no name, or it is a class of another kind.
+        TypeError: A column is no dictionary.
+        ValueErrorWithKnownValues: A data type is unknown.
     """
     from headrace.extract.models import class_columns, is_model, model_columns
 
@@ -156,13 +158,24 @@ def as_columns(columns: Any) -> dict[str, Any]:
 
         return columns_of(columns)
     if isinstance(columns, Mapping):
-        return {name: {**column, "name": name} for name, column in columns.items()}
+        return {name: {**_checked(name, column), "name": name} for name, column in columns.items()}
     found = {}
     for column in columns:
         if not isinstance(column, Mapping) or not column.get("name"):
             raise ValueError(f"a column in a list must be a dictionary with a `name`, and this one is {column!r}")
-        found[column["name"]] = dict(column)
+        found[column["name"]] = dict(_checked(column["name"], column))
     return found
+
+
+def _checked(name: str, column: Any) -> Mapping[str, Any]:
+    if not isinstance(column, Mapping):
+        raise TypeError(
+            f"column `{name}` must be a dictionary of its hints, such as {{'data_type': 'text'}}, and is {column!r}"
+        )
+    data_type = column.get("data_type")
+    if data_type is not None and data_type not in get_args(TDataType):
+        raise ValueErrorWithKnownValues(f"columns.{name}.data_type", data_type, get_args(TDataType))
+    return column
 
 
 def check_values(hints: Mapping[str, Any]) -> None:

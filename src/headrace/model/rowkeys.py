@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 RowId = Literal["random", "key_hash", "row_hash"]
 
 KEY_HASH_STRATEGIES = ("upsert", "insert-only", "cdc")
+ROOT_KEY_WANTED = "root_key_propagation"  # in the configuration of the normalizer: `source(root_key=True)`
 ROOT_KEY_STRATEGIES = ("delete-insert", *KEY_HASH_STRATEGIES)
 
 
@@ -113,10 +114,11 @@ def _primary_key(schema: Schema, table: str) -> tuple[str, ...]:
 
 
 def declare_root_key(schema: Schema, root: str) -> None:
-    """Say in the schema that a merged table hands its row id down, where the merge strategy wants that."""
-    if schema.write_disposition(root) != "merge" or schema.merge_strategy(root) not in ROOT_KEY_STRATEGIES:
-        return
+    """Say in the schema that a table hands its row id down, where its source or the merge strategy wants that."""
     config = schema.normalizers["json"].setdefault("config", {})
+    merged = schema.write_disposition(root) == "merge" and schema.merge_strategy(root) in ROOT_KEY_STRATEGIES
+    if schema.is_dlt_table(root) or not (merged or config.get(ROOT_KEY_WANTED)):
+        return
     propagation = config.setdefault("propagation", {})
     if tb.C_DLT_ROOT_ID not in (propagation.get("root") or {}).values():
         propagation.setdefault("tables", {}).setdefault(root, {})[tb.C_DLT_ID] = tb.C_DLT_ROOT_ID
@@ -125,6 +127,8 @@ def declare_root_key(schema: Schema, root: str) -> None:
 def _wants_root_id(schema: Schema, root: str, strategy: str | None) -> bool:
     """Whether nested rows carry the root row's id: asked for, needed by the merge, or there already."""
     config = schema.normalizers.get("json", {}).get("config") or {}
+    if config.get(ROOT_KEY_WANTED):
+        return True
     propagation = config.get("propagation") or {}
     if tb.C_DLT_ROOT_ID in (propagation.get("root") or {}).values():
         return True

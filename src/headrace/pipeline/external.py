@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,21 @@ class ExternalSchemas:
         schema._imported_version_hash = content
         return True
 
+    def has(self, name: str) -> bool:
+        """Whether there is an import file for a schema."""
+        return self._find(name) is not None
+
+    def bring_back(self, schema: Schema, dropped: Iterable[str]) -> None:
+        """Declare dropped tables again as the import file has them."""
+        found = self._find(schema.name)
+        if found is None:
+            return
+        from headrace.model.schema import Schema as Made
+
+        imported = Made.from_dict(found).tables
+        for name in reversed([name for name in dropped if name in imported]):
+            schema.update_table(imported[name])
+
     def keep_import(self, schema: Schema) -> None:
         """Write the first version of a schema into the import folder, for people to go on from."""
         if self.import_path is None or self._find(schema.name) is not None:
@@ -87,7 +103,8 @@ class ExternalSchemas:
         try:
             found: Any = from_yaml(text) if path.suffix == ".yaml" else json.loads(text)
         except ValueError as error:
-            raise SchemaCorruptedException(name, f"its file {path} cannot be read.", why=str(error), fix=_FIX) from error
+            what = f"its file {path} cannot be read."
+            raise SchemaCorruptedException(name, what, why=str(error), fix=_FIX) from error
         if not isinstance(found, dict):
             raise SchemaCorruptedException(name, f"its file {path} holds no document of a schema.", fix=_FIX)
         return found

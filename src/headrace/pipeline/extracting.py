@@ -149,7 +149,10 @@ def _refresh(p: Pipeline, work: Work, source: DltSource[Any], mode: str) -> None
     """Forget what the mode says; sources that share a schema are dropped once, with the first of them."""
     if mode == "drop_sources" and work.sources:
         return
-    order = prepare_refresh(mode, work.schema, source.name, _resources(source), p._state.document)
+    before, external = list(work.schema.tables), p._schemas.external
+    imported = external.has(work.schema.name)
+    order = prepare_refresh(mode, work.schema, source.name, _resources(source), p._state.document, imported)
+    external.bring_back(work.schema, [name for name in reversed(before) if name not in work.schema.tables])
     if order is None:
         return
     work.refresh = join_orders(work.refresh, order)

@@ -35,7 +35,12 @@ def check_mode(mode: str | None) -> None:
 
 
 def prepare_refresh(
-    mode: str, schema: Schema, source_name: str, resources: Iterable[str], state: dict[str, Any]
+    mode: str,
+    schema: Schema,
+    source_name: str,
+    resources: Iterable[str],
+    state: dict[str, Any],
+    imported: bool = False,
 ) -> dict[str, Any] | None:
     """Forget state and tables of a source in memory; say what the load has to do.
 
@@ -45,6 +50,7 @@ def prepare_refresh(
         source_name: Key of the source's state.
         resources: The resources being extracted, with those they take data from.
         state: The pipeline's state document; it loses what the mode says.
+        imported: The schema has an import file. Such files come without the marks that tell which tables hold data.
 
     Returns:
         The order for the load; None when there is nothing to do.
@@ -55,11 +61,12 @@ def prepare_refresh(
     seen = [name for name in tables if has_seen_data(schema.tables[name])]
     if mode == "drop_data":
         return {"mode": mode, "truncated_tables": seen} if seen else None
+    held = tables if imported else seen
     if tables:
         schema.drop_tables(tables)
-    if not seen:
+    if not held:
         return None
-    return {"mode": mode, "dropped_tables": seen, "erase_history": True}
+    return {"mode": mode, "dropped_tables": held, "erase_history": True}
 
 
 def join_orders(first: dict[str, Any] | None, second: dict[str, Any]) -> dict[str, Any]:
