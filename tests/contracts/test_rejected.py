@@ -214,11 +214,13 @@ def test_replay_loads_kept_items_once(pipeline: Project) -> None:
 
 
 @pytest.mark.usefixtures("keep")
-def test_replay_brings_numbers_back_that_json_does_not_have(pipeline: Project) -> None:
+@pytest.mark.parametrize("frame", [list, pa.Table.from_pylist])
+def test_replay_brings_numbers_back_that_json_does_not_have(pipeline: Project, frame: Any) -> None:
     p = pipeline()
     p.run([{"id": 1, "f": 1.5}], table_name="t")
     odd = {2: float("nan"), 3: float("inf"), 4: float("-inf")}
-    p.run([{"id": i, "f": f, "new": 1} for i, f in odd.items()], table_name="t", schema_contract=ROW)
+    items = [{"id": i, "f": f, "new": 1} for i, f in odd.items()]
+    p.run(frame(items), table_name="t", schema_contract=ROW)
     p.replay_rejected("t", schema_contract="evolve")
     assert [str(row["f"]) for row in rows(p, "t")] == ["1.5", "nan", "inf", "-inf"]
 

@@ -114,8 +114,17 @@ def _plain(kind: str, value: Any) -> Any:
         return int(value)
     if kind == "decimal":
         return _without_zeros(value)
-    if kind == "double" and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"  # JSON has no numbers for them
+    return spelled(value) if kind == "double" else value
+
+
+def spelled(value: Any) -> Any:
+    """A value, NaN and infinities in it as text: JSON has no numbers for them."""
+    if isinstance(value, dict):
+        return {k: spelled(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [spelled(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.base import json
 from headrace.columns.arrow import to_tables
 from headrace.columns.kinds import UnknownValueType
+from headrace.columns.rebuild import spelled
 from headrace.columns.shred import UNLIMITED, as_documents, shred
 from headrace.model.rawnames import RawNames
 from headrace.model.rejected import (
@@ -91,7 +92,7 @@ class Rejections:
 
 def as_text(item: Any) -> str:
     """An item as JSON text; values that JSON cannot hold as their Python form."""
-    plain = item if isinstance(item, dict) else as_documents([item])[0]
+    plain = spelled(item if isinstance(item, dict) else as_documents([item])[0])
     try:
         return json.dumps(plain)
     except TypeError:
