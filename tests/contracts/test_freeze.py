@@ -153,6 +153,16 @@ def test_a_package_that_waits_keeps_its_schema_when_a_later_one_is_refused(pipel
 # ---- where contracts apply -------------------------------------------------------------------------------------------
 
 
+def test_the_error_does_not_say_that_a_package_is_kept_which_was_set_aside(pipeline: Project) -> None:
+    p = pipeline()
+    p.run([{"id": 1}], table_name="t")
+    p.extract([{"id": 2, "new": 1}], table_name="t", schema_contract={"columns": "freeze"})
+    p.extract([{"id": 3}], table_name="t", schema_contract={"columns": "freeze"})
+    _, text = refused(p.normalize)
+    assert p.has_pending_data and "the package is kept" not in text
+    assert "packages of earlier runs are kept" in text
+
+
 def test_nested_tables_follow_their_parent_and_may_have_a_contract_of_their_own(pipeline: Project) -> None:
     p = pipeline()
     own: Any = {("k",): {"schema_contract": {"columns": "evolve"}}}

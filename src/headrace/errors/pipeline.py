@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.errors.base import PipelineException
+from headrace.errors.schema import DataValidationError
 
 __all__ = [
     "CannotRestorePipelineException",
@@ -28,6 +29,16 @@ _KEPT = {
     "normalize": "the package is kept: the next `run()` tries it again, and sets it aside when its data are at fault",
     "load": "the package is kept and the next `run()` goes on with it",
 }
+
+
+def _what_waits(step: str, exception: BaseException) -> str:
+    """What becomes of packages that wait; one that breaks a contract is not among them any more."""
+    error: BaseException | None = exception
+    while error is not None:
+        if isinstance(error, DataValidationError):
+            return _KEPT["extract"]
+        error = error.__cause__
+    return _KEPT.get(step, _KEPT["load"])
 
 
 def _full_disk(pipeline: Any, exception: BaseException) -> str | None:
@@ -187,7 +198,7 @@ class PipelineStepFailed(PipelineException):
             name,
             f"Pipeline `{name}` failed in the step `{step}`{package}: {type(exception).__name__}: {exception}",
             why=_full_disk(pipeline, exception),
-            fix=_KEPT.get(step, _KEPT["load"]) if self.has_pending_data else None,
+            fix=_what_waits(step, exception) if self.has_pending_data else None,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
