@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ class ChainTable:
         depth: 0 for the root, 1 for tables nested in it, and so on.
         parent: Name of the parent table.
         gaps: Whether the root key may be NULL in the target: it was added when the table had rows already.
+        types: The target's columns, each with its type in the database.
     """
 
     name: str
@@ -37,6 +38,12 @@ class ChainTable:
     depth: int = 0
     parent: str | None = None
     gaps: bool = False
+    types: Mapping[str, str] = field(default_factory=dict)
+
+    def typed(self, columns: Iterable[str]) -> dict[str, str]:
+        """Columns with their types in the database."""
+        there = {name.casefold(): kind for name, kind in self.types.items()}
+        return {name: there.get(name.casefold(), "") for name in columns}
 
     @property
     def key_of_root(self) -> str | None:
@@ -104,9 +111,12 @@ def depth_of(table: TTableSchema, by_name: dict[str, TTableSchema]) -> int:
     return 0 if not parent or parent not in by_name else 1 + depth_of(by_name[parent], by_name)
 
 
-def chain_table(table: TTableSchema, *, target: str, stage: str, present: Mapping[str, bool], depth: int) -> ChainTable:
-    """Facts of one table; ``present`` are the columns its target has, and whether each may be NULL."""
-    there = {name.casefold(): nullable for name, nullable in present.items()}
+def chain_table(
+    table: TTableSchema, *, target: str, stage: str, present: Iterable[tuple[str, str, bool]], depth: int
+) -> ChainTable:
+    """Facts of one table; ``present`` are the columns its target has: name, type, and whether it may be NULL."""
+    present = list(present)
+    there = {name.casefold(): nullable for name, _, nullable in present}
     root_key = _first(table, "root_key")
     return ChainTable(
         name=table["name"],
@@ -119,7 +129,16 @@ def chain_table(table: TTableSchema, *, target: str, stage: str, present: Mappin
         depth=depth,
         parent=table.get("parent"),
         gaps=root_key is not None and there.get(root_key.casefold(), False),
+        types={name: kind for name, kind, _ in present},
     )
+
+
+def keys_of(chain: Chain, table: ChainTable) -> list[dict[str, str]]:
+    """The groups of columns by which staged rows of a table are looked for."""
+    single = [table.row_key, chain.version if table is chain.root else None]
+    groups = [chain.primary_key, chain.merge_key] if table is chain.root else []
+    wanted = [*groups, *([key] for key in single if key)]
+    return [table.typed(group) for i, group in enumerate(wanted) if group and group not in wanted[:i]]
 
 
 def condition_of(text: object, **places: str) -> str:

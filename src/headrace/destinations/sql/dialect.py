@@ -29,6 +29,8 @@ class SqlDialect(ABC):
         alter_may_fail_on_not_null: Whether columns added to a table must stay nullable.
         null_safe_equal: The operator that takes two NULLs as equal.
         timestamp_type: The type of an instant.
+        no_table: What stands behind a select list that reads no table.
+        reopens_temp: Whether a statement may read a temporary table twice.
     """
 
     name: ClassVar[str]
@@ -36,6 +38,8 @@ class SqlDialect(ABC):
     alter_may_fail_on_not_null: ClassVar[bool] = True
     null_safe_equal: ClassVar[str] = "IS NOT DISTINCT FROM"
     timestamp_type: ClassVar[str] = "TIMESTAMP WITH TIME ZONE"
+    no_table: ClassVar[str] = ""
+    reopens_temp: ClassVar[bool] = True
 
     @abstractmethod
     def column_type(self, column: TColumnSchema) -> str:
@@ -85,6 +89,27 @@ class SqlDialect(ABC):
     def temp_as(self, table: str, query: str) -> str:
         """Make a temporary table (named by `temp_name`) of a query's rows."""
         return f"CREATE TEMPORARY TABLE {table} AS {query}"
+
+    def keyed_temp(self, create: str, table: str, keys: Sequence[Mapping[str, str]]) -> list[str]:
+        """Statements that make a temporary table of which rows will be looked for by keys.
+
+        Args:
+            create: The statement of `temp_like` or `temp_as`.
+            table: As named there.
+            keys: Groups of columns, each column with its type in the database.
+        """
+        return [create]
+
+    def has_row(self, table: str, alias: str, condition: str, stage: str, stage_alias: str) -> str:
+        """A predicate of rows ``stage_alias`` of a temporary table: another table has a row that meets a condition.
+
+        Where the database would go through the whole table for each row of the stage, a dialect turns it round.
+        """
+        return f"EXISTS (SELECT 1 FROM {table} AS {alias} WHERE {condition})"
+
+    def first_rows(self, query: str, count: int, skip: int = 0) -> str:
+        """The query with no more than its first rows."""
+        return f"{query} LIMIT {count}" + (f" OFFSET {skip}" if skip else "")
 
     def drop_temp(self, table: str) -> str:
         """Drop a temporary table."""

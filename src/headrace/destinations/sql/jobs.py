@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from headrace.destinations.sql import ddl, merge
-from headrace.destinations.sql.chain import Chain, ChainTable, build_chain, chain_table, depth_of
+from headrace.destinations.sql.chain import Chain, ChainTable, build_chain, chain_table, depth_of, keys_of
 from headrace.destinations.sql.mergerun import MergeRun, Tally
 from headrace.destinations.sql.scd2 import scd2
 from headrace.errors.destination import DatabaseTerminalException, DestinationCapabilitiesException
@@ -121,7 +121,9 @@ class Work:
         session, context = self._session, self._context
         chain = self._chain(job)
         for table in chain.tables:
-            session.run(session.dialect.temp_like(table.stage, table.columns, table.target))
+            made = session.dialect.temp_like(table.stage, table.columns, table.target)
+            for statement in session.dialect.keyed_temp(made, table.stage, keys_of(chain, table)):
+                session.run(statement)
         by_name = {table.name: table for table in chain.tables}
         for file in job.files:
             table = by_name[file.table]
@@ -166,7 +168,7 @@ class Work:
                         schemas[name],
                         target=session.make_qualified_table_name(name),
                         stage=session.dialect.temp_name(f"_hr_stage_{len(tables)}"),
-                        present={column: nullable for column, _, nullable in present.get(name, [])},
+                        present=present.get(name, []),
                         depth=depth_of(schemas[name], schemas),
                     )
                 )

@@ -156,8 +156,8 @@ def insert_only(m: MergeRun) -> None:
     """Insert root rows whose primary key is not there, with all below them; leave the others alone."""
     _need_primary_key(m)
     chain, root = m.chain, m.chain.root
-    known = f"EXISTS (SELECT 1 FROM {root.target} AS t WHERE {m.same_record(chain.primary_key, 't', 'd')})"
-    dropped = m.delete(root.stage, known)
+    known = m.same_record(chain.primary_key, "t", "d")
+    dropped = m.delete(root.stage, m.dialect.has_row(root.target, "t", known, root.stage, "d"))
     losers = steps.keep_winners(m)
     _warn_of_mixed(m, losers)
     steps.settle(m, abs(dropped) + abs(losers))

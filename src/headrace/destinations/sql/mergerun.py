@@ -19,6 +19,7 @@ from headrace.errors.destination import MergeDispositionException
 from headrace.model.changes import RowChanges
 
 GONE_KEYS = "_hr_gone"
+LOSERS = "_hr_losers"
 RANGES = "_hr_ranges"
 
 
@@ -176,11 +177,18 @@ def keep_one_per_key(m: MergeRun, table: ChainTable, key: Sequence[str], sort: t
     """Delete all but one staged row of each key: the first in the sort order, then the first that came."""
     address = m.dialect.row_address
     order = f"{m.dialect.order(m.q(sort[0]), sort[1])}, {address}" if sort else address
-    return m.run(
-        f"DELETE FROM {table.stage} WHERE {address} IN (SELECT _hr_address FROM (SELECT {address} AS _hr_address, "
+    losers = (
+        f"SELECT _hr_address FROM (SELECT {address} AS _hr_address, "
         f"row_number() OVER (PARTITION BY {m.dialect.columns(key)} ORDER BY {order}) AS _hr_rank "
-        f"FROM {table.stage}) AS ranked WHERE _hr_rank > 1)"
+        f"FROM {table.stage}) AS ranked WHERE _hr_rank > 1"
     )
+    if m.dialect.reopens_temp:
+        return m.run(f"DELETE FROM {table.stage} WHERE {address} IN ({losers})")
+    place = m.dialect.temp_name(LOSERS)
+    m.run(m.dialect.temp_as(place, losers))
+    dropped = m.run(f"DELETE FROM {table.stage} WHERE {address} IN (SELECT _hr_address FROM {place})")
+    m.run(m.dialect.drop_temp(place))
+    return dropped
 
 
 def keep_winners(m: MergeRun) -> int:
@@ -223,7 +231,7 @@ def settle(m: MergeRun, dropped: int) -> None:
 def drop_staged_known(m: MergeRun, table: ChainTable) -> None:
     """Leave out staged rows of a nested table whose row key the table has."""
     key = m.q(row_key(m, table))
-    m.delete(table.stage, f"EXISTS (SELECT 1 FROM {table.target} AS t WHERE t.{key} = d.{key})")
+    m.delete(table.stage, m.dialect.has_row(table.target, "t", f"t.{key} = d.{key}", table.stage, "d"))
 
 
 def insert_staged(m: MergeRun) -> int:
@@ -263,7 +271,10 @@ def remember_ranges(m: MergeRun) -> str | None:
     if not m.chain.merge_key or m.chain.destination_scope:
         return None
     place = m.dialect.temp_name(RANGES)
-    m.run(m.dialect.temp_as(place, f"SELECT DISTINCT {m.dialect.columns(m.chain.merge_key)} FROM {m.chain.root.stage}"))
+    columns, root = m.chain.merge_key, m.chain.root
+    made = m.dialect.temp_as(place, f"SELECT DISTINCT {m.dialect.columns(columns)} FROM {root.stage}")
+    for statement in m.dialect.keyed_temp(made, place, [root.typed(columns)]):
+        m.run(statement)
     m.cleanup.append(m.dialect.drop_temp(place))
     return place
 
@@ -278,7 +289,13 @@ def remember_gone(m: MergeRun, conditions: Sequence[str]) -> bool:
     key = m.q(row_key(m, root))
     fill_root_keys(m)
     found = [f"SELECT d.{key} AS row_key FROM {root.target} AS d WHERE {condition}" for condition in conditions]
-    rows = m.run(m.dialect.temp_as(place, " UNION ".join(found)))
+    together, rest = (" UNION ".join(found), []) if m.dialect.reopens_temp else (found[0], found[1:])
+    made = m.dialect.temp_as(place, together)
+    rows = 0
+    for statement in m.dialect.keyed_temp(made, place, [{"row_key": root.typed([row_key(m, root)])[row_key(m, root)]}]):
+        rows = m.run(statement) or rows
+    for query in rest:
+        rows = m.run(f"INSERT INTO {place} {query}") or rows
     m.cleanup.append(m.dialect.drop_temp(place))
     return rows != 0
 
@@ -310,8 +327,9 @@ def count_known(m: MergeRun, scope: str = "") -> tuple[int, int]:
     """How many staged root rows have their primary key in the table: all, and those that are no deletions."""
     kept = f"count(CASE WHEN {is_deletion(m, 's')} THEN NULL ELSE 1 END)" if m.chain.hard_delete else "count(*)"
     within = f" AND {scope}" if scope else ""
-    there = f"SELECT 1 FROM {m.chain.root.target} AS d WHERE {m.same_record(m.chain.primary_key)}{within}"
-    rows = m.fetch(f"SELECT count(*), {kept} FROM {m.chain.root.stage} AS s WHERE EXISTS ({there})")
+    root, same = m.chain.root, m.same_record(m.chain.primary_key)
+    there = m.dialect.has_row(root.target, "d", f"{same}{within}", root.stage, "s")
+    rows = m.fetch(f"SELECT count(*), {kept} FROM {root.stage} AS s WHERE {there}")
     return int(rows[0][0]), int(rows[0][1])
 
 
@@ -331,7 +349,7 @@ def put(m: MergeRun, table: ChainTable, key: Sequence[str], compared: Sequence[s
         differs = [m.dialect.differs(f"s.{m.q(c)}", f"d.{m.q(c)}") for c in compared]
         where = f"{same} AND ({' OR '.join(differs)})" if differs else f"{same} AND 1 = 0"
     updated = m.run(m.dialect.update_from(table.target, table.stage, sets, where)) if sets else 0
-    absent = f"NOT EXISTS (SELECT 1 FROM {table.target} AS d WHERE {same})"
+    absent = f"NOT {m.dialect.has_row(table.target, 'd', same, table.stage, 's')}"
     inserted = m.run(
         f"INSERT INTO {table.target} ({m.dialect.columns(columns)}) "
         f"SELECT {m.dialect.columns(columns, 's')} FROM {table.stage} AS s WHERE {absent}"

@@ -45,7 +45,8 @@ def insert_model(session: SqlClient, text: str, table: str, context: LoadContext
         _check_others(session, model, table)
     naming, quote = context.schema.naming, session.dialect.quote
     load_id = naming.normalize_identifier(tb.C_DLT_LOAD_ID)
-    with session.execute_query(f"SELECT * FROM ({model.to_sql()}) AS _hr_model LIMIT 0") as cursor:
+    nothing = session.dialect.first_rows(f"SELECT * FROM ({model.to_sql()}) AS _hr_model", 0)
+    with session.execute_query(nothing) as cursor:
         found = {name: naming.normalize_identifier(name) for name in cursor.column_names}
     wanted = {name: new for name, new in found.items() if new in known["columns"] and new != load_id}
     if lost := [name for name, new in found.items() if new not in known["columns"]]:

@@ -83,7 +83,7 @@ class Records:
         loads = self._table(self._schema.loads_table_name)
         columns = ("load_id", "schema_name", "status", "inserted_at", "schema_version_hash")
         self._session.run(
-            f"INSERT INTO {loads} ({self._names(columns)}) SELECT ?, ?, 0, ?, ? "
+            f"INSERT INTO {loads} ({self._names(columns)}) SELECT ?, ?, 0, ?, ?{self._session.dialect.no_table} "
             f"WHERE NOT EXISTS (SELECT 1 FROM {loads} AS l "
             f"WHERE l.{self._name('load_id')} = ? AND l.{self._name('status')} = 0)",
             *(load_id, schema.name, now(), schema.version_hash, load_id),
@@ -113,7 +113,7 @@ class Records:
             json.dumps(document),
         )
         self._session.run(
-            f"INSERT INTO {versions} ({self._names(_SCHEMA_COLUMNS)}) SELECT ?, ?, ?, ?, ?, ? "
+            f"INSERT INTO {versions} ({self._names(_SCHEMA_COLUMNS)}) SELECT ?, ?, ?, ?, ?, ?{self._session.dialect.no_table} "
             f"WHERE NOT EXISTS (SELECT 1 FROM {versions} WHERE {self._name('version_hash')} = ?)",
             *(*values, document["version_hash"]),
         )
@@ -128,17 +128,19 @@ class Records:
                 params.append(value)
         if tests:
             sql += f" WHERE {' AND '.join(tests)}"
-        rows = self._rows(f"{sql} ORDER BY {self._name('inserted_at')} DESC LIMIT 1", *params)
+        newest = self._session.dialect.first_rows(f"{sql} ORDER BY {self._name('inserted_at')} DESC", 1)
+        rows = self._rows(newest, *params)
         return StoredSchema(**self._facts(_SCHEMA_COLUMNS, rows[0])) if rows else None
 
     def newest_hash(self, schema_name: str) -> str | None:
         """The hash of the newest stored schema of a name."""
         versions, inserted_at = self._table(self._schema.version_table_name), self._name("inserted_at")
-        rows = self._rows(
-            f"SELECT {self._name('version_hash')}, {self._session.dialect.instant(inserted_at)} FROM {versions} "
-            f"WHERE {self._name('schema_name')} = ? ORDER BY {inserted_at} DESC LIMIT 1",
-            schema_name,
+        dialect = self._session.dialect
+        found = (
+            f"SELECT {self._name('version_hash')}, {dialect.instant(inserted_at)} FROM {versions} "
+            f"WHERE {self._name('schema_name')} = ? ORDER BY {inserted_at} DESC"
         )
+        rows = self._rows(dialect.first_rows(found, 1), schema_name)
         if not rows:
             return None
         self._newest_at = self._session.dialect.to_instant(rows[0][1])
@@ -165,14 +167,14 @@ class Records:
         """The newest state of a pipeline whose load was completed."""
         states, loads = self._table(self._schema.state_table_name), self._table(self._schema.loads_table_name)
         load_of_state = f"s.{self._name('_dlt_load_id')}"
-        rows = self._rows(
+        found = (
             f"SELECT {self._read(_STATE_COLUMNS, 's.')} FROM {states} AS s JOIN {loads} AS l "
             f"ON l.{self._name('load_id')} = {load_of_state} "
             f"WHERE s.{self._name('pipeline_name')} = ? AND l.{self._name('status')} = 0 "
             # of two processes the one that ended last has taken in what the other had written
-            f"ORDER BY l.{self._name('inserted_at')} DESC, {load_of_state} DESC LIMIT 1",
-            pipeline_name,
+            f"ORDER BY l.{self._name('inserted_at')} DESC, {load_of_state} DESC"
         )
+        rows = self._rows(self._session.dialect.first_rows(found, 1), pipeline_name)
         if not rows:
             return None
         facts = self._facts(_STATE_COLUMNS, rows[0])
@@ -183,13 +185,13 @@ class Records:
         """Delete states older than the newest ``keep`` of completed loads."""
         states, loads = self._table(self._schema.state_table_name), self._table(self._schema.loads_table_name)
         of_load, name = self._name("_dlt_load_id"), self._name("pipeline_name")
-        self._session.run(
-            f"DELETE FROM {states} WHERE {name} = ? AND {of_load} < (SELECT s.{of_load} FROM {states} AS s "
-            f"JOIN {loads} AS l ON l.{self._name('load_id')} = s.{of_load} "
-            f"WHERE s.{name} = ? AND l.{self._name('status')} = 0 "
-            f"ORDER BY s.{of_load} DESC LIMIT 1 OFFSET {int(keep) - 1})",
-            *(pipeline_name, pipeline_name),
+        kept = (
+            f"SELECT s.{of_load} FROM {states} AS s JOIN {loads} AS l ON l.{self._name('load_id')} = s.{of_load} "
+            f"WHERE s.{name} = ? AND l.{self._name('status')} = 0 ORDER BY s.{of_load} DESC"
         )
+        oldest = self._session.fetch(self._session.dialect.first_rows(kept, 1, int(keep) - 1), pipeline_name)
+        if oldest:
+            self._session.run(f"DELETE FROM {states} WHERE {name} = ? AND {of_load} < ?", pipeline_name, oldest[0][0])
 
     def join_state(self, claim: StateClaim, load_id: str) -> dict[str, Any] | None:
         """Let the state of a load take in what another process of the pipeline has written since it was read.

@@ -35,11 +35,12 @@ def scd2(m: MergeRun) -> None:
     if scope:
         retire += f" AND {scope}"
     elif m.chain.merge_key:
-        retire += f" AND {m.staged(m.same(m.chain.merge_key))}"
+        ranges = None if m.dialect.reopens_temp else steps.remember_ranges(m)
+        retire += f" AND {m.staged(m.same(m.chain.merge_key), ranges)}"
     retired = m.run(m.dialect.update(root.target, {end: boundary}, retire))
 
-    still = f"SELECT 1 FROM {root.target} AS t WHERE t.{q(end)} {is_active} AND t.{q(version)} = d.{q(version)}"
-    unchanged = m.delete(root.stage, f"EXISTS ({still})")
+    still = f"t.{q(end)} {is_active} AND t.{q(version)} = d.{q(version)}"
+    unchanged = m.delete(root.stage, m.dialect.has_row(root.target, "t", still, root.stage, "d"))
     m.run(m.dialect.update(root.stage, {start: boundary, end: forever}))
     _new_nested_only(m)
     m.tally.add(root.name, inserted=steps.insert_staged(m), updated=retired, unchanged=unchanged)
@@ -51,7 +52,7 @@ def _adopt(m: MergeRun, start: str, end: str, forever: str) -> None:
     What is in them is not known by a hash, so the first load that does not find their version retires them.
     """
     root, unknown = m.chain.root, f"d.{m.q(start)} IS NULL AND d.{m.q(end)} IS NULL"
-    if not m.fetch(f"SELECT 1 FROM {root.target} AS d WHERE {unknown} LIMIT 1"):
+    if not m.fetch(m.dialect.first_rows(f"SELECT 1 FROM {root.target} AS d WHERE {unknown}", 1)):
         return
     load_id = m.chain.load_id
     if m.loads is not None and load_id in root.columns:
