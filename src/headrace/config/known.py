@@ -357,6 +357,16 @@ def data_writer_settings(*sections: str) -> DataWriterConfiguration:
     return resolve_configuration(DataWriterConfiguration(), sections=sections)
 
 
+def csv_settings(*sections: str) -> CsvFormatConfiguration:
+    """The settings of CSV files, for a step or a source."""
+    return resolve_configuration(CsvFormatConfiguration(), sections=sections)
+
+
+def parquet_settings(*sections: str) -> ParquetFormatConfiguration:
+    """The settings of Parquet files, for a step or a source."""
+    return resolve_configuration(ParquetFormatConfiguration(), sections=sections)
+
+
 def destination_settings(
     config: TDestination, destination_name: str, given: Mapping[str, Any] | None = None, accept_partial: bool = False
 ) -> TDestination:

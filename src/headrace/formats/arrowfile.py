@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from headrace.formats.options import FileOptions
+
 
 class ArrowWriter:
     """Writes batches of one schema to a file.
@@ -13,12 +15,15 @@ class ArrowWriter:
     Args:
         path: The file to make.
         schema: What every batch follows.
+        options: None of them is for this format.
         compress: Use LZ4: for large files the disk costs more than the compression.
     """
 
     format = "arrow"
 
-    def __init__(self, path: Path, schema: pa.Schema, compress: bool = False) -> None:
+    def __init__(
+        self, path: Path, schema: pa.Schema, options: FileOptions | None = None, compress: bool = False
+    ) -> None:
         self.path, self.schema = path, schema
         self.rows = 0
         self._sink = pa.OSFile(str(path), "wb")

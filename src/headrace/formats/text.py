@@ -2,83 +2,152 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.csv as pc
 
 from headrace.base import json
+from headrace.formats.options import CsvOptions, FileOptions, TextSink
+
+_QUOTING = {"quote_all": "all_valid", "quote_needed": "needed", "quote_minimal": "needed", "quote_none": "none"}
 
 
 class JsonlWriter:
     """Writes rows as JSON objects, one a line; nulls are left out.
 
+    Instants are written as ISO 8601 texts, decimals as texts, binary values in base64; JSON columns become part of the
+    object.
+
     Args:
-        path: The file to make.
+        path: The file to make; packed with gzip if it ends in ``.gz``.
         schema: What every batch follows.
+        options: Which columns are JSON.
     """
 
     format = "jsonl"
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, options: FileOptions | None = None) -> None:
         self.path, self.schema = path, schema
         self.rows = 0
-        self._file = path.open("wb")
+        documents = options.json_columns if options is not None else ()
+        self._columns = [(field.name, _to_json(field.type, field.name in documents)) for field in schema]
+        self._sink = TextSink(path)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a batch."""
-        lines = [json.dumpb({k: v for k, v in row.items() if v is not None}) for row in batch.to_pylist()]
+        columns = [convert(array) for array, (_, convert) in zip(batch.columns, self._columns, strict=True)]
+        names = [name for name, _ in self._columns]
+        rows = zip(*columns, strict=True) if columns else [()] * batch.num_rows
+        lines = [json.dumpb({k: v for k, v in zip(names, row, strict=True) if v is not None}) for row in rows]
         if lines:
-            self._file.write(b"\n".join(lines) + b"\n")
+            self._sink.write(b"\n".join(lines) + b"\n")
         self.rows += batch.num_rows
 
     @property
     def size(self) -> int:
         """Bytes written so far."""
-        return self._file.tell()
+        return self._sink.size
 
     def close(self) -> int:
         """Finish the file and return its size in bytes."""
-        size = self._file.tell()
-        self._file.close()
-        return size
+        return self._sink.close()
+
+
+def _to_json(kind: pa.DataType, is_document: bool) -> Callable[[pa.Array], list[Any]]:
+    """How a column becomes values that JSON can express."""
+    if is_document and (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return lambda array: [None if v is None else _document(v) for v in array.to_pylist()]
+    if pa.types.is_timestamp(kind):
+        whole = pa.timestamp("us", kind.tz)
+        return lambda array: [None if v is None else v.isoformat() for v in array.cast(whole, safe=False).to_pylist()]
+    if pa.types.is_time(kind) or pa.types.is_date(kind):
+        return lambda array: [None if v is None else v.isoformat() for v in _micros(array).to_pylist()]
+    if pa.types.is_decimal(kind):
+        return lambda array: [None if v is None else f"{v:f}" for v in array.to_pylist()]
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return lambda array: [None if v is None else base64.b64encode(v).decode() for v in array.to_pylist()]
+    return lambda array: array.to_pylist()
+
+
+def _micros(array: pa.Array) -> pa.Array:
+    return array.cast(pa.time64("us"), safe=False) if array.type == pa.time64("ns") else array
+
+
+def _document(text: str) -> Any:
+    try:
+        # reading it costs less than a line that nobody can read
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return text
+    return msgspec.Raw(text.encode())
 
 
 class CsvWriter:
-    """Writes rows as CSV with a header; empty unquoted fields are nulls, binary values are hexadecimal.
+    """Writes rows as CSV; empty unquoted fields are nulls, binary values are hexadecimal.
 
     Args:
-        path: The file to make.
+        path: The file to make; packed with gzip if it ends in ``.gz``.
         schema: What every batch follows.
+        options: Delimiter, header, quotes.
     """
 
     format = "csv"
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, options: FileOptions | None = None) -> None:
         self.path, self.schema = path, schema
         self.rows = 0
-        self._sink = pa.OSFile(str(path), "wb")
-        self._written = pa.schema([(f.name, pa.string() if pa.types.is_binary(f.type) else f.type) for f in schema])
-        self._writer = pc.CSVWriter(self._sink, self._written)
+        self._written = pa.schema([(f.name, pa.string() if _as_text(f.type) else f.type) for f in schema])
+        self._sink = TextSink(path)
+        self._writer = pc.CSVWriter(
+            pa.PythonFile(self._sink, mode="w"),
+            self._written,
+            write_options=_csv_options(options.csv if options is not None else CsvOptions()),
+        )
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a batch."""
-        arrays = [_hex(a) if pa.types.is_binary(a.type) else a for a in batch.columns]
+        arrays = [_text(array) if _as_text(array.type) else array for array in batch.columns]
         self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._written))
         self.rows += batch.num_rows
 
     @property
     def size(self) -> int:
         """Bytes written so far."""
-        return int(self._sink.tell())
+        return self._sink.size
 
     def close(self) -> int:
         """Finish the file and return its size in bytes."""
         self._writer.close()
-        size = int(self._sink.tell())
-        self._sink.close()
-        return size
+        return self._sink.close()
 
 
-def _hex(array: pa.Array) -> pa.Array:
-    return pa.array([None if v is None else v.hex() for v in array.to_pylist()], pa.string())
+def _csv_options(options: CsvOptions) -> pc.WriteOptions:
+    given: dict[str, Any] = {
+        "include_header": options.include_header,
+        "delimiter": options.delimiter,
+        "quoting_style": _QUOTING[options.quoting],
+    }
+    if options.lineterminator != "\n":
+        given["eol"] = options.lineterminator
+    return pc.WriteOptions(**given)
+
+
+def _as_text(kind: pa.DataType) -> bool:
+    is_binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return bool(is_binary or pa.types.is_nested(kind) or pa.types.is_decimal(kind))
+
+
+def _text(array: pa.Array) -> pa.Array:
+    if pa.types.is_decimal(array.type):
+        return array.cast(pa.string())
+    write = _json_text if pa.types.is_nested(array.type) else bytes.hex
+    return pa.array([None if v is None else write(v) for v in array.to_pylist()], pa.string())
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value)

@@ -55,8 +55,9 @@ def plan_jobs(
         LoadClientUnsupportedFileFormats: A file has a format the destination does not load.
     """
     for file in files:
-        if file.format not in capabilities.supported_loader_file_formats:
-            raise LoadClientUnsupportedFileFormats(file.format, capabilities.supported_loader_file_formats, file.path)
+        supported = capabilities.for_format(_table_format(schema, file.table)).supported_loader_file_formats
+        if file.format not in supported:
+            raise LoadClientUnsupportedFileFormats(file.format, supported, file.path)
     state = [f for f in files if f.table == state_table]
     planner = _Planner(schema, capabilities, replace_strategy)
     planner.add([f for f in files if f.table != state_table], replaced_tables)
@@ -123,12 +124,16 @@ class _Planner:
         rank = {t["name"]: at for at, t in enumerate(self.schema.get_nested_tables(root))}
         return sorted(files, key=lambda f: rank.get(f.table, len(rank)))
 
+    def _of(self, root: str) -> Capabilities:
+        """What the destination can do with a table."""
+        return self.capabilities.for_format(_table_format(self.schema, root))
+
     def _act(self, root: str) -> str:
         """What is done with a chain: skip, append, merge, replace or truncate."""
         disposition = _disposition(self.schema, root)
         if disposition == "replace":
             return "truncate" if self._replace_strategy(root) == TRUNCATE else "replace"
-        if disposition == "merge" and not self.capabilities.supported_merge_strategies:
+        if disposition == "merge" and not self._of(root).supported_merge_strategies:
             _logger.warning("table `%s` is appended to: the destination has no way to merge", root)
             return "append"
         return disposition
@@ -146,7 +151,7 @@ class _Planner:
     def _merge(self, root: str, files: list[LoadFile]) -> None:
         if not files:
             return
-        supported = self.capabilities.supported_merge_strategies
+        supported = self._of(root).supported_merge_strategies
         strategy = self.schema.merge_strategy(root) or supported[0]
         if strategy not in supported:
             raise _unsupported(root, "merge", strategy, supported)
@@ -190,6 +195,11 @@ class _Planner:
 def _root(schema: Schema, table: str) -> str:
     name = schema.get_root_table(table).get("name")
     return name or table
+
+
+def _table_format(schema: Schema, table: str) -> str | None:
+    own = schema.tables.get(table, {}).get("table_format")
+    return own or schema.get_root_table(table).get("table_format")
 
 
 def _disposition(schema: Schema, table: str) -> str:

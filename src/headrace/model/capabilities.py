@@ -11,6 +11,18 @@ from headrace.typing import TLoaderFileFormat, TMergeStrategy, TReplaceStrategy
 Idempotency = Literal["transaction", "object", "commit", "server", "upsert", "none"]
 
 
+class TableFormatFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What tables of a format (``delta``, ``iceberg``) can do at a destination.
+
+    Attributes:
+        loader_file_format: What normalize writes for them.
+        supported_merge_strategies: The first one is the default.
+    """
+
+    loader_file_format: TLoaderFileFormat = "arrow"
+    supported_merge_strategies: tuple[TMergeStrategy, ...] = ()
+
+
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Facts about a destination; field names are the field's own where it has one.
 
@@ -18,6 +30,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         sqlglot_dialect: Dialect name for SQL, None when the destination speaks none.
         preferred_loader_file_format: What normalize writes when nobody asked for anything else.
         supported_loader_file_formats: All that can be loaded.
+        table_formats: What tables of a format can do, where that differs from other tables.
+        compresses_text: Whether JSON lines and CSV are packed with gzip, unless the user turns that off.
         max_identifier_length: Characters in a table name.
         max_column_identifier_length: Characters in a column name.
         naming_convention: Short name of the convention it wants, None for the schema's.
@@ -36,6 +50,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     preferred_loader_file_format: TLoaderFileFormat = "arrow"
     supported_loader_file_formats: tuple[str, ...] = ("arrow", "parquet")
     supported_table_formats: tuple[str, ...] = ()
+    table_formats: dict[str, TableFormatFacts] = {}
+    compresses_text: bool = False
     max_identifier_length: int = 65536
     max_column_identifier_length: int = 65536
     max_query_length: int = 32 * 1024 * 1024
@@ -55,3 +71,15 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     recommended_file_size: int | None = 64 * 1024 * 1024
     max_parallel_load_jobs: int | None = None
     loader_parallelism_strategy: Literal["parallel", "table-sequential", "sequential"] = "parallel"
+
+    def for_format(self, table_format: str | None) -> Capabilities:
+        """The facts as they are for tables of a format; None stands for the destination's own tables."""
+        facts = self.table_formats.get(table_format or "")
+        if facts is None:
+            return self
+        return msgspec.structs.replace(
+            self,
+            preferred_loader_file_format=facts.loader_file_format,
+            supported_loader_file_formats=(facts.loader_file_format,),
+            supported_merge_strategies=facts.supported_merge_strategies,
+        )

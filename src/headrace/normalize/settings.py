@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from headrace.formats.options import FileOptions
+
 
 class NormalizeSettings(NamedTuple):
     """Settings of the normalize step.
@@ -16,6 +18,7 @@ class NormalizeSettings(NamedTuple):
         arrow_load_id: Add ``_dlt_load_id`` to Arrow data (``normalize.parquet_normalizer.add_dlt_load_id``).
         arrow_row_id: Add ``_dlt_id`` to Arrow data (``normalize.parquet_normalizer.add_dlt_id``).
         keep_rejected: Keep items that contracts let go (``normalize.keep_rejected``).
+        files: How loader files are written; compressed only for destinations that want text so.
     """
 
     workers: int = 0
@@ -25,3 +28,4 @@ class NormalizeSettings(NamedTuple):
     arrow_load_id: bool = False
     arrow_row_id: bool = False
     keep_rejected: bool = False
+    files: FileOptions = FileOptions()

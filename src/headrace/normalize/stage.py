@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+from headrace.base.ids import new_file_id
 from headrace.errors.destination import DestinationIncompatibleLoaderFileFormatException
 from headrace.errors.normalize import NormalizeJobFailed
 from headrace.errors.schema import DataValidationError, UnboundColumnException
@@ -199,6 +200,9 @@ def file_format(table: TTableSchema, capabilities: Capabilities, settings: Norma
     Raises:
         DestinationIncompatibleLoaderFileFormatException: The run asks for a format the destination cannot load.
     """
+    own = capabilities.for_format(table.get("table_format"))
+    if own is not capabilities:
+        return own.preferred_loader_file_format
     supported = capabilities.supported_loader_file_formats
     preferred = capabilities.preferred_loader_file_format
     hinted = table.get("file_format")
@@ -247,8 +251,8 @@ def _run(tasks: list[Task], workers: int, load_id: str, publish: Callable[[AnyEv
 def _given_files(files: list[SpoolFile]) -> list[LoadFile]:
     """Files that the user imported: loaded as they are."""
     return [
-        LoadFile(id=f"{number:010x}", table=f.table, path=f.path, format=f.format, rows=f.rows, size=f.size)
-        for number, f in enumerate(files)
+        LoadFile(id=new_file_id(), table=f.table, path=f.path, format=f.format, rows=f.rows, size=f.size)
+        for f in files
         if f.kind == "file"
     ]
 

@@ -71,7 +71,10 @@ def normalize_file(task: Task) -> FileResult:
 
 
 def _writers(task: Task) -> TableWriters:
-    return TableWriters(task.root, task.file_format, task.max_bytes, task.settings.file_max_items)
+    options = task.settings.files
+    if options.compress and not task.capabilities.compresses_text:
+        options = options._replace(compress=False)
+    return TableWriters(task.root, task.file_format, task.max_bytes, task.settings.file_max_items, options, task.schema)
 
 
 def _row_file(task: Task, chain: ChainTarget) -> FileResult:

@@ -9,9 +9,11 @@ import pyarrow as pa
 
 from headrace.base.ids import new_file_id
 from headrace.formats.arrowfile import ArrowWriter
+from headrace.formats.options import GZIP_SUFFIX, FileOptions
 from headrace.formats.parquet import ParquetWriter
 from headrace.formats.text import CsvWriter, JsonlWriter
 from headrace.model.jobs import LoadFile
+from headrace.model.schema import Schema
 
 
 class Writer(Protocol):
@@ -39,6 +41,7 @@ WRITERS: dict[str, type[Writer]] = {
     "jsonl": JsonlWriter,
     "csv": CsvWriter,
 }
+_TEXT = ("jsonl", "csv")
 
 
 class TableWriters:
@@ -49,13 +52,25 @@ class TableWriters:
         file_format: One of `WRITERS`.
         max_bytes: A file is closed when it has so many bytes.
         max_rows: A file is closed when it has so many rows; None for no limit.
+        options: How the files are written.
+        schema: Tells which columns are JSON.
     """
 
-    def __init__(self, root: Path, file_format: str, max_bytes: int, max_rows: int | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        file_format: str,
+        max_bytes: int,
+        max_rows: int | None = None,
+        options: FileOptions | None = None,
+        schema: Schema | None = None,
+    ) -> None:
         self.root, self.file_format = root, file_format
+        self._options, self._schema = options or FileOptions(), schema
         self.max_bytes, self.max_rows = max_bytes, max_rows
         self.files: list[LoadFile] = []
         self._open: dict[str, Writer] = {}
+        self._ids: dict[str, str] = {}
 
     def write(self, table: str, fields: dict[str, pa.DataType], columns: dict[str, pa.Array], rows: int) -> None:
         """Append rows to the table's file.
@@ -79,16 +94,25 @@ class TableWriters:
             self._close(table)
 
     def _start(self, table: str, fields: dict[str, pa.DataType]) -> Writer:
-        path = self.root / "files" / f"{table}.{new_file_id()}.{self.file_format}"
-        writer = self._open[table] = WRITERS[self.file_format](path, pa.schema(list(fields.items())))  # type: ignore[call-arg]
-        return writer
+        suffix = GZIP_SUFFIX if self._options.compress and self.file_format in _TEXT else ""
+        file_id = self._ids[table] = new_file_id()
+        path = self.root / "files" / f"{table}.{file_id}.{self.file_format}{suffix}"
+        made: Writer = WRITERS[self.file_format](  # type: ignore[call-arg]
+            path, pa.schema(list(fields.items())), self._options._replace(json_columns=self._json_columns(table))
+        )
+        self._open[table] = made
+        return made
+
+    def _json_columns(self, table: str) -> set[str]:
+        known = self._schema.tables.get(table, {}).get("columns", {}) if self._schema is not None else {}
+        return {name for name, column in known.items() if column.get("data_type") == "json"}
 
     def _close(self, table: str) -> None:
         writer = self._open.pop(table)
         size = writer.close()
         self.files.append(
             LoadFile(
-                id=writer.path.name.split(".")[-2],
+                id=self._ids.pop(table),
                 table=table,
                 path=str(writer.path.relative_to(self.root)),
                 format=self.file_format,

@@ -146,6 +146,7 @@ def _settings(p: Pipeline, workers: int | None, loader_file_format: str | None) 
         arrow_load_id=found.parquet_normalizer.add_dlt_load_id,
         arrow_row_id=found.parquet_normalizer.add_dlt_id,
         keep_rejected=found.keep_rejected,
+        files=p._settings.file_options(),
     )
 
 

@@ -72,8 +72,7 @@ def destination_clients(p: Pipeline, schema: Schema | None) -> tuple[Client, Cli
 def fs_client(p: Pipeline, schema_name: str | None) -> Any:
     """The client of a destination that keeps files."""
     client = destination_client(p, schema_name)
-    found = getattr(client, "fs_client", None)
-    if found is None:
+    if not hasattr(type(client), "fs_client"):
         raise FSClientNotAvailable(p.pipeline_name, p._need_destination("fs_client").destination_name)
     return client
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         PipelineConfiguration,
         RuntimeConfiguration,
     )
+    from headrace.formats.options import FileOptions
 
 T = TypeVar("T")
 
@@ -70,6 +71,21 @@ class Settings:
         from headrace.config.known import data_writer_settings
 
         return self._here(lambda: data_writer_settings("normalize"))
+
+    def file_options(self) -> FileOptions:
+        """How loader files are written: also section ``data_writer``."""
+        from headrace.config.known import csv_settings, parquet_settings
+        from headrace.formats.options import CsvOptions, FileOptions, ParquetOptions
+
+        def options() -> FileOptions:
+            csv, parquet = csv_settings("normalize"), parquet_settings("normalize")
+            return FileOptions(
+                compress=not self.writer().disable_compression,
+                csv=CsvOptions(**{name: csv[name] for name in CsvOptions._fields}),
+                parquet=ParquetOptions(**{name: parquet[name] for name in ParquetOptions._fields}),
+            )
+
+        return self._here(options)
 
     def naming_of(self, schema_name: str) -> Any:
         """The naming convention that the configuration asks for a schema, None when it asks for none."""
