@@ -56,6 +56,8 @@ class ArrowTable:
         self.schema, self.capabilities, self.declared = schema, capabilities, declared
         self.rejections, self._rows_before = rejections, 0
         self.files: list[SpoolFile] = []
+        self._is_new = not tb.has_seen_data(schema.tables.get(table) or {})
+        self._taken = False
         self._writer: ArrowWriter | None = None
         self._plans: dict[pa.Schema, tuple[ArrowPlan, list[ArrowLoss]]] = {}
         self._versioned = table in schema.tables and is_version_in_row_id(schema, table)
@@ -69,6 +71,7 @@ class ArrowTable:
         if found is None:
             found = self._plans[given] = self._prepare(given, data)
         plan, losses = found
+        self._taken |= bool(plan.sources)
         kept = 0
         for batch in data.to_batches(max_chunksize=BATCH_ROWS):
             first, self._rows_before = self._rows_before, self._rows_before + batch.num_rows
@@ -183,8 +186,11 @@ class ArrowTable:
         self._writer = None
 
     def finish(self) -> list[SpoolFile]:
-        """Close the files and give them."""
+        """Close the files and give them; where no row came, the note that the table is to be made or emptied."""
         self._close_file()
+        wanted = self._is_new or self.schema.write_disposition(self.table) == "replace"
+        if self._taken and wanted and not self.files:
+            self.files.append(SpoolFile(path="", table=self.table, resource=self.resource, kind="empty"))
         return self.files
 
     def close(self) -> None:
