@@ -1,0 +1,1 @@
+"""The suite's parts, a theme each."""
