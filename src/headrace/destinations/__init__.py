@@ -8,6 +8,7 @@ from headrace.base.lazy import lazy_names as _lazy_names
 
 FACTORIES = {
     "duckdb": "headrace.destinations.impl.duckdb.factory:duckdb",
+    "postgres": "headrace.destinations.impl.postgres.factory:postgres",
 }
 """Short name of each kind of destination, and where its factory is."""
 
@@ -20,8 +21,9 @@ __getattr__, __dir__ = _lazy_names(
     },
 )
 
-__all__ = ["FACTORIES", "Destination", "destination", "duckdb"]
+__all__ = ["FACTORIES", "Destination", "destination", "duckdb", "postgres"]
 
 if TYPE_CHECKING:
     from headrace.destinations.impl.duckdb.factory import duckdb as duckdb
+    from headrace.destinations.impl.postgres.factory import postgres as postgres
     from headrace.load.destination import Destination as Destination

@@ -200,7 +200,8 @@ class SqlJobClient(Client):
         return applied
 
     def _once(self, job: AnyJob, context: LoadContext, key: str) -> Applied:
-        work, expected = Work(self._session, context, self.insert_file), expected_changes(job)
+        work = Work(self._session, context, self.insert_file, unique=self.create_indexes)
+        expected = expected_changes(job)
         try:
             with self._alone(job), self._session.begin_transaction():
                 self._ledger.enter(key, context.load_id, expected)

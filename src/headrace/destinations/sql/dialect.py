@@ -190,6 +190,12 @@ class SqlDialect(ABC):
         """Delete all rows in a way that takes part in the transaction."""
         return f"DELETE FROM {table}"
 
+    def truncate_table(self, table: str) -> str:
+        """Delete all rows, for a replace that readers may see half done; ``TRUNCATE`` where that is part of the
+        transaction.
+        """
+        return self.empty_table(table)
+
     def instant(self, expression: str) -> str:
         """An expression that reads an instant in the form that `to_instant` takes."""
         return expression

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from headrace.base.strings import digest128
 from headrace.destinations.sql import ddl, merge
 from headrace.destinations.sql.chain import Chain, ChainTable, build_chain, chain_table, depth_of, keys_of
 from headrace.destinations.sql.mergerun import MergeRun, Tally
@@ -49,14 +50,17 @@ class Work:
         session: With an open transaction.
         context: The job's package.
         insert_file: Appends a file's rows to a table; returns how many.
+        unique: Enforce the ``unique`` hints of tables that are made anew.
 
     Attributes:
         rows: Rows moved from files.
         tally: What was done to the tables so far.
     """
 
-    def __init__(self, session: SqlClient, context: LoadContext, insert_file: InsertFile) -> None:
-        self._session, self._context, self._insert_file = session, context, insert_file
+    def __init__(
+        self, session: SqlClient, context: LoadContext, insert_file: InsertFile, *, unique: bool = False
+    ) -> None:
+        self._session, self._context, self._insert_file, self._unique = session, context, insert_file, unique
         self.rows = 0
         self.tally = Tally()
 
@@ -69,7 +73,7 @@ class Work:
             self._swap(job)
             return
         if not isinstance(job, Copy):
-            self._empty(job.tables)
+            self._empty(job.tables, job)
         if not isinstance(job, Truncate):
             self._copy(job.files)
 
@@ -80,13 +84,21 @@ class Work:
             self.rows += rows
             self.tally.add(file.table, inserted=rows)
 
-    def _empty(self, tables: Sequence[str]) -> None:
+    def _empty(self, tables: Sequence[str], job: Job) -> None:
         # a nested table of the schema need not exist here: it is made when its first row comes
-        present = self._session.describe_tables(tables)
+        session, dialect = self._session, self._session.dialect
+        present = session.describe_tables(tables)
         for table in reversed(list(tables)):
-            if table in present:
-                name = self._session.make_qualified_table_name(table)
-                self.tally.add(table, deleted=self._session.run(self._session.dialect.empty_table(name)))
+            if table not in present:
+                continue
+            name = session.make_qualified_table_name(table)
+            statement = dialect.truncate_table(name) if isinstance(job, Truncate) else dialect.empty_table(name)
+            rows = self._count(name) if statement.startswith("TRUNCATE") else None
+            deleted = session.run(statement)
+            self.tally.add(table, deleted=deleted if rows is None else rows)
+
+    def _count(self, name: str) -> int:
+        return int(self._session.fetch(f"SELECT count(*) FROM {name}")[0][0])
 
     def _swap(self, job: Replace) -> None:
         """Fill new tables and put them in the place of the old ones, which are dropped."""
@@ -95,17 +107,17 @@ class Work:
         present = session.describe_tables(job.tables)
         filled = {file.table for file in job.files}
         for table in [t for t in job.tables if t in present or t in filled]:
-            new = f"_hr_new_{table}"
+            new = f"_hr_new_{digest128(table)}"  # of a length that is allowed wherever the table's is
             facts = schema.tables[table]
             columns = {n: c for n, c in facts.get("columns", {}).items() if ddl.is_complete(c)}
             session.run(ddl.drop_table(name(new)))
-            session.run(ddl.create_table(dialect, name(new), columns))
+            session.run(ddl.create_table(dialect, name(new), columns, unique=self._unique))
             for file in (f for f in job.files if f.table == table):
                 rows = self._insert_file(file, self._context, name(new), None)
                 self.rows += rows
                 self.tally.add(table, inserted=rows)
             if table in present:
-                self.tally.add(table, deleted=int(session.fetch(f"SELECT count(*) FROM {name(table)}")[0][0]))
+                self.tally.add(table, deleted=self._count(name(table)))
             for statement in dialect.swap_table(name(table), name(new), table):
                 session.run(statement)
             for statement in ddl.comments(dialect, name(table), facts.get("description") or None, columns):

@@ -1,0 +1,22 @@
+"""What PostgreSQL can do."""
+
+from __future__ import annotations
+
+from headrace.model.capabilities import Capabilities
+
+CAPABILITIES = Capabilities(
+    sqlglot_dialect="postgres",
+    preferred_loader_file_format="arrow",
+    supported_loader_file_formats=("arrow", "parquet", "jsonl", "csv", "model"),
+    max_identifier_length=63,
+    max_column_identifier_length=63,
+    # names are always quoted; what is not quoted in people's own SQL is folded to lower case
+    has_case_sensitive_identifiers=True,
+    decimal_precision=(38, 9),
+    wei_precision=(156, 78),
+    timestamp_precision=6,
+    max_timestamp_precision=6,
+    supported_merge_strategies=("delete-insert", "upsert", "scd2", "insert-only", "cdc"),
+    supported_replace_strategies=("insert-from-staging", "truncate-and-insert", "staging-optimized"),
+    idempotency="transaction",
+)

@@ -1,0 +1,164 @@
+"""Loader files as Arrow batches, in types that go into PostgreSQL's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headrace.errors.destination import DestinationInvalidFileFormat
+from headrace.model.jobs import LoadFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Batches = tuple["pa.Schema", Iterator["pa.RecordBatch"]]
+
+_ARROW_FILE_MAGIC = b"ARROW1"
+_JSON_LINES = 10_000
+_ROWS = 65_536
+
+
+@contextmanager
+def batches_of(
+    file: LoadFile, path: Path, names: Mapping[str, str], csv_format: Mapping[str, Any]
+) -> Iterator[Batches]:
+    """The rows of a file, read batch by batch.
+
+    Args:
+        file: The file.
+        path: Where it is.
+        names: Columns that jsonl files may have, with their data types.
+        csv_format: How csv files are written.
+
+    Raises:
+        DestinationInvalidFileFormat: The file cannot be read, or its format is not known here.
+    """
+    import pyarrow as pa
+
+    if not path.is_file():
+        raise DestinationInvalidFileFormat("PostgreSQL", file.format, file.path, f"there is no file {path}")
+    readers = {"arrow": _arrow, "parquet": _parquet}
+    try:
+        if file.format in readers:
+            with readers[file.format](path) as found:
+                yield found
+        elif file.format == "jsonl":
+            with _jsonl(path, names) as found:
+                yield found
+        elif file.format == "csv":
+            with _csv(path, file.columns, csv_format) as found:
+                yield found
+        else:
+            raise DestinationInvalidFileFormat(
+                "PostgreSQL", file.format, file.path, "known are arrow, parquet, jsonl and csv"
+            )
+    except (pa.ArrowInvalid, ValueError) as error:
+        raise DestinationInvalidFileFormat("PostgreSQL", file.format, file.path, str(error)) from error
+
+
+@contextmanager
+def _arrow(path: Path) -> Iterator[Batches]:
+    """An Arrow IPC file or stream."""
+    import pyarrow as pa
+
+    with pa.memory_map(str(path)) as source:
+        is_file = source.read(len(_ARROW_FILE_MAGIC)) == _ARROW_FILE_MAGIC
+        source.seek(0)
+        if is_file:
+            reader = pa.ipc.open_file(source)
+            yield reader.schema, (reader.get_batch(i) for i in range(reader.num_record_batches))
+        else:
+            stream = pa.ipc.open_stream(source)
+            yield stream.schema, iter(stream)
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[Batches]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, memory_map=True) as file:
+        yield file.schema_arrow, file.iter_batches(_ROWS)
+
+
+@contextmanager
+def _jsonl(path: Path, names: Mapping[str, str]) -> Iterator[Batches]:
+    """JSON lines, plain or gzipped: all values as text, which PostgreSQL reads."""
+    import pyarrow as pa
+
+    from headrace.base import json
+
+    schema = pa.schema([(name, pa.string()) for name in names])
+
+    def text(name: str, value: Any) -> str | None:
+        if value is None:
+            return None
+        if names[name] == "json":
+            return json.dumps(value)
+        if names[name] == "binary":
+            return "\\x" + _from_base64(value).hex()
+        return value if isinstance(value, str) else json.dumps(value)
+
+    def read(lines: Any) -> Iterator[pa.RecordBatch]:
+        rows: list[dict[str, Any]] = []
+        for line in lines:
+            if line.strip():
+                rows.append(json.loads(line))
+            if len(rows) == _JSON_LINES:
+                yield _columns(rows)
+                rows = []
+        if rows:
+            yield _columns(rows)
+
+    def _columns(rows: list[dict[str, Any]]) -> pa.RecordBatch:
+        arrays = [pa.array([text(name, row.get(name)) for row in rows], pa.string()) for name in names]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    with _opened(path) as lines:
+        yield schema, read(lines)
+
+
+def _from_base64(value: str) -> bytes:
+    import base64
+
+    return base64.b64decode(value)
+
+
+@contextmanager
+def _csv(path: Path, columns: list[str], csv_format: Mapping[str, Any]) -> Iterator[Batches]:
+    """CSV, plain or gzipped: all values as text, which PostgreSQL reads; binary values are hexadecimal."""
+    import pyarrow as pa
+    import pyarrow.csv as pc
+
+    has_header = bool(csv_format.get("include_header", True))
+    delimiter, encoding = csv_format.get("delimiter", ","), csv_format.get("encoding", "utf-8")
+    names = _csv_header(path, delimiter, encoding) if has_header else list(columns)
+    read = pc.ReadOptions(column_names=names, skip_rows=1 if has_header else 0, encoding=encoding)
+    parse = pc.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    convert = pc.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""],
+        quoted_strings_can_be_null=False,
+    )  # fmt: skip
+    with pa.input_stream(str(path), compression="gzip" if _is_gzip(path) else None) as source:
+        reader = pc.open_csv(source, read, parse, convert)
+        yield reader.schema, iter(reader)
+
+
+def _csv_header(path: Path, delimiter: str, encoding: str) -> list[str]:
+    import csv
+    import io
+
+    with _opened(path) as lines:
+        return next(csv.reader(io.TextIOWrapper(lines, encoding, newline=""), delimiter=delimiter), [])
+
+
+def _is_gzip(path: Path) -> bool:
+    with path.open("rb") as start:
+        return start.read(2) == b"\x1f\x8b"
+
+
+def _opened(path: Path) -> Any:
+    import gzip
+
+    return gzip.open(path, "rb") if _is_gzip(path) else path.open("rb")
