@@ -42,7 +42,7 @@ def assert_load_failed(kind: type[BaseException] = HeadraceException, text: str 
         kind: The error or its cause.
         text: Part of the message.
     """
-    with pytest.raises(Exception) as caught:  # noqa: PT011 (what it is, is looked at below)
+    with pytest.raises(Exception) as caught:
         yield caught
     chain: list[BaseException] = []
     error: BaseException | None = caught.value

@@ -14,13 +14,14 @@ from headrace.base.failpoints import ENVIRONMENT_VARIABLE
 
 if TYPE_CHECKING:
     from headrace.load.destination import Destination
+    from headrace.pipeline.pipeline import Pipeline
 
 
 def documents(begin: int, strategy: str | None, table_format: str | None = None) -> list[Any]:
     """Resources of all dispositions, with three rows each whose numbers begin at ``begin``."""
 
     def resource(name: str, rows: list[dict[str, Any]], **hints: Any) -> Any:
-        return headrace.resource(rows, name=name, table_format=table_format, **hints)  # type: ignore[call-overload]
+        return headrace.resource(rows, name=name, table_format=table_format, **hints)
 
     rows = [{"n": n, "text": f"row {n}"} for n in range(begin, begin + 3)]
     made = [resource("appended", rows), resource("replaced", rows, write_disposition="replace")]
@@ -74,9 +75,9 @@ def run_in_child(
 
 def main(order: str) -> None:
     """Do what the file says."""
-    found = pickle.loads(Path(order).read_bytes())  # noqa: S301 (our own file, written a moment ago)
+    found = pickle.loads(Path(order).read_bytes())  # our own file, written a moment ago
     destination, folder, dataset_name, begin, strategy, table_format = found
-    p = headrace.pipeline("kit", destination=destination, pipelines_dir=folder, dataset_name=dataset_name)
+    p: Pipeline = headrace.pipeline("kit", destination=destination, pipelines_dir=folder, dataset_name=dataset_name)
     p.run(documents(begin, strategy, table_format))
 
 

@@ -1,4 +1,4 @@
-"""Destinations that misbehave at the seam, to see that loading stands it: a real destination, its clients tampered with.
+"""Destinations that misbehave at the seam: real ones, whose clients are tampered with.
 
 All of them change what `Destination.open` of one object gives; the object is the caller's own and stays changed.
 """

@@ -83,8 +83,8 @@ class Kit:
                     if client.has_dataset():
                         client.drop_dataset()
             pipeline._session.close()
-        if self._pipelines:
-            self._pipelines[-1].deactivate()
+            if pipeline.is_active:
+                pipeline.deactivate()
 
     # ---- what a destination cannot do ------------------------------------------------------------------------------
 
@@ -127,7 +127,7 @@ class Kit:
             destination: Another one than `destination` gives.
             settings: Of `headrace.pipeline`.
         """
-        made = headrace.pipeline(
+        made: Pipeline = headrace.pipeline(
             name,
             destination=destination or self.destination(),
             pipelines_dir=str(self.folder / machine),
@@ -138,7 +138,7 @@ class Kit:
 
     def resource(self, data: Iterable[Any], name: str = "items", **hints: Any) -> Any:
         """A resource of these items, with the table format under test."""
-        return headrace.resource(data, name=name, table_format=self.table_format, **hints)  # type: ignore[call-overload]
+        return headrace.resource(data, name=name, table_format=self.table_format, **hints)
 
     def load(self, pipeline: Pipeline, data: Iterable[Any], name: str = "items", **hints: Any) -> LoadInfo:
         """Run a resource of these items, which must go well."""

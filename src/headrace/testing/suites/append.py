@@ -80,7 +80,19 @@ class AppendTests(Kit):
         if file_format not in formats:
             self.never(f"loads no {file_format}, only {', '.join(formats)}")
         p = self.pipeline()
-        texts = ["", " ", 'quo"te', "it's", "a,b;c", "tab\there", "line\nbreak", "back\\slash", "€ 漢字 🎈", "NULL", "\\N"]
+        texts = [
+            "",
+            " ",
+            'quo"te',
+            "it's",
+            "a,b;c",
+            "tab\there",
+            "line\nbreak",
+            "back\\slash",
+            "€ 漢字 🎈",
+            "NULL",
+            "\\N",
+        ]
         rows = [{"id": n, "t": text, "x": n / 4, "b": n % 2 == 0, "none": None} for n, text in enumerate(texts)]
         rows += [{"id": 100, "t": None, "x": None, "b": None}]
         assert_load_ok(p.run(self.resource(rows, "items"), loader_file_format=file_format))  # type: ignore[arg-type]

@@ -47,14 +47,22 @@ class ConcurrencyTests(Kit):
         together(*(self._act(f"p{n}", [{"id": n, f"column_{n}": n}]) for n in (1, 2)))
         last = self.pipeline("p3", "m3")
         self.load(last, [{"id": 3, "column_1": 3, "column_2": 3}])
-        assert rows_of(last, "items", "id", "column_1", "column_2") == [(0, None, None), (1, 1, None), (2, None, 2), (3, 3, 3)]
+        assert rows_of(last, "items", "id", "column_1", "column_2") == [
+            (0, None, None),
+            (1, 1, None),
+            (2, None, 2),
+            (3, 3, 3),
+        ]
 
     def test_two_merge_at_once(self) -> None:
         """The same records; each is there once, whole, from one of the two."""
         strategies = self.capabilities().supported_merge_strategies
         strategy = next((s for s in ("delete-insert", "upsert") if s in strategies), "delete-insert")
         self.need_merge(strategy)
-        hints = {"write_disposition": {"disposition": "merge", "strategy": strategy}, "primary_key": "id"}
+        hints: dict[str, Any] = {
+            "write_disposition": {"disposition": "merge", "strategy": strategy},
+            "primary_key": "id",
+        }
         rows = [[{"id": i, "a": n, "b": n} for i in range(50)] for n in (1, 2)]
         self.load(self.pipeline("p0", "m0"), rows[0][:25], **hints)
         together(*(self._act(f"p{n}", rows[n - 1], **hints) for n in (1, 2)))

@@ -36,7 +36,7 @@ class ErrorTests(Kit):
         assert set(found["items"]) == set(p.default_schema.tables["items"]["columns"])
 
     def test_broken_file_is_told(self) -> None:
-        """A loader file that cannot be read: the error is headrace's own and names the table; no rows are half there."""
+        """A loader file that cannot be read: the error is headrace's own and names the table; no row is there."""
         p = self.pipeline()
         self.load(p, [{"id": 1}])
         p.extract(self.resource([{"id": 2}], "items"))

@@ -24,8 +24,12 @@ EVERY_TYPE: dict[str, Any] = {
     "a_binary": b"\x00\xff",
 }
 WIDER: list[Any] = [
-    pytest.param({"data_type": "bigint", "precision": 16}, 1, {"data_type": "bigint", "precision": 64}, 2**40, id="integer"),
-    pytest.param({"data_type": "text", "precision": 4}, "four", {"data_type": "text", "precision": 40}, "x" * 40, id="text"),
+    pytest.param(
+        {"data_type": "bigint", "precision": 16}, 1, {"data_type": "bigint", "precision": 64}, 2**40, id="integer"
+    ),
+    pytest.param(
+        {"data_type": "text", "precision": 4}, "four", {"data_type": "text", "precision": 40}, "x" * 40, id="text"
+    ),
     pytest.param(
         {"data_type": "decimal", "precision": 10, "scale": 2},
         Decimal("12345678.25"),

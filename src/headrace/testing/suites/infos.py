@@ -33,7 +33,8 @@ class InfoTests(Kit):
     def test_row_changes_of_replace(self, strategy: str) -> None:
         """Old rows are deleted, new ones inserted."""
         self.need_replace(strategy)
-        p, hints = self.pipeline(), {"write_disposition": {"disposition": "replace", "strategy": strategy}}
+        p = self.pipeline()
+        hints: dict[str, Any] = {"write_disposition": {"disposition": "replace", "strategy": strategy}}
         self.load(p, [{"id": 1}, {"id": 2}], **hints)
         assert self.load(p, [{"id": 3}], **hints).row_changes["items"] == RowChanges(inserted=1, deleted=2)
 
@@ -41,7 +42,10 @@ class InfoTests(Kit):
     def test_row_changes_of_merge(self, strategy: str) -> None:
         """Records are inserted, updated, or left as they were."""
         self.need_merge(strategy)
-        hints: dict[str, Any] = {"write_disposition": {"disposition": "merge", "strategy": strategy}, "primary_key": "id"}
+        hints: dict[str, Any] = {
+            "write_disposition": {"disposition": "merge", "strategy": strategy},
+            "primary_key": "id",
+        }
         p = self.pipeline()
         self.load(p, [{"id": 1, "v": 1}, {"id": 2, "v": 1}], **hints)
         found = self.load(p, [{"id": 2, "v": 2}, {"id": 3, "v": 2}], **hints).row_changes["items"]
@@ -51,7 +55,8 @@ class InfoTests(Kit):
     def test_row_changes_of_scd2(self) -> None:
         """New versions are inserted; retired ones are updated."""
         self.need_merge("scd2")
-        p, hints = self.pipeline(), {"write_disposition": {"disposition": "merge", "strategy": "scd2"}}
+        p = self.pipeline()
+        hints: dict[str, Any] = {"write_disposition": {"disposition": "merge", "strategy": "scd2"}}
         self.load(p, [{"id": 1, "v": 1}, {"id": 2, "v": 1}], **hints)
         found = self.load(p, [{"id": 1, "v": 2}, {"id": 2, "v": 1}], **hints).row_changes["items"]
         assert found[:2] == (1, 1)

@@ -107,7 +107,10 @@ class MergeTests(Kit):
     @pytest.mark.parametrize("order", ("asc", "desc"))
     def test_merge_keeps_one_row_of_a_key(self, order: str) -> None:
         """Of several rows of one key in a load the one that the sort column says; a delete that wins deletes."""
-        columns = {"at": {"data_type": "bigint", "dedup_sort": order}, "gone": {"data_type": "bool", "hard_delete": True}}
+        columns = {
+            "at": {"data_type": "bigint", "dedup_sort": order},
+            "gone": {"data_type": "bool", "hard_delete": True},
+        }
         hints, p = self._merges("delete-insert", columns=columns), self.pipeline()
         self.load(p, [{"id": 3, "at": 0, "v": "old", "gone": False}], **hints)
         rows = [{"id": 1, "at": at, "v": f"v{at}", "gone": False} for at in (2, 3, 1)]

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from headrace.testing.asserts import assert_rows, rows_of
 from headrace.testing.kit import Kit
 
-RESERVED = ("select", "from", "table", "order", "group", "user", "index", "default", "check", "primary", "values", "end")
+RESERVED = (
+    "select",
+    "from",
+    "table",
+    "order",
+    "group",
+    "user",
+    "index",
+    "default",
+    "check",
+    "primary",
+    "values",
+    "end",
+)
 ODD = ("with space", "per%cent", "que?stion", "co:lon", "dot.ted", "ümläut", "漢字", "do$lar", "da-sh", "(brackets)")
 
 
@@ -32,7 +47,10 @@ class NamingTests(Kit):
             assert_rows(p, table, [row])
         strategies = [s for s in self.capabilities().supported_merge_strategies if s in ("delete-insert", "upsert")]
         for strategy in strategies:
-            hints = {"write_disposition": {"disposition": "merge", "strategy": strategy}, "primary_key": "from"}
+            hints: dict[str, Any] = {
+                "write_disposition": {"disposition": "merge", "strategy": strategy},
+                "primary_key": "from",
+            }
             for _ in range(2):
                 self.load(p, [row], f"group_{strategy[:6]}", **hints)
             assert_rows(p, p.default_schema.naming.normalize_identifier(f"group_{strategy[:6]}"), [row])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import headrace
 from headrace.testing.asserts import assert_load_ok, rows_of
 from headrace.testing.kit import Kit
 
@@ -55,10 +54,7 @@ class RefreshTests(Kit):
         """Datasets of one place know nothing of each other, even where their names begin alike."""
         p = self.pipeline()
         self.load(p, [{"id": 1}])
-        longer = headrace.pipeline(
-            "kit", destination=self.destination(), dataset_name=f"{self.dataset_name}_2", pipelines_dir=str(self.folder / "b")
-        )
-        self._pipelines.append(longer)
+        longer = self.pipeline(machine="b", dataset_name=f"{self.dataset_name}_2")
         self.load(longer, [{"id": 2}])
         with p.destination_client() as client:
             client.drop_dataset()

@@ -82,7 +82,7 @@ class ReplaceTests(Kit):
                 with open(job.file_path, "r+b") as file:  # noqa: PTH123
                     file.truncate(0)
                     file.write(b"\x00broken\xff" * 20)
-        with pytest.raises(Exception):  # noqa: B017, PT011 (which error it is, other tests look at)
+        with pytest.raises(Exception):  # noqa: B017 (which error it is, other tests look at)
             p.load()
         p.drop_pending_packages()
         assert_rows(p, "items", [{"id": 1}])

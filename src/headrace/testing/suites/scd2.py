@@ -18,7 +18,11 @@ class Scd2Tests(Kit):
     def test_scd2_keeps_every_version(self) -> None:
         """Unchanged records stay, changed and missing ones are retired, and one that comes back gets a new row."""
         hints, p = self._versions(), self.pipeline()
-        for rows in ([{"id": 1, "v": "a"}, {"id": 2, "v": "b"}], [{"id": 1, "v": "a"}, {"id": 2, "v": "c"}], [{"id": 2, "v": "c"}]):
+        for rows in (
+            [{"id": 1, "v": "a"}, {"id": 2, "v": "b"}],
+            [{"id": 1, "v": "a"}, {"id": 2, "v": "c"}],
+            [{"id": 2, "v": "c"}],
+        ):
             self.load(p, rows, **hints)
         self.load(p, [{"id": 1, "v": "a"}, {"id": 2, "v": "c"}], **hints)
         found = rows_of(p, "items", "id", "v", "_dlt_valid_from", "_dlt_valid_to")
@@ -44,7 +48,7 @@ class Scd2Tests(Kit):
         hints, p = self._versions(), self.pipeline()
         self.load(p, [{"id": 1, "l": [1]}, {"id": 2, "l": [2]}], **hints)
         self.load(p, [{"id": 1, "l": [1, 3]}, {"id": 2, "l": [2]}], **hints)
-        versions = {row: id_ for row, id_ in rows_of(p, "items", "_dlt_id", "id")}
+        versions = dict(rows_of(p, "items", "_dlt_id", "id"))
         nested = sorted((versions[up], n) for n, up in rows_of(p, "items__l", "value", "_dlt_parent_id"))
         assert nested == [(1, 1), (1, 1), (1, 3), (2, 2)]
 

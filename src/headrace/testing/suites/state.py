@@ -13,7 +13,7 @@ class StateTests(Kit):
     """Schemas and states that are read back."""
 
     def _numbers(self, upto: int, **hints: Any) -> Any:
-        @headrace.resource(name="items", table_format=self.table_format, **hints)  # type: ignore[call-overload]
+        @headrace.resource(name="items", table_format=self.table_format, **hints)  # type: ignore[untyped-decorator]
         def numbers(at: Any = headrace.sources.incremental("n", initial_value=-1)) -> Any:
             yield [{"n": n} for n in range(upto)]
 
@@ -73,7 +73,7 @@ class StateTests(Kit):
             assert not client.is_complete("1.0")
             state = client.read_state(p.pipeline_name)
             assert state is not None
-            assert state.version_hash == p.state["_version_hash"]  # type: ignore[typeddict-item]
+            assert state.version_hash == p.state["_version_hash"]
             assert client.read_state("nobody") is None
             assert client.read_schema("nothing") is None
 

@@ -36,7 +36,8 @@ def _integers(bits: int) -> dict[str, int]:
 
 
 def _at(year: int, month: int = 1, day: int = 1, *clock: int, tz: Any = UTC) -> dt.datetime:
-    return dt.datetime(year, month, day, *clock, tzinfo=tz)
+    hour, minute, second, micros = (*clock, 0, 0, 0, 0)[:4]
+    return dt.datetime(year, month, day, hour, minute, second, micros, tzinfo=tz)
 
 
 CASES: list[Case] = [
@@ -45,7 +46,7 @@ CASES: list[Case] = [
         {},
         empty="",
         spaces="  in and around  ",
-        quotes="it's \"quoted\" `three` ways",
+        quotes='it\'s "quoted" `three` ways',
         sql="'); DROP TABLE items; --",
         marks="? %s %(a)s :a $1 {x} %%",
         backslash="\\n \\ \\\\",
@@ -119,7 +120,9 @@ CASES: list[Case] = [
     ),
     *_cases("decimal_10_2", {"precision": 10, "scale": 2}, most=Decimal("99999999.99"), least=Decimal("-99999999.99")),
     *_cases("decimal_38_0", {"precision": 38, "scale": 0}, most=Decimal(10**38 - 1)),
-    *_cases("wei", {}, zero=Decimal(0), ether=Decimal(10**18), digits_38=Decimal(10**38 - 1), digits_78=Decimal(2**256 - 1)),
+    *_cases(
+        "wei", {}, zero=Decimal(0), ether=Decimal(10**18), digits_38=Decimal(10**38 - 1), digits_78=Decimal(2**256 - 1)
+    ),
     *_cases(
         "json",
         {},
@@ -143,8 +146,12 @@ class TypeTests(Kit):
         if reason := self._impossible(case):
             self.never(reason)
         found = self._found(case)
-        # by their text: NaN is equal to NaN, and -0.0 is not 0.0
-        assert repr(found) == repr(_expected(case))
+        if isinstance(case.value, Decimal):
+            # zeros behind the last digit say nothing
+            assert found == case.value
+        else:
+            # by their text: NaN is equal to NaN, and -0.0 is not 0.0
+            assert repr(found) == repr(_expected(case.value))
 
     def _impossible(self, case: Case) -> str:
         """Why the destination's capabilities rule a case out; empty if they do not."""
@@ -186,11 +193,5 @@ class TypeTests(Kit):
         return {row["k"]: row["v"] for variant in variants for row in dict_rows(p, f"t_{variant}", "k", "v")}
 
 
-def _expected(case: Case) -> Any:
-    value = case.value
-    if isinstance(value, dt.datetime) and value.tzinfo is not None:
-        return value.astimezone(UTC)
-    if isinstance(value, Decimal):
-        places = case.column.get("scale", 0 if case.column["data_type"] == "wei" else 9)
-        return value.quantize(Decimal(1).scaleb(-places)) if places else value
-    return value
+def _expected(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, dt.datetime) and value.tzinfo is not None else value
