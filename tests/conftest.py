@@ -8,4 +8,4 @@ from hypothesis import settings
 settings.register_profile("headrace", deadline=None, print_blob=True)
 settings.load_profile("headrace")
 
-pytest_plugins = ["tests.servers.fixtures"]
+pytest_plugins = ["tests.servers.fixtures", "tests.crash.summary"]

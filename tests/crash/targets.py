@@ -1,0 +1,121 @@
+"""Where the shop is loaded to: how to make the destination, and how to read all rows back without headrace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.crash.shop import RESOURCES, Rows
+
+DATASET = "raw"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A destination under test. A *place* is its address, a plain string: a path or a url.
+
+    Attributes:
+        name: For people; `TARGETS` has it by this name.
+        kind: The destination's name in `headrace.destinations`: tests are skipped until it is there.
+        destination: Makes the destination of a place, in the child.
+        rows: Reads a table of a place; no rows when it does not exist.
+        tables: Names all tables of a place.
+        resources: What of the shop it can take.
+        table_format: Of all tables.
+        run_settings: Given to ``pipeline.run``.
+        server: The fixture whose ``database()`` gives new places; "" for a folder of the test's own.
+        modules: Drivers it needs.
+    """
+
+    name: str
+    kind: str
+    destination: Callable[[str], Any]
+    rows: Callable[[str, str], Rows]
+    tables: Callable[[str], set[str]]
+    resources: Sequence[str] = RESOURCES
+    table_format: str | None = None
+    run_settings: dict[str, Any] = field(default_factory=dict)
+    server: str = ""
+    modules: Sequence[str] = ()
+
+
+# ---- databases -----------------------------------------------------------------------------------------------------
+
+
+def _records(cursor: Any) -> Rows:
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _duckdb(place: str, **settings: Any) -> Any:
+    from headrace.destinations import duckdb
+
+    return duckdb(place, **settings)
+
+
+def _duckdb_tables(place: str) -> set[str]:
+    import duckdb
+
+    if not Path(place).exists():
+        return set()
+    with duckdb.connect(place) as db:
+        sql = "select table_name from information_schema.tables where table_schema like ?"
+        return {name for (name,) in db.execute(sql, [f"{DATASET}%"]).fetchall()}
+
+
+def _duckdb_rows(place: str, table: str) -> Rows:
+    import duckdb
+
+    if table not in _duckdb_tables(place):
+        return []
+    with duckdb.connect(place) as db:
+        return _records(db.execute(f"select * from {DATASET}.{table}"))
+
+
+def _postgres(place: str, **settings: Any) -> Any:
+    from headrace import destinations
+
+    return destinations.postgres(place, **settings)
+
+
+def _postgres_tables(place: str) -> set[str]:
+    import psycopg
+
+    with psycopg.connect(place) as db:
+        sql = "select table_name from information_schema.tables where table_schema like %s"
+        return {name for (name,) in db.execute(sql, [f"{DATASET}%"]).fetchall()}
+
+
+def _postgres_rows(place: str, table: str) -> Rows:
+    import psycopg
+
+    if table not in _postgres_tables(place):
+        return []
+    with psycopg.connect(place) as db:
+        return _records(db.execute(f"select * from {DATASET}.{table}".encode()))
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("duckdb", "duckdb", _duckdb, _duckdb_rows, _duckdb_tables),
+        Target(
+            "duckdb-truncate",
+            "duckdb",
+            lambda place: _duckdb(place, replace_strategy="truncate-and-insert"),
+            _duckdb_rows,
+            _duckdb_tables,
+        ),
+        Target(
+            "postgres",
+            "postgres",
+            _postgres,
+            _postgres_rows,
+            _postgres_tables,
+            server="postgres_server",
+            modules=("psycopg", "adbc_driver_postgresql"),
+        ),
+    )
+}

@@ -1,0 +1,64 @@
+"""What happens in a child: one plain run of the shop's source into a target, armed to die or not."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import headrace
+from headrace.base import failpoints
+from tests.crash.shop import batches_in, shop
+from tests.crash.targets import TARGETS
+
+DATASET = "raw"
+
+
+def trade(target_name: str, place: str, folder: Path, failpoint: str = "", count: bool = False, **limits: int) -> None:
+    """Run the pipeline once.
+
+    Args:
+        target_name: Where to.
+        place: The target's address.
+        folder: The pipelines' folder.
+        failpoint: Where to die.
+        count: Write how often each place of a failpoint is passed to ``folder/hits.json``.
+        limits: By name of the limit (``RLIMIT_FSIZE``): its value.
+    """
+    os.chdir(folder.parent)
+    target = TARGETS[target_name]
+    pipeline = make_pipeline(target_name, place, folder)
+    source = shop(target.resources, target.table_format)
+    hits: Counter[str] = Counter()
+    if count:
+        failpoints.hit = lambda name: hits.update([name])
+    failpoints._armed.update(failpoints.parse(failpoint))
+    _limit(limits)
+    pipeline.run(source, **target.run_settings)
+    if count:
+        (folder / "hits.json").write_text(json.dumps(hits))
+
+
+def make_pipeline(target_name: str, place: str, folder: Path) -> Any:
+    """The pipeline of the shop."""
+    target = TARGETS[target_name]
+    return headrace.pipeline(
+        "shop", destination=target.destination(place), dataset_name=DATASET, pipelines_dir=str(folder)
+    )
+
+
+def take_over(target_name: str, place: str, folder: Path) -> None:
+    """As on another machine: take the state from the destination and write the number of batches it knows of."""
+    target = TARGETS[target_name]
+    pipeline = make_pipeline(target_name, place, folder)
+    pipeline.sync_destination()
+    (folder / "batches.json").write_text(json.dumps(sorted(batches_in(pipeline.state, target.resources))))
+
+
+def _limit(limits: dict[str, int]) -> None:
+    import resource
+
+    for name, value in limits.items():
+        resource.setrlimit(getattr(resource, name), (value, value))
