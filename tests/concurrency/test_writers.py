@@ -7,11 +7,12 @@ import os
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.concurrency.check import faults
-from tests.concurrency.world import DuckDbWorld, World
+from tests.concurrency.world import DuckDbWorld, PostgresWorld, World
 from tests.concurrency.writer import Written, write
 
 LONG = bool(os.environ.get("HEADRACE_LONG"))
@@ -20,6 +21,7 @@ _PRELOADED = [
     "tests.concurrency.writer",
     "duckdb",
     "headrace.destinations.impl.duckdb.client",
+    "headrace.destinations.impl.postgres.client",
     "headrace.extract.stage",
     "headrace.normalize.stage",
     "headrace.load.stage",
@@ -58,3 +60,13 @@ def test_threads_share_a_dataset(tmp_path: Path) -> None:
         written = [each.result() for each in writing]
     assert faults(world, written) == []
     assert sum(len(each.load_ids) for each in written) == writers * rounds
+
+
+@pytest.mark.destination("postgres")
+@pytest.mark.timeout(3600 if LONG else 300)
+def test_processes_share_a_dataset_of_postgres(tmp_path: Path, postgres_server: Any) -> None:
+    """The same where loads of different processes overlap."""
+    world = PostgresWorld(postgres_server.database())
+    written = in_processes(world, tmp_path, PROCESSES, ROUNDS)
+    assert faults(world, written) == []
+    assert sum(len(each.load_ids) for each in written) == PROCESSES * ROUNDS

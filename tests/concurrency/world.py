@@ -62,3 +62,33 @@ class DuckDbWorld:
         for table, column, kind in rows:
             found.setdefault(table, {})[column] = kind
         return found
+
+
+@dataclass(frozen=True)
+class PostgresWorld:
+    """A PostgreSQL database: loads overlap, and each statement sees what is committed before it."""
+
+    url: str
+    one_at_a_time: bool = False
+
+    def destination(self) -> Any:
+        from headrace.destinations import postgres
+
+        return postgres(self.url)
+
+    def query(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        import psycopg
+
+        with psycopg.connect(self.url, options=f"-csearch_path={DATASET}") as connection:
+            return connection.execute(sql.replace("?", "%s").encode(), params).fetchall()
+
+    def columns(self) -> dict[str, dict[str, str]]:
+        rows = self.query(
+            "SELECT table_name, column_name, data_type FROM information_schema.columns "
+            "WHERE table_schema = ? ORDER BY ordinal_position",
+            DATASET,
+        )
+        found: dict[str, dict[str, str]] = {}
+        for table, column, kind in rows:
+            found.setdefault(table, {})[column] = kind
+        return found

@@ -8,6 +8,7 @@ from typing import Any
 
 from headrace.destinations.impl.postgres import copying, files
 from headrace.destinations.impl.postgres.dialect import PostgresDialect
+from headrace.destinations.impl.postgres.nul import NulCharacters
 from headrace.destinations.impl.postgres.session import PostgresSqlClient
 from headrace.destinations.sql.client import SqlJobClient
 from headrace.destinations.sql.models import insert_model
@@ -42,7 +43,7 @@ class PostgresClient(SqlJobClient):
         *,
         create_indexes: bool = True,
         csv_format: Mapping[str, Any] | None = None,
-        remove_nul: bool = False,
+        remove_nul: bool = True,
     ) -> None:
         super().__init__(session, schema, create_indexes=create_indexes)
         self._csv_format, self._remove_nul = dict(csv_format or {}), remove_nul
@@ -72,8 +73,9 @@ class PostgresClient(SqlJobClient):
             if columns is not None:
                 self._check(file, [renames.get(name, name) for name in schema.names], columns)
             plan = copying.plan(schema, renames, table, target)
-            pieces = copying.encoded(batches, plan, remove_nul=self._remove_nul)
-            rows = self._send(target, plan, pieces)
+            nul = NulCharacters(self._remove_nul, file.table)
+            rows = self._send(target, plan, copying.encoded(batches, plan, nul))
+            nul.tell()
         if columns is not None and rows > _SMALL:
             self._session.run(f"ANALYZE {target}")  # the planner knows nothing of a temporary table by itself
         return rows

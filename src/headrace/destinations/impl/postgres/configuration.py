@@ -97,11 +97,11 @@ class PostgresClientConfiguration(DwhWithStagingConfiguration):
         credentials: Which database.
         create_indexes: Make unique indexes for ``unique`` hints, which ``_dlt_id`` has.
         csv_format: How csv files are written: ``delimiter`` and ``include_header``.
-        nul_characters: What becomes of the character NUL, which PostgreSQL cannot store in text: ``error`` or
-            ``remove``.
+        nul_characters: What becomes of the character NUL, which PostgreSQL cannot store in text: ``remove`` takes it
+            out and warns, ``error`` refuses the load.
     """
 
     credentials: PostgresCredentials = None  # type: ignore[assignment]
     create_indexes: bool = True
     csv_format: Optional[dict[str, Any]] = None  # noqa: UP045
-    nul_characters: Literal["error", "remove"] = "error"
+    nul_characters: Literal["remove", "error"] = "remove"

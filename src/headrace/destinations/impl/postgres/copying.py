@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headrace.destinations.impl.postgres.dialect import PostgresDialect
+from headrace.destinations.impl.postgres.nul import NulCharacters
 from headrace.errors.destination import DestinationTerminalException
 
 if TYPE_CHECKING:
@@ -83,15 +84,15 @@ def sent_type(arrow: pa.DataType, kind: str) -> pa.DataType:
     return pa.binary() if str(arrow) == "binary_view" else arrow
 
 
-def prepared(batch: pa.RecordBatch, columns: Sequence[Column], *, remove_nul: bool) -> pa.RecordBatch:
+def prepared(batch: pa.RecordBatch, columns: Sequence[Column], nul: NulCharacters) -> pa.RecordBatch:
     """A batch in the types in which its columns are sent."""
     import pyarrow as pa
 
-    arrays = [_prepared(array, column, remove_nul) for array, column in zip(batch.columns, columns, strict=True)]
+    arrays = [_prepared(array, column, nul) for array, column in zip(batch.columns, columns, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, names=[column.target for column in columns])
 
 
-def _prepared(array: pa.Array, column: Column, remove_nul: bool) -> pa.Array:
+def _prepared(array: pa.Array, column: Column, nul: NulCharacters) -> pa.Array:
     import pyarrow as pa
     import pyarrow.types as pt
 
@@ -106,7 +107,7 @@ def _prepared(array: pa.Array, column: Column, remove_nul: bool) -> pa.Array:
         array = array.cast(wanted)
     if column.cast:
         array = _as_text(array)
-    return _without_nul(array) if remove_nul and pt.is_string(array.type) else array
+    return nul.treated(array, column) if pt.is_string(array.type) else array
 
 
 def _as_json(array: pa.Array) -> pa.Array:
@@ -125,16 +126,6 @@ def _as_text(array: pa.Array) -> pa.Array:
     if pt.is_binary(array.type) or pt.is_large_binary(array.type) or pt.is_fixed_size_binary(array.type):
         return pa.array([None if v is None else "\\x" + v.hex() for v in array.to_pylist()], pa.string())
     return array if pt.is_string(array.type) else array.cast(pa.string())
-
-
-def _without_nul(array: pa.Array) -> pa.Array:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    found = pc.match_substring_regex(array.cast(pa.binary()), r"\x00|\\u0000")
-    if not pc.any(found).as_py():
-        return array
-    return pc.replace_substring_regex(pc.replace_substring(array, "\x00", ""), r"\\u0000", "")
 
 
 def copy_rows(cursor: Any, target: str, columns: str, pieces: Iterable[memoryview]) -> int:
@@ -158,7 +149,7 @@ def copy_rows(cursor: Any, target: str, columns: str, pieces: Iterable[memoryvie
     return int(cursor.rowcount)
 
 
-def encoded(batches: Iterable[pa.RecordBatch], columns: Sequence[Column], *, remove_nul: bool) -> Iterator[memoryview]:
+def encoded(batches: Iterable[pa.RecordBatch], columns: Sequence[Column], nul: NulCharacters) -> Iterator[memoryview]:
     """Batches as bytes of COPY.
 
     Raises:
@@ -171,7 +162,7 @@ def encoded(batches: Iterable[pa.RecordBatch], columns: Sequence[Column], *, rem
     kinds = [column.kind for column in columns]
     try:
         for batch in batches:
-            yield from encode(prepared(batch, columns, remove_nul=remove_nul), kinds)
+            yield from encode(prepared(batch, columns, nul), kinds)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DestinationTerminalException(
             "A value of the loader file does not fit its column in PostgreSQL.",

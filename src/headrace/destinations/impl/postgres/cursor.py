@@ -86,7 +86,7 @@ def to_batch(schema: pa.Schema, description: Any, rows: list[tuple[Any, ...]]) -
     arrays = []
     for field, column, values in zip(schema, description, columns, strict=True):
         if pa.types.is_string(field.type):
-            values = [_text(value, column.type_code) for value in values]
+            values = tuple(_text(value, column.type_code) for value in values)
         try:
             arrays.append(pa.array(values, field.type))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:

@@ -104,7 +104,7 @@ class PostgresDialect(SqlDialect):
             if (precision or 64) <= bits:
                 return name
         raise DestinationTerminalException(
-            f"Column `{column.get('name')}` is declared as an integer of {precision} bits; PostgreSQL holds at most 64.",
+            f"Column `{column.get('name')}` is declared as an integer of {precision} bits; PostgreSQL holds 64.",
             fix="declare `data_type` decimal (with `precision` and `scale` 0), wei or text for it",
         )
 
