@@ -12,17 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# what a run imports; a driver that is missing is left out. Importing starts none of their threads.
-PRELOAD = [
-    "tests.crash.shopkeeper",
-    "tests.crash.trade",
-    "tests.crash.preload",
-    "duckdb",
-    "psycopg",
-    "adbc_driver_postgresql.dbapi",
-]
-PRELOAD += ["adbc_driver_sqlite.dbapi", "sqlalchemy.dialects.sqlite.pysqlite", "fsspec.implementations.local"]
-PRELOAD += ["deltalake", "pyarrow.parquet", "pyarrow.compute", "pyarrow.dataset"]
+PRELOAD = ["tests.crash.preload", "tests.crash.shopkeeper", "tests.crash.trade"]
 
 
 def start(act: Callable[..., object], *args: Any, log: Path | None = None, **kw: Any) -> Any:

@@ -1,7 +1,7 @@
 """Killed by ``kill -9`` at every place that has a name, and at instants that nobody chose: every row arrives once.
 
-Over all write dispositions at once and every destination of `tests.crash.targets`. ``HEADRACE_CRASH_RUNS`` says how often
-(``make crash`` for many); places of facts and commits are found by counting them in a run that nobody disturbs.
+Over all write dispositions at once and every destination of `tests.crash.targets`. ``HEADRACE_CRASH_RUNS`` says how
+often (``make crash`` for many); places of facts and commits are found by counting them in a run that nobody disturbs.
 """
 
 from __future__ import annotations
