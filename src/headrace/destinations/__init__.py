@@ -8,6 +8,7 @@ from headrace.base.lazy import lazy_names as _lazy_names
 
 FACTORIES = {
     "duckdb": "headrace.destinations.impl.duckdb.factory:duckdb",
+    "filesystem": "headrace.destinations.impl.filesystem.factory:filesystem",
     "postgres": "headrace.destinations.impl.postgres.factory:postgres",
 }
 """Short name of each kind of destination, and where its factory is."""
@@ -21,9 +22,10 @@ __getattr__, __dir__ = _lazy_names(
     },
 )
 
-__all__ = ["FACTORIES", "Destination", "destination", "duckdb", "postgres"]
+__all__ = ["FACTORIES", "Destination", "destination", "duckdb", "filesystem", "postgres"]
 
 if TYPE_CHECKING:
     from headrace.destinations.impl.duckdb.factory import duckdb as duckdb
+    from headrace.destinations.impl.filesystem.factory import filesystem as filesystem
     from headrace.destinations.impl.postgres.factory import postgres as postgres
     from headrace.load.destination import Destination as Destination

@@ -62,6 +62,7 @@ class TextSink:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
+        self._size = 0
         self._sink: IO[bytes] = self._file
         if path.suffix == GZIP_SUFFIX:
             import gzip
@@ -75,14 +76,23 @@ class TextSink:
         return self._sink.write(data)
 
     @property
+    def closed(self) -> bool:
+        """Whether nothing more can be written."""
+        return self._file.closed
+
+    def flush(self) -> None:
+        """Nothing: what is written is found after `close`."""
+
+    @property
     def size(self) -> int:
         """Bytes that have reached the file."""
-        return self._file.tell()
+        return self._size if self._file.closed else self._file.tell()
 
     def close(self) -> int:
-        """Finish the file and return its size in bytes."""
-        if self._sink is not self._file:
-            self._sink.close()
-        size = self._file.tell()
-        self._file.close()
-        return size
+        """Finish the file and return its size in bytes; safe to repeat."""
+        if not self._file.closed:
+            if self._sink is not self._file:
+                self._sink.close()
+            self._size = self._file.tell()
+            self._file.close()
+        return self._size
