@@ -130,3 +130,11 @@ def test_a_plan_is_complete_ordered_and_repeatable(picks: list[tuple[str, int]],
         seen.add(job.id)
         if isinstance(job, Copy) and len(job.files) > 1 and job.tables != ["_dlt_pipeline_state"]:
             assert sum(f.size for f in job.files) <= BUNDLE_BYTES
+
+
+def test_destinations_limit_the_files_of_a_job() -> None:
+    """Where each file is a job of its own, the state comes after them in another."""
+    alone = msgspec.structs.replace(CAPABILITIES, max_files_per_job=1)
+    jobs = plan_jobs([file("events", 0), file("events", 1), file("_dlt_pipeline_state", 2)], SCHEMA, alone)
+    assert [len(job.files) for job in jobs] == [1, 1, 1]
+    assert jobs[-1].after == [job.id for job in jobs[:-1]]

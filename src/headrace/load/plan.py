@@ -70,6 +70,7 @@ class _Planner:
         self.schema = schema
         self.capabilities = capabilities
         self.replace_strategy = replace_strategy
+        self._most_files = min(BUNDLE_FILES, capabilities.max_files_per_job)
         self.jobs: list[AnyJob] = []
 
     def add(self, files: Sequence[LoadFile], replaced_tables: Collection[str]) -> None:
@@ -103,7 +104,7 @@ class _Planner:
             return
         if len(self.jobs) == 1 and isinstance(only := self.jobs[0], Copy):
             together = [*only.files, *files]
-            if len(together) <= BUNDLE_FILES and sum(f.size for f in together) <= BUNDLE_BYTES:
+            if len(together) <= self._most_files and sum(f.size for f in together) <= BUNDLE_BYTES:
                 self.jobs = [msgspec.structs.replace(only, tables=_tables_of(together), files=together)]
                 return
         self.jobs.append(
@@ -180,7 +181,7 @@ class _Planner:
         bundle: list[LoadFile] = []
         size = 0
         for file in files:
-            if bundle and (size + file.size > BUNDLE_BYTES or len(bundle) == BUNDLE_FILES):
+            if bundle and (size + file.size > BUNDLE_BYTES or len(bundle) == self._most_files):
                 self._add_copy(bundle, after)
                 bundle, size = [], 0
             bundle.append(file)

@@ -44,6 +44,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         idempotency: By what means a job is applied once.
         recommended_file_size: Bytes of a loader file.
         max_parallel_load_jobs: None leaves it to ``load.workers``.
+        max_files_per_job: How many loader files one job may append at most; small ones share a job up to that.
     """
 
     sqlglot_dialect: str | None = None
@@ -70,6 +71,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     idempotency: Idempotency = "none"
     recommended_file_size: int | None = 64 * 1024 * 1024
     max_parallel_load_jobs: int | None = None
+    max_files_per_job: int = 64
     loader_parallelism_strategy: Literal["parallel", "table-sequential", "sequential"] = "parallel"
 
     def for_format(self, table_format: str | None) -> Capabilities:
