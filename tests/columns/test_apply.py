@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -80,7 +80,10 @@ def oracle(values: list[Any], data_type: str) -> list[dict[str, Any]]:
             kind = kind_of(type(value))
             plain = shred([{"v": value}])[0].columns[0].values[0].as_py()
             try:
-                row["v"] = pa.scalar(coerce_value(data_type, kind, plain), target).as_py()
+                value = coerce_value(data_type, kind, plain)
+                if (kind, data_type) == ("double", "decimal"):
+                    value = value.quantize(Decimal("1e-9"), context=Context(prec=400))
+                row["v"] = pa.scalar(value, target).as_py()
             except (ValueError, TypeError, ArithmeticError, pa.ArrowInvalid):
                 row[f"v__v_{kind}"] = _stored(kind, plain)
                 if row[f"v__v_{kind}"] is None:

@@ -16,7 +16,6 @@ from headrace.model.naming.base import NamingConvention
 from headrace.typing import TColumnSchema
 
 _MOST_DIGITS = 38  # of a decimal; what has more travels as exact text
-_EPSILON = {16: 2.0**-10, 32: 2.0**-23, 64: 2.0**-52}  # of floating-point numbers, by their bits
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
 
@@ -189,8 +188,8 @@ def _to(array: pa.Array, wanted: pa.DataType) -> pa.Array:
         return array.cast(wanted, safe=False)  # nanoseconds are cut, as those of timestamps
     _refuse_odd(array.type, wanted)
     moved = array.cast(wanted)
-    if pt.is_decimal(wanted) and pt.is_floating(array.type):
-        _check_digits(array, moved)
+    if pt.is_decimal(wanted) and wanted.scale == 0 and pt.is_floating(array.type):
+        _check_whole(array, moved)
     return moved
 
 
@@ -202,16 +201,12 @@ def _refuse_odd(have: pa.DataType, wanted: pa.DataType) -> None:
         raise pa.ArrowInvalid("the date would be lost")
 
 
-def _check_digits(values: pa.Array, moved: pa.Array) -> None:
-    """Refuse floating-point numbers that were rounded to the decimal's scale, beyond the noise of their last bits."""
-    noise = 4 * _EPSILON.get(values.type.bit_width, _EPSILON[32])
-    numbers = values.cast(pa.float64())
-    rounded = pc.greater(
-        pc.abs(pc.subtract(moved.cast(pa.float64()), numbers)), pc.multiply(pc.abs(numbers), pa.scalar(noise))
-    )
+def _check_whole(values: pa.Array, moved: pa.Array) -> None:
+    """Refuse floating-point numbers with a fraction where a column counts whole things; else they are rounded."""
+    rounded = pc.not_equal(moved.cast(pa.float64()), values.cast(pa.float64()))
     if pc.any(rounded).as_py():
-        first = numbers.filter(rounded)[0].as_py()
-        raise pa.ArrowInvalid(f"{first!r} has more than {moved.type.scale} digits after the point; round it first")
+        first = values.filter(rounded)[0].as_py()
+        raise pa.ArrowInvalid(f"{first!r} is no whole number, and the column has no digits after the point")
 
 
 def normalize_names(given: pa.Schema, naming: NamingConvention) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.columns.values import coerce_value
+from headrace.columns.values import coerce_value, to_scale
 from headrace.model.capabilities import Capabilities
 from headrace.typing import TColumnSchema
 
@@ -90,6 +90,8 @@ def _one_by_one(kind: str, values: pa.Array, data_type: str, target: pa.DataType
         if value is not None:
             try:
                 value = coerce_value(data_type, kind, value)
+                if kind == "double" and data_type == "decimal":
+                    value = to_scale(value, target.scale)
                 pa.scalar(value, target)
             except (ValueError, TypeError, OverflowError, ArithmeticError, pa.ArrowInvalid):
                 value, bad = None, True

@@ -6,7 +6,7 @@ import base64
 import binascii
 import datetime as dt
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from headrace.base import json
@@ -80,6 +80,9 @@ def _to_double(kind: str, value: Any) -> float:
     raise TypeError(kind)
 
 
+_ALL_DIGITS = Context(prec=400)  # more than the largest double has
+
+
 def _to_decimal(kind: str, value: Any) -> Decimal:
     if kind in ("text", "bigint", "double", "wei"):
         number = Decimal(value.strip()) if kind == "text" else Decimal(str(value))
@@ -87,6 +90,14 @@ def _to_decimal(kind: str, value: Any) -> Decimal:
             raise ValueError("not a finite number")
         return number
     raise TypeError(kind)
+
+
+def to_scale(number: Decimal, scale: int) -> Decimal:
+    """A number that came as floating-point, with the digits its decimal column has: it never had exact ones.
+
+    A decimal without digits after the point counts whole things, and is not rounded to.
+    """
+    return number.quantize(Decimal(1).scaleb(-scale), context=_ALL_DIGITS) if scale > 0 else number
 
 
 def _to_wei(kind: str, value: Any) -> Decimal:

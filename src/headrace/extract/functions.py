@@ -45,6 +45,7 @@ class ResourceFunction:
         self.args: tuple[Any, ...] = ()
         self.kwargs: dict[str, Any] = {}
         self.args_bound = False
+        self.config_name: str | None = None
         self.full_signature = signature_of(f)
         self.signature = self._without_item()
         self.incremental = find_incremental_argument(f)
@@ -85,14 +86,14 @@ class ResourceFunction:
         """The arguments given so far, by name."""
         return dict(self.signature.bind_partial(*self.args, **self.kwargs).arguments)
 
-    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ResourceFunction:
-        """A copy with arguments.
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> ResourceFunction:
+        """A copy with arguments; its settings are those of the name that the resource has now, whatever comes later.
 
         Raises:
             TypeError: The function does not take them, or needs more.
         """
         bound = self.copy()
-        bound.args, bound.kwargs, bound.args_bound = args, kwargs, True
+        bound.args, bound.kwargs, bound.args_bound, bound.config_name = args, kwargs, True, name
         bound._check(strictly=True)
         return bound
 
@@ -170,6 +171,7 @@ class ResourceFunction:
         scope = current_scope()
         shared = scope is not None and scope.shares_section and self.section
         section = scope.section if shared and scope is not None else self.section
+        name = self.config_name or name
         sections = ("sources", section, name) if section else ("sources", name)
         if sections not in self._resolvers:
             self._resolvers[sections] = argument_resolver(self.f, sections, self.spec, self.base_spec)

@@ -168,7 +168,7 @@ class DltResource(WithSteps, Iterable[Any], Generic[TDataItem]):
             raise TypeError(
                 f"resource `{self.name}` takes no arguments: they were given before, or it is made of plain data"
             )
-        self._pipe.replace_gen(function.bind(args, kwargs))
+        self._pipe.replace_gen(function.bind(args, kwargs, self.name))
         self._dress()
         return self
 

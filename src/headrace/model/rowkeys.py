@@ -115,10 +115,11 @@ def _primary_key(schema: Schema, table: str) -> tuple[str, ...]:
 
 def declare_root_key(schema: Schema, root: str) -> None:
     """Say in the schema that a table hands its row id down, where its source or the merge strategy wants that."""
-    config = schema.normalizers["json"].setdefault("config", {})
     merged = schema.write_disposition(root) == "merge" and schema.merge_strategy(root) in ROOT_KEY_STRATEGIES
-    if schema.is_dlt_table(root) or not (merged or config.get(ROOT_KEY_WANTED)):
+    wanted = merged or (schema.normalizers["json"].get("config") or {}).get(ROOT_KEY_WANTED)
+    if schema.is_dlt_table(root) or not wanted:
         return
+    config = schema.normalizers["json"].setdefault("config", {})
     propagation = config.setdefault("propagation", {})
     if tb.C_DLT_ROOT_ID not in (propagation.get("root") or {}).values():
         propagation.setdefault("tables", {}).setdefault(root, {})[tb.C_DLT_ID] = tb.C_DLT_ROOT_ID
