@@ -65,4 +65,6 @@ class Door(AbstractFileSystem):  # type: ignore[misc]
             return dt.datetime(2000, 1, 1, tzinfo=dt.timezone.utc)
 
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
-        return self._inner.open(self._strip_protocol(path), "rb")
+        # what DuckDB asks for comes in order; prefetching in the background would outlive the query
+        options = {"cache_type": "readahead"} if "gs" in self._inner.protocol else {}
+        return self._inner.open(self._strip_protocol(path), "rb", **options)

@@ -293,7 +293,8 @@ def open_store(settings: FilesystemConfiguration, root: str) -> Store:
         return LocalStore(local.LocalFileSystem(auto_mkdir=True), Path(root).as_posix(), protocol, Path(root).as_uri())
     kind = _driver(protocol)
     url = settings.bucket_url
-    arguments = {**_from_url(kind, url), **_from_credentials(settings)}
+    # the url says more than the defaults of the credentials: host, port, account
+    arguments = {**_from_credentials(settings), **_from_url(kind, url)}
     if protocol == "sftp":
         arguments = _for_sftp(kind, arguments)
     for name in ("client_kwargs", "config_kwargs"):
@@ -301,7 +302,7 @@ def open_store(settings: FilesystemConfiguration, root: str) -> Store:
         if own:
             arguments[name] = {**(arguments.get(name) or {}), **own}
     arguments.update(settings.kwargs or {})
-    if protocol != "memory":
+    if protocol in _DRIVERS:
         # another process may write; what it wrote must be seen
         arguments.setdefault("use_listings_cache", False)
     fs = kind(**arguments)
