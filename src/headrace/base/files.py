@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from headrace.base import failpoints
+
 # more threads than processors: they wait for the disk, and a file system merges syncs that arrive together
 SYNC_THREADS = 16
 # seconds from which a flush is worth a thread
@@ -107,11 +109,13 @@ def write_atomic(path: str | os.PathLike[str], data: bytes, *, sync: bool = Fals
             if sync:
                 stream.flush()
                 sync_fd(stream.fileno())
+        failpoints.hit("file.written")
         temporary.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+    failpoints.hit("file.replaced")
     if sync:
         sync_directory(target.parent)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
+from headrace.base import failpoints
 from headrace.base import files as fs
 from headrace.base.ids import new_load_id
 from headrace.base.logfile import LogFile
@@ -178,6 +179,7 @@ class PackageStore:
             delete_files: Delete its loader files if it is loaded, but for those of failed jobs.
         """
         package.clean(delete_files)
+        failpoints.hit("package.cleaned")
         if package.load_id not in self._finished:
             entry = f"{package.load_id} {package.phase}".encode()
             self._note_finished([*self._finished_log.append([entry]), entry])

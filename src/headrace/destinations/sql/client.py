@@ -132,7 +132,9 @@ class SqlJobClient(Client):
             for change in changes:
                 for statement in self._statements_of(change):
                     self._session.run(statement)
+                    failpoints.hit("ddl")
             self._ledger.create()
+            failpoints.hit("ddl.before_commit")
 
     def _statements_of(self, change: AnyChange) -> list[str]:
         table = self._session.make_qualified_table_name(change.table)
@@ -241,6 +243,7 @@ class SqlJobClient(Client):
             self._records.add_load(context.load_id, context.schema)
             if has_ledger:
                 self._ledger.forget(context.load_id)
+            failpoints.hit("complete.before_commit")
         return joined
 
     def is_complete(self, load_id: str) -> bool:
@@ -251,6 +254,7 @@ class SqlJobClient(Client):
         """Write the schema into ``_dlt_version`` unless its hash is there."""
         self._doing(f"storing schema `{schema.name}` in dataset `{self._session.dataset_name}`")
         self._records.add_schema(schema)
+        failpoints.hit("schema.stored")
 
     def read_schema(self, schema_name: str | None = None, version_hash: str | None = None) -> StoredSchema | None:
         """The newest stored schema of a name, or the one with a hash; None when there is none."""
