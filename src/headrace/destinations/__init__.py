@@ -10,6 +10,7 @@ FACTORIES = {
     "duckdb": "headrace.destinations.impl.duckdb.factory:duckdb",
     "filesystem": "headrace.destinations.impl.filesystem.factory:filesystem",
     "postgres": "headrace.destinations.impl.postgres.factory:postgres",
+    "sqlalchemy": "headrace.destinations.impl.sqlalchemy.factory:sqlalchemy",
 }
 """Short name of each kind of destination, and where its factory is."""
 
@@ -22,10 +23,11 @@ __getattr__, __dir__ = _lazy_names(
     },
 )
 
-__all__ = ["FACTORIES", "Destination", "destination", "duckdb", "filesystem", "postgres"]
+__all__ = ["FACTORIES", "Destination", "destination", "duckdb", "filesystem", "postgres", "sqlalchemy"]
 
 if TYPE_CHECKING:
     from headrace.destinations.impl.duckdb.factory import duckdb as duckdb
     from headrace.destinations.impl.filesystem.factory import filesystem as filesystem
     from headrace.destinations.impl.postgres.factory import postgres as postgres
+    from headrace.destinations.impl.sqlalchemy.factory import sqlalchemy as sqlalchemy
     from headrace.load.destination import Destination as Destination
