@@ -1,0 +1,1 @@
+"""SQLAlchemy: SQLite, MySQL and MariaDB, and other databases by their SQLAlchemy dialects."""

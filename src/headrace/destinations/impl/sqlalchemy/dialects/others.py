@@ -1,0 +1,102 @@
+"""Databases that are reached through SQLAlchemy alone: PostgreSQL, SQL Server, Oracle."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Any, ClassVar
+
+from headrace.destinations.impl.sqlalchemy.dialects.base import SqlalchemyDialect
+from headrace.typing import TColumnSchema
+
+_TABLE_ALIAS = re.compile(r"(\b(?:FROM|JOIN|UPDATE)\s+\S+|\))\s+AS\s+(?=\w+\b)", re.IGNORECASE)
+
+
+class PostgreSqlDialect(SqlalchemyDialect):
+    """Facts about PostgreSQL; what the family of SQL destinations takes for granted is right for it."""
+
+    name = "postgres"
+    row_address = "ctid"
+    if_not_exists = True
+    most_digits: ClassVar[tuple[int, int]] = (1000, 1000)
+
+    def session_settings(self) -> list[str]:
+        """Statements that every session starts with."""
+        return ["SET TIME ZONE 'UTC'"]
+
+    def temp_as(self, table: str, query: str) -> str:
+        """Make a temporary table of a query's rows."""
+        return f"CREATE TEMPORARY TABLE {table} ON COMMIT DROP AS {query}"
+
+
+class MsSqlDialect(SqlalchemyDialect):
+    """Facts about SQL Server."""
+
+    name = "tsql"
+    timestamp_type: ClassVar[str] = "DATETIMEOFFSET"
+
+    def first_rows(self, query: str, count: int, skip: int = 0) -> str:
+        """The query with no more than its first rows."""
+        order = "" if re.search(r"\bORDER BY\b", query) else " ORDER BY (SELECT NULL)"
+        return f"{query}{order} OFFSET {skip} ROWS FETCH NEXT {max(count, 1)} ROWS ONLY"
+
+    def add_column(self, table: str, column: TColumnSchema) -> str:
+        """Add a column that is missing."""
+        return f"ALTER TABLE {table} ADD {self.column_clause(column, added=True)}"
+
+    def widen_column(self, table: str, column: TColumnSchema, present: TColumnSchema) -> list[str]:
+        """Give a column another type, which holds all its values."""
+        null = "NOT NULL" if present.get("nullable") is False and column.get("nullable") is False else "NULL"
+        name = self.quote(present.get("name") or column["name"])
+        return [f"ALTER TABLE {table} ALTER COLUMN {name} {self.column_type(column)} {null}"]
+
+    def drop_not_null(self, table: str, column: TColumnSchema) -> list[str]:
+        """Let a column be NULL."""
+        return [f"ALTER TABLE {table} ALTER COLUMN {self.quote(column['name'])} {self.column_type(column)} NULL"]
+
+    def comment_on_table(self, table: str, text: str) -> list[str]:
+        """Descriptions are extended properties there; they are left alone."""
+        return []
+
+    def comment_on_column(self, table: str, column: TColumnSchema, text: str) -> list[str]:
+        """Descriptions are extended properties there; they are left alone."""
+        return []
+
+
+class OracleDialect(SqlalchemyDialect):
+    """Facts about Oracle."""
+
+    name = "oracle"
+    no_table: ClassVar[str] = " FROM DUAL"
+
+    def final(self, sql: str) -> str:
+        """Oracle has no AS before the alias of a table."""
+        return _TABLE_ALIAS.sub(r"\1 ", sql)
+
+    def first_rows(self, query: str, count: int, skip: int = 0) -> str:
+        """The query with no more than its first rows."""
+        return f"{query} OFFSET {skip} ROWS FETCH NEXT {count} ROWS ONLY"
+
+    def timestamp(self, value: dt.datetime) -> str:
+        """A literal of an instant."""
+        aware = value if value.tzinfo else value.replace(tzinfo=dt.timezone.utc)
+        return f"TIMESTAMP '{aware.strftime('%Y-%m-%d %H:%M:%S.%f')} +00:00'"
+
+    def add_column(self, table: str, column: TColumnSchema) -> str:
+        """Add a column that is missing."""
+        return f"ALTER TABLE {table} ADD ({self.column_clause(column, added=True)})"
+
+    def widen_column(self, table: str, column: TColumnSchema, present: TColumnSchema) -> list[str]:
+        """Give a column another type, which holds all its values."""
+        name = self.quote(present.get("name") or column["name"])
+        return [f"ALTER TABLE {table} MODIFY ({name} {self.column_type(column)})"]
+
+    def drop_not_null(self, table: str, column: TColumnSchema) -> list[str]:
+        """Let a column be NULL."""
+        return [f"ALTER TABLE {table} MODIFY ({self.quote(column['name'])} NULL)"]
+
+    def _integer(self, column: TColumnSchema, bits: int | None) -> Any:
+        import sqlalchemy as sa
+
+        # INTEGER is a number of 38 digits there, which reads back as a decimal
+        return sa.Numeric({None: 19}.get(bits, 5 if bits and bits <= 16 else 10 if bits and bits <= 32 else 19), 0)
