@@ -35,6 +35,7 @@ _where = {
     "current": "headrace.current",
     "dataset": "headrace.dataset:dataset",
     "defer": "headrace.extract.decorators:defer",
+    "destination": "headrace.destinations.impl.custom.factory:decorator",
     "destinations": "headrace.destinations",
     "mark": "headrace.extract.mark",
     "pipeline": "headrace.pipeline.factory:pipeline",
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from headrace.dataset import dataset as dataset  # type: ignore[no-redef] # a module has the name too
     from headrace.dataset.dataset import Dataset as Dataset
     from headrace.dataset.relation import Relation as Relation
+    from headrace.destinations.impl.custom.factory import decorator as destination
     from headrace.extract import mark as mark
     from headrace.extract.decorators import defer as defer
     from headrace.extract.decorators import resource as resource
@@ -106,6 +108,7 @@ __all__ = [
     "current",
     "dataset",
     "defer",
+    "destination",
     "destinations",
     "mark",
     "pipeline",

@@ -19,7 +19,7 @@ HEAVY = [
 ]
 MODULES = {"current", "destinations", "mark", "progress", "sources"}
 FUNCTIONS = {
-    "attach", "dataset", "defer", "pipeline", "resource", "run", "source", "transformer",
+    "attach", "dataset", "defer", "destination", "pipeline", "resource", "run", "source", "transformer",
 }  # fmt: skip
 
 

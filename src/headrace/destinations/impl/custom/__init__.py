@@ -1,0 +1,1 @@
+"""Destinations that are functions of the user."""

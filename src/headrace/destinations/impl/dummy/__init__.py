@@ -1,0 +1,1 @@
+"""A destination that keeps nothing, and accepts, refuses or fails on demand."""
