@@ -133,6 +133,11 @@ class Relation(Rows):
             return str(self._query.sql(dialect=self.destination_dialect, pretty=pretty))
         return self._render(None, pretty)
 
+    def _expect(self, session: Any) -> None:
+        expect = getattr(session, "expect", None)
+        if expect is not None and not self._raw:
+            expect(self.columns_schema)
+
     def _render(self, session: Any, pretty: bool = False) -> str:
         if self._raw and isinstance(self._given, str):
             return self._given

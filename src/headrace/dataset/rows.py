@@ -30,13 +30,20 @@ class Rows:
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
-        with self._dataset.session() as session, session.execute_query(self._render(session)) as cursor:
-            yield cursor
+        with self._dataset.session() as session:
+            self._expect(session)
+            with session.execute_query(self._render(session)) as cursor:
+                yield cursor
 
     @contextmanager
     def _reader(self, chunk_size: int) -> Iterator[pa.RecordBatchReader]:
-        with self._dataset.session() as session, session.stream_query(self._render(session), chunk_size) as reader:
-            yield reader
+        with self._dataset.session() as session:
+            self._expect(session)
+            with session.stream_query(self._render(session), chunk_size) as reader:
+                yield reader
+
+    def _expect(self, session: Any) -> None:
+        """Tell a session what the columns will be, where its driver does not know it."""
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """All rows."""
