@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +99,50 @@ def _postgres_rows(place: str, table: str) -> Rows:
         return _records(db.execute(f"select * from {DATASET}.{table}".encode()))
 
 
+# ---- files ---------------------------------------------------------------------------------------------------------
+
+
+def _filesystem(place: str, **settings: Any) -> Any:
+    from headrace import destinations
+
+    return destinations.filesystem(place, **settings)
+
+
+def _folder_tables(place: str) -> set[str]:
+    return {path.name for path in (Path(place) / DATASET).glob("*") if path.is_dir()}
+
+
+def _folder_rows(place: str, table: str) -> Rows:
+    import pyarrow.parquet as pq
+
+    rows: Rows = []
+    for path in sorted((Path(place) / DATASET / table).rglob("*")):
+        if path.suffix == ".parquet":
+            rows += pq.ParquetFile(path).read().to_pylist()
+        elif path.suffix in (".jsonl", ".gz"):
+            data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+            rows += [json.loads(line) for line in data.splitlines()]
+        elif path.is_file() and path.name != "init":
+            raise AssertionError(f"a file that nobody understands: {path}")
+    return rows
+
+
+def _files(file_format: str) -> Target:
+    return Target(
+        f"filesystem-{file_format}",
+        "filesystem",
+        _filesystem,
+        _folder_rows,
+        _folder_tables,
+        # without tables of a format of their own there is nothing to merge into
+        resources=("events", "snapshot"),
+        run_settings={"loader_file_format": file_format},
+        modules=("fsspec",),
+    )
+
+
+# ---- all -----------------------------------------------------------------------------------------------------------
+
 TARGETS = {
     target.name: target
     for target in (
@@ -117,5 +163,7 @@ TARGETS = {
             server="postgres_server",
             modules=("psycopg", "adbc_driver_postgresql"),
         ),
+        _files("parquet"),
+        _files("jsonl"),
     )
 }
