@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from tests.crash.targets import TARGETS
 DATASET = "raw"
 
 
-def trade(target_name: str, place: str, folder: Path, failpoint: str = "", count: bool = False, **limits: int) -> None:
+def trade(
+    target_name: str, place: str, folder: Path, failpoint: str = "", count: bool = False, pause: str = "", **limits: int
+) -> None:
     """Run the pipeline once.
 
     Args:
@@ -25,7 +28,8 @@ def trade(target_name: str, place: str, folder: Path, failpoint: str = "", count
         folder: The pipelines' folder.
         failpoint: Where to die.
         count: Write how often each place of a failpoint is passed to ``folder/hits.json``.
-        limits: By name of the limit (``RLIMIT_FSIZE``): its value.
+        pause: A failpoint at which to wait: ``folder/paused`` appears, and the run goes on when it is deleted.
+        limits: By name of the limit (``RLIMIT_FSIZE``): its value; of ``RLIMIT_AS`` what there may be beyond what is.
     """
     os.chdir(folder.parent)
     target = TARGETS[target_name]
@@ -34,6 +38,8 @@ def trade(target_name: str, place: str, folder: Path, failpoint: str = "", count
     hits: Counter[str] = Counter()
     if count:
         failpoints.hit = lambda name: hits.update([name])
+    if pause:
+        _pause_at(pause, folder / "paused")
     failpoints._armed.update(failpoints.parse(failpoint))
     _limit(limits)
     pipeline.run(source, **target.run_settings)
@@ -57,8 +63,26 @@ def take_over(target_name: str, place: str, folder: Path) -> None:
     (folder / "batches.json").write_text(json.dumps(sorted(batches_in(pipeline.state, target.resources))))
 
 
+def _pause_at(place: str, paused: Path) -> None:
+    armed = failpoints.parse(place)
+
+    def hit(name: str) -> None:
+        if name not in armed:
+            return
+        armed[name] -= 1
+        if armed[name] == 0:
+            paused.touch()
+            while paused.exists():
+                time.sleep(0.005)
+
+    failpoints.hit = hit
+
+
 def _limit(limits: dict[str, int]) -> None:
     import resource
 
     for name, value in limits.items():
+        if name == "RLIMIT_AS":
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            value += pages * resource.getpagesize()
         resource.setrlimit(getattr(resource, name), (value, value))

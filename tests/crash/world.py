@@ -56,10 +56,24 @@ class World:
         child.kill()
         return self.finish(child) != 0
 
+    def paused(self, at: str, seconds: float = 60) -> Any:
+        """Start a run and wait until it waits at a failpoint; `go_on` lets it go on."""
+        child, mark = self.begin(pause=at), self.folder / "paused"
+        end = time.monotonic() + seconds
+        while not mark.exists():
+            assert child.is_alive() and time.monotonic() < end, f"{at} was not reached:\n{self.log()}"
+            time.sleep(0.005)
+        return child
+
+    def go_on(self, child: Any) -> int:
+        """Let a paused run go on, to its end."""
+        (self.folder / "paused").unlink()
+        return self.finish(child)
+
     def log(self) -> str:
         """What the last run printed."""
-        path = self.folder / f"run-{self.done + self.deaths - 1}.log"
-        return path.read_text(errors="replace")[-3000:] if path.exists() else ""
+        logs = sorted(self.folder.glob("run-*.log"), key=lambda path: path.stat().st_mtime_ns)
+        return logs[-1].read_text(errors="replace")[-3000:] if logs else ""
 
     def hits(self) -> dict[str, int]:
         """How often a whole run passes each place; the run counts as done."""
