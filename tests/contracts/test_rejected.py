@@ -352,3 +352,23 @@ def test_a_replay_that_is_refused_keeps_what_was_kept(pipeline: Project) -> None
     assert len(rows(p, "t__rejected")) == 1 and not p.has_pending_data
     p.replay_rejected(schema_contract="evolve")
     assert [r["id"] for r in rows(p, "t")] == [1, 2]
+
+
+def test_an_id_of_the_items_own_is_kept_with_it(tmp_path: Path) -> None:
+    p = hr.pipeline(
+        "own_id",
+        pipelines_dir=str(tmp_path),
+        destination=hr.destinations.duckdb(str(tmp_path / "x.duckdb")),
+        dataset_name="d",
+    )
+
+    def items(*rows: Any, **more: Any) -> Any:
+        return hr.resource(list(rows), name="t", **more)
+
+    p.run(items({"_dlt_id": "one", "a": 1}))
+    refusing = items({"_dlt_id": "two", "a": 2, "b": 1}, schema_contract={"columns": "discard_row"})
+    refusing.keep_rejected = True
+    p.run(refusing)
+    assert p.dataset()["t__rejected"].select("item").fetchall() == [('{"_dlt_id":"two","a":2,"b":1}',)]
+    p.replay_rejected(schema_contract="evolve")
+    assert sorted(p.dataset()["t"].select("_dlt_id", "a").fetchall()) == [("one", 1), ("two", 2)]

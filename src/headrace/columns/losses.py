@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from headrace.base import json
 from headrace.columns.frame import Path, is_root
-from headrace.columns.keys import random_ids
+from headrace.columns.keys import item_hash, random_ids
 from headrace.columns.rebuild import FrameDocuments
 from headrace.model import tables as tb
 from headrace.model.rejected import WITH_PARENT, Reasons, RejectedItem
@@ -131,8 +131,7 @@ class Losses:
             for row in mark.rows.tolist():
                 root = documents.root_row(mark.at, row)
                 if root not in texts:
-                    # the id of a row's version is made by extract and not part of the item
-                    texts[root] = json.dumps({k: v for k, v in documents.document(root).items() if k != tb.C_DLT_ID})
+                    texts[root] = json.dumps(_as_given(documents.document(root)))
                 path = documents.path(mark.at, row, mark.path or ())
                 if mark.path is None:
                     path = path.rpartition("[")[0] or path
@@ -169,3 +168,10 @@ def record_columns(
     columns[tb.C_DLT_LOAD_ID] = pa.repeat(pa.scalar(load_id, pa.string()), len(items))
     columns[tb.C_DLT_ID] = random_ids(len(items), seed)
     return columns
+
+
+def _as_given(item: dict[str, Any]) -> dict[str, Any]:
+    """An item without the id that extract made of its content; an id that came with it stays."""
+    if tb.C_DLT_ID in item and item[tb.C_DLT_ID] == item_hash(item):
+        return {key: value for key, value in item.items() if key != tb.C_DLT_ID}
+    return item
