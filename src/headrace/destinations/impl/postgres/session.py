@@ -26,7 +26,11 @@ _FEATURE = "the PostgreSQL destination"
 # quoted text, a quoted name, or a mark of ours
 _OWN_MARKS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\?|%")
 _NAMED_MARKS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$(?P<name>[A-Za-z_]\w*)|%")
-_SETTINGS = "SET TimeZone = 'UTC'; SET standard_conforming_strings = on; SET client_min_messages = warning"
+# the journal believes in commits: with synchronous_commit = off a crash of the server takes the last ones back
+_SETTINGS = (
+    "SET TimeZone = 'UTC'; SET standard_conforming_strings = on; SET client_min_messages = warning; "
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+)
 
 
 def driver() -> Any:
