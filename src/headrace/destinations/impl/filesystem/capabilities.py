@@ -19,8 +19,8 @@ CAPABILITIES = Capabilities(
     },
     compresses_text=True,
     has_case_sensitive_identifiers=True,
-    # the most that Parquet's writer takes
-    wei_precision=(76, 0),
+    # Parquet could hold twice as many digits, but few programs read more
+    wei_precision=(38, 0),
     timestamp_precision=6,
     max_timestamp_precision=6,
     supports_ddl_transactions=False,

@@ -103,8 +103,7 @@ class TableFiles:
         uploads = []
         for file in job.files:
             source = context.path / file.path
-            if not source.is_file():
-                raise DestinationInvalidFileFormat("filesystem", file.format, file.path, f"there is no file {source}")
+            _check(source, file)
             if renames := context.renames.get(file.table):
                 source = renamed_file(source, file, renames, context.path / "renamed")
             uploads.append(Upload(source, targets[file.id], file.table))
@@ -146,6 +145,15 @@ class TableFiles:
             self._store.delete_tree(prefix.rstrip("/"))
         else:
             self._store.delete(self.of(table))
+
+
+def _check(source: Path, file: LoadFile) -> None:
+    """Refuse a loader file that is not the one that normalize wrote: nothing reads it on its way."""
+    is_own = not Path(file.path).is_absolute()
+    size = source.stat().st_size if source.is_file() else None
+    if size is None or (is_own and file.size and size != file.size):
+        found = f"there is no file {source}" if size is None else f"it had {file.size} bytes, and now has {size}"
+        raise DestinationInvalidFileFormat("filesystem", file.format, file.path, found)
 
 
 def _need_unique(uploads: Sequence[Upload], layout: Layout) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from headrace.destinations.impl.duckdb.connections import Database, adopt
 from headrace.destinations.impl.duckdb.cursor import DuckDbCursor
 from headrace.destinations.impl.duckdb.dialect import DuckDbDialect
-from headrace.destinations.impl.duckdb.session import DuckDbSqlClient
+from headrace.destinations.impl.duckdb.session import DuckDbSqlClient, to_own_marks
 from headrace.destinations.impl.filesystem.door import Door
 from headrace.destinations.impl.filesystem.errors import translated
 from headrace.destinations.impl.filesystem.views import select_files
@@ -38,7 +38,7 @@ class FilesystemSqlClient(DuckDbSqlClient):
         super().__init__(
             client.dataset_name,
             self._open,
-            DuckDbDialect(capabilities.decimal_precision, (38, 0)),
+            DuckDbDialect(capabilities.decimal_precision, capabilities.wei_precision),
             capabilities,
             location=client.config.display_url(),
         )
@@ -87,8 +87,8 @@ class FilesystemSqlClient(DuckDbSqlClient):
     def make_views(self, sql: str) -> None:
         """Make the views of the tables that a statement names."""
         known = self._client.schema.tables
-        for name in _names(sql):
-            if name in known and (name not in self._views or self._client.config.always_refresh_views):
+        for name in _names(sql, known):
+            if name not in self._views or self._client.config.always_refresh_views:
                 self.make_view(name)
 
     def make_view(self, table: str) -> None:
@@ -152,14 +152,16 @@ class FilesystemSqlClient(DuckDbSqlClient):
         return super().fetch(sql, *params)
 
 
-def _names(sql: str) -> list[str]:
-    """Names of the tables that a statement may read."""
+def _names(sql: str, known: Collection[str]) -> list[str]:
+    """Names of the tables that a statement reads."""
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
     try:
-        trees = sqlglot.parse(sql, dialect="duckdb")
+        trees = sqlglot.parse(to_own_marks(sql), dialect="duckdb")
     except SqlglotError:
-        return []  # DuckDB will say what is wrong
-    return list(dict.fromkeys(node.name for tree in trees if tree is not None for node in tree.find_all(exp.Table)))
+        return [name for name in known if name in sql]
+    found = dict.fromkeys(node.name for tree in trees if tree is not None for node in tree.find_all(exp.Table))
+    spelled = {name.casefold(): name for name in known}
+    return [name if name in known else spelled[name.casefold()] for name in found if name.casefold() in spelled]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.base.files import sync_directory, sync_file, write_atomic
+from headrace.base.files import sync_directory, sync_fd, sync_file
 from headrace.base.ids import new_file_id
 from headrace.base.lazy import need
 from headrace.destinations.impl.filesystem.configuration import FilesystemConfiguration
@@ -29,6 +29,8 @@ _MOST_PARTS = 9_000
 UPLOAD_THREADS = 8
 TEMPORARY = "_headrace_tmp"
 """The folder, beside the tables, of files that are being written."""
+
+_TRIES = 5
 
 _DRIVERS = {
     "s3": ("s3fs", "S3FileSystem", "s3"),
@@ -154,16 +156,26 @@ class RenamingStore(Store):
     renames = True
 
     def _place(self, target: str, temporary: str, write: Callable[[str], object]) -> None:
-        self.fs.makedirs(temporary, exist_ok=True)
-        self.fs.makedirs(posixpath.dirname(target), exist_ok=True)
-        aside = f"{temporary}/{new_file_id()}.{posixpath.basename(target)}"
+        aside = f"{temporary}/{new_file_id()}"
+        self.make_folder(posixpath.dirname(target))
         try:
-            write(aside)
+            self._in_folder(temporary, lambda: write(aside))
             self._rename(aside, target)
         except BaseException:
             with contextlib.suppress(Exception):
                 self.fs.rm_file(aside)
             raise
+
+    def _in_folder(self, folder: str, act: Callable[[], object]) -> None:
+        """Do something in a folder that another load may just be tidying away."""
+        for attempt in range(_TRIES):
+            self.make_folder(folder)
+            try:
+                act()
+                return
+            except FileNotFoundError:
+                if attempt == _TRIES - 1 or self.exists(folder):
+                    raise
 
     def _rename(self, source: str, target: str) -> None:
         try:
@@ -194,31 +206,24 @@ class RenamingStore(Store):
                 self.fs.rm_file(path)
 
 
-class LocalStore(Store):
+class LocalStore(RenamingStore):
     """Files on a disk of this machine. The loader file itself becomes the table's where the disk can do that."""
-
-    renames = True
 
     def upload(self, source: Path, target: str, temporary: str) -> None:
         """Give a loader file its place; where that is another disk, copy it."""
-        place = Path(target)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        Path(temporary).mkdir(parents=True, exist_ok=True)
-        aside = Path(temporary) / f"{new_file_id()}.{place.name}"
-        try:
-            os.link(source, aside)
-        except OSError:
-            _copy(source, aside)
+        self._place(target, temporary, lambda aside: _link_or_copy(source, Path(aside)))
+
+    def _rename(self, source: str, target: str) -> None:
         # a rename between two names of one file does nothing
-        if place.exists() and place.samefile(aside):
-            aside.unlink()
+        if os.path.exists(target) and os.path.samefile(source, target):  # noqa: PTH110, PTH121
+            Path(source).unlink()
         else:
-            aside.replace(place)
+            Path(source).replace(target)
 
     def write(self, path: str, data: bytes) -> None:
         """Put bytes in a file, at once and for good."""
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, data, sync=True)
+        self._place(path, f"{self.aside}/records", lambda aside: _write_synced(Path(aside), data))
+        sync_directory(posixpath.dirname(path))
 
     def read(self, path: str) -> bytes:
         """The bytes of a file."""
@@ -265,15 +270,23 @@ class LocalStore(Store):
                 sync_directory(folder)
 
 
-def _copy(source: Path, target: Path) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     import shutil
 
     try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
         shutil.copyfile(source, target)
         sync_file(target)
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        sync_fd(file.fileno())
 
 
 def open_store(settings: FilesystemConfiguration, root: str) -> Store:
