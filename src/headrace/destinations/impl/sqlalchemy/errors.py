@@ -48,13 +48,13 @@ _LOCKED = "another process writes to the database; wait longer (`destination.sql
 
 def _code(original: Any) -> Any:
     """The database's own code: a number, or five characters of PostgreSQL's."""
-    state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
-    if isinstance(state, str) and len(state) == 5:
-        return state
     for arg in getattr(original, "args", ()):
         code = getattr(arg, "code", arg)
         if isinstance(code, int):
             return code
+    state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+    if isinstance(state, str) and len(state) == 5:
+        return state
     number = getattr(original, "number", None)
     return number if isinstance(number, int) else None
 
