@@ -68,8 +68,10 @@ class ConfiguredDestination(Destination):
 
     @property
     def destination_type(self) -> str:
-        """For example ``dlt.destinations.duckdb``."""
-        return TYPE_PREFIX + self.short_name
+        """For example ``dlt.destinations.duckdb``; for classes of other packages where they are."""
+        kind = type(self)
+        own = kind.__module__.startswith("headrace.")
+        return TYPE_PREFIX + self.short_name if own else f"{kind.__module__}.{kind.__qualname__}"
 
     @property
     def destination_description(self) -> str:

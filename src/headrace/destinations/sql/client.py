@@ -18,10 +18,12 @@ from headrace.destinations.sql.jobs import Work, expected_changes
 from headrace.destinations.sql.ledger import Ledger
 from headrace.destinations.sql.records import Records
 from headrace.destinations.sql.session import SqlClient
+from headrace.errors.base import HeadraceException
 from headrace.errors.destination import (
     DatabaseException,
     DatabaseTerminalException,
     DatabaseUndefinedRelation,
+    DestinationInvalidFileFormat,
 )
 from headrace.load.destination import (
     AddColumns,
@@ -144,8 +146,9 @@ class SqlJobClient(Client):
             made = ddl.create_table(dialect, table, columns, unique=self.create_indexes)
             return [made, *(ddl.comments(dialect, table, told, columns) if self.with_comments else [])]
         if isinstance(change, AddColumns):
-            added = ddl.add_columns(dialect, table, change.columns)
-            return [*added, *(ddl.comments(dialect, table, None, change.columns) if self.with_comments else [])]
+            columns = change.columns if dialect.adds_if_missing else self._missing(change)
+            added = ddl.add_columns(dialect, table, columns)
+            return [*added, *(ddl.comments(dialect, table, None, columns) if self.with_comments else [])]
         if isinstance(change, AlterColumn):
             wanted, present = cast("TColumnSchema", change.column), cast("TColumnSchema", change.present)
             flags = {"new_type": change.new_type, "drop_not_null": change.drop_not_null}
@@ -157,6 +160,11 @@ class SqlJobClient(Client):
             return ddl.comments(dialect, table, change.description, named)
         assert isinstance(change, DropTable)
         return [ddl.drop_table(table)]
+
+    def _missing(self, change: AddColumns) -> dict[str, TColumnSchema]:
+        """The columns of a change that the table does not have yet."""
+        present = {name.casefold() for name, _, _ in self._session.describe_tables([change.table])[change.table]}
+        return {name: column for name, column in change.columns.items() if name.casefold() not in present}
 
     @abstractmethod
     def exclusive(self) -> contextlib.AbstractContextManager[object]:
@@ -184,6 +192,16 @@ class SqlJobClient(Client):
         Returns:
             The rows it appended.
         """
+
+    def _insert(self, file: LoadFile, context: LoadContext, target: str, columns: Sequence[str] | None) -> int:
+        try:
+            return self.insert_file(file, context, target, columns)
+        except ValueError as error:
+            if isinstance(error, HeadraceException):
+                raise
+            # so Arrow says that a file is none
+            made = DestinationInvalidFileFormat(self._dialect.name, file.format, file.path, str(error))
+            raise made from error
 
     def apply(self, job: AnyJob, context: LoadContext) -> Applied:
         """Run a job, once by its key; tells what it did (no rows when the key was known already)."""

@@ -69,9 +69,10 @@ def create_table(dialect: SqlDialect, table: str, columns: Mapping[str, TColumnS
 
 
 def add_columns(dialect: SqlDialect, table: str, columns: Mapping[str, TColumnSchema]) -> list[str]:
-    """One ALTER TABLE for each column; safe to repeat."""
+    """One ALTER TABLE for each column; safe to repeat where the database knows IF NOT EXISTS."""
+    test = "IF NOT EXISTS " if dialect.adds_if_missing else ""
     return [
-        f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column_clause(dialect, column, added=True)}"
+        f"ALTER TABLE {table} ADD COLUMN {test}{column_clause(dialect, column, added=True)}"
         for column in columns.values()
         if is_complete(column)
     ]

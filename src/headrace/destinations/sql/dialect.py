@@ -27,8 +27,10 @@ class SqlDialect(ABC):
         row_address: A pseudo column that numbers the rows of a temporary table in the order they came, or the column
             that `temp_like` adds for it.
         alter_may_fail_on_not_null: Whether columns added to a table must stay nullable.
+        adds_if_missing: Whether the database knows ADD COLUMN IF NOT EXISTS; else it is asked what is there.
         null_safe_equal: The operator that takes two NULLs as equal.
         timestamp_type: The type of an instant.
+        adds_unique: Whether ``ALTER TABLE … ADD UNIQUE (…)`` is known, so that tables can be filled before.
         no_table: What stands behind a select list that reads no table.
         reopens_temp: Whether a statement may read a temporary table twice.
     """
@@ -36,8 +38,10 @@ class SqlDialect(ABC):
     name: ClassVar[str]
     row_address: ClassVar[str]
     alter_may_fail_on_not_null: ClassVar[bool] = True
+    adds_if_missing: ClassVar[bool] = True
     null_safe_equal: ClassVar[str] = "IS NOT DISTINCT FROM"
     timestamp_type: ClassVar[str] = "TIMESTAMP WITH TIME ZONE"
+    adds_unique: ClassVar[bool] = False
     no_table: ClassVar[str] = ""
     reopens_temp: ClassVar[bool] = True
 
