@@ -45,6 +45,7 @@ class Session:
         # of the schema only its naming counts: it spells the system tables
         key = (destination, dataset_name, schema.naming.name(), schema.naming.max_length)
         client = self._take(key) or self._open(key, destination.open(dataset_name, schema, facts))
+        client.schema = schema  # destinations of files find tables by it
         try:
             yield client
         except Exception:

@@ -49,7 +49,7 @@ def doc(at: int, v: str, load: str, kids: int = 2, gone: bool | None = None) -> 
 
 
 def docs(*parts: tuple[Any, Any, Any]) -> tuple[list[Any], list[Any], list[Any]]:
-    return tuple(sum((part[at] for part in parts), []) for at in range(3))  # type: ignore[return-value]
+    return tuple([row for part in parts for row in part[at]] for at in range(3))  # type: ignore[return-value]
 
 
 class Chain:

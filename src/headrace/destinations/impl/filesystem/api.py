@@ -40,12 +40,12 @@ class FilesystemApi(Client):
     def records(self) -> Records:
         """Loads, schemas and states."""
 
-    @cached_property
+    @property
     @abstractmethod
     def files(self) -> TableFiles:
         """The tables' files."""
 
-    @cached_property
+    @property
     @abstractmethod
     def open_tables(self) -> OpenTables:
         """Delta and Iceberg tables."""

@@ -88,12 +88,12 @@ class FilesystemClient(FilesystemApi):
         """Loads, schemas and states."""
         return Records(self.store, self.store.path(self.dataset_name), self.schema)
 
-    @cached_property
+    @property
     def files(self) -> TableFiles:
         """The tables' files."""
         return TableFiles(self.store, self.store.path(self.dataset_name), self.layout, self.schema)
 
-    @cached_property
+    @property
     def open_tables(self) -> OpenTables:
         """Delta and Iceberg tables."""
         return OpenTables(self.config, self.capabilities, self.store, self.files, self.schema)

@@ -115,7 +115,7 @@ def translated(place: TablePlace) -> Iterator[None]:
 
 
 def delta_type(column: Mapping[str, Any], place: TablePlace) -> pa.DataType:
-    """The Arrow type of a column in a Delta table, which has no times of day and no more than 38 digits: those are text.
+    """The Arrow type of a column in a Delta table; times of day and more than 38 digits are text there.
 
     Args:
         column: Of the schema.
@@ -313,7 +313,7 @@ class DeltaTable(LakeTable):
                     mode=mode,
                     commit_properties=commit_properties(key, {KEY: key, CHANGES: to_text(changes)}, tries),
                 )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the stream's own error comes back as a text of the library
             raise stream.error or error from None
         return changes
 

@@ -194,7 +194,7 @@ def statistics(file: Written, schema: pa.Schema) -> dict[str, Any]:
 
 def _as_json(low: Any, high: Any) -> tuple[Any, Any] | None:
     """Bounds for the log; None for types whose bounds it does not keep exactly."""
-    if isinstance(low, bool) or isinstance(low, (bytes, float)):
+    if isinstance(low, (bool, bytes, float)):
         return None
     if isinstance(low, int):
         return low, high

@@ -7,7 +7,7 @@ row has to go (`lakefiles`): pyiceberg's own upsert makes a snapshot a batch and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import pyarrow as pa
@@ -177,13 +177,11 @@ class IcebergTable(LakeTable):
         }
         with translated(self.place):
             if not isinstance(catalog, FolderCatalog):
-                try:
-                    catalog.create_namespace(
-                        self.place.dataset_name, getattr(settings, "iceberg_namespace_properties", None) or {}
-                    )
-                except NamespaceAlreadyExistsError:
-                    pass
-            try:
+                with suppress(NamespaceAlreadyExistsError):
+                    own = getattr(settings, "iceberg_namespace_properties", None)
+                    catalog.create_namespace(self.place.dataset_name, own or {})
+            # or another process makes it
+            with suppress(Moved, TableAlreadyExistsError):
                 catalog.create_table(
                     self._identifier,
                     schema,
@@ -191,8 +189,6 @@ class IcebergTable(LakeTable):
                     partition_spec=partition_spec(table, schema, facts.get(PARTITION_HINT)),
                     properties=properties,
                 )
-            except (Moved, TableAlreadyExistsError):
-                pass  # another process made it
 
     def evolve(self, columns: TTableSchemaColumns) -> None:
         """Add columns that are not there, widen those that can be, and let those be NULL that the schema wants so.
@@ -292,7 +288,7 @@ class IcebergTable(LakeTable):
             FolderCatalog(self.place).drop_table(self._identifier)
 
     def duckdb_scan(self) -> str | None:
-        """The files of the newest version, when they are on this disk, all columns are in them and no row is deleted."""
+        """The files of the newest version, if they are on this disk with all columns and no row of them is deleted."""
         if self.place.protocol != "file":
             return None
         version = self.version()

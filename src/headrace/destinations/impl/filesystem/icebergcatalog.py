@@ -130,7 +130,7 @@ class FolderCatalog(NoopCatalog):
         metadata = FromInputFile.table_metadata(self._io.new_input(location))
         return Table(identifier, metadata, location, self._io, self)
 
-    def create_table(  # type: ignore[override]
+    def create_table(
         self,
         identifier: Any,
         schema: Any,
@@ -165,7 +165,9 @@ class FolderCatalog(NoopCatalog):
         for requirement in requirements:
             requirement.validate(table.metadata)
         metadata = update_table_metadata(table.metadata, updates, False, table.metadata_location)
-        return CommitTableResponse(metadata=metadata, metadata_location=self._write(newest[0] + 1, metadata))
+        location = self._write(newest[0] + 1, metadata)
+        made: Any = {"metadata": metadata, "metadata-location": location}
+        return CommitTableResponse(**made)
 
     def _write(self, version: int, metadata: TableMetadata) -> str:
         name = self._metadata_name(version)

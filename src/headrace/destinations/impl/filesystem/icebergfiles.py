@@ -95,7 +95,8 @@ class IcebergVersion:
     def _bounds(self, at: int, kind: pa.DataType, low: bytes, high: bytes) -> tuple[Any, Any] | None:
         if not (pt.is_integer(kind) or pt.is_string(kind) or pt.is_date(kind) or pt.is_timestamp(kind)):
             return None
-        return tuple(_value(kind, from_bytes(self._types[at], bound)) for bound in (low, high))  # type: ignore[return-value]
+        own: Any = self._types[at]
+        return _value(kind, from_bytes(own, low)), _value(kind, from_bytes(own, high))
 
     def read(self, file: FileFacts, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """A file's rows; columns that it is too old to have are NULL, deleted rows are left out."""

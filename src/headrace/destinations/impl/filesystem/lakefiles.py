@@ -1,4 +1,4 @@
-"""One version of a lake table as files, and how rows of it are dropped and added: the part that Delta and Iceberg share.
+"""One version of a lake table as files, and how its rows are dropped and added: what Delta and Iceberg share.
 
 Rows are changed by writing anew the files that hold them and nothing else. Files are read and written as streams of
 batches, so memory does not depend on the table's size: what is kept of a file is one bit a row, and only of files in

@@ -282,7 +282,7 @@ def merge(chain: Sequence[ChainTable], strategy: str, key: str) -> Applied:
     how = STRATEGIES.get(strategy)
     if how is None:
         raise DestinationCapabilitiesException(
-            f"Table `{chain[0].schema['name']}` asks for the merge strategy `{strategy}`, which lake tables do not have.",
+            f"Table `{chain[0].schema['name']}` asks for the merge strategy `{strategy}`: lake tables have it not.",
             fix=f"use one of: {', '.join(STRATEGIES)}",
         )
     root = cast(LakeTable, chain[0].table)

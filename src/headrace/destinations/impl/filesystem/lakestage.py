@@ -130,16 +130,16 @@ class Stage:
             here = [hit for hit in live if self._may_hit(file, hit)]
             if not here:
                 continue
-            masks = []
-            for table in rechunk(version.read(file, list(names)), CHUNK):
-                masks.append(self._match(table, here, collect, into))
+            tables = rechunk(version.read(file, list(names)), CHUNK)
+            masks = [self._match(table, here, collect, into) for table in tables]
             if masks:
                 found.add(file, np.concatenate(masks))
         return found
 
     def _may_hit(self, file: FileFacts, hit: Hit) -> bool:
         """Whether a file's bounds leave room for a staged key: those that do not are not read."""
-        conditions, values = [], []
+        conditions: list[str] = []
+        values: list[Any] = []
         for column, key in zip(hit.columns, hit.key_columns, strict=True):
             bounds = file.bounds.get(column)
             if bounds is None:
@@ -160,9 +160,8 @@ class Stage:
             for hit in hits:
                 on = hit.on("d", "k")
                 if hit.remember:
-                    self._con.execute(
-                        f"INSERT INTO {hit.remember} SELECT k.{ROW} FROM {hit.keys} AS k SEMI JOIN _hr_rows AS d ON {on}"
-                    )
+                    query = f"SELECT k.{ROW} FROM {hit.keys} AS k SEMI JOIN _hr_rows AS d ON {on}"
+                    self._con.execute(f"INSERT INTO {hit.remember} {query}")
                 if hit.drops:
                     query = f"SELECT d.{ROW} FROM _hr_rows AS d SEMI JOIN {hit.keys} AS k ON {on}"
                     gone[self._con.execute(query).fetchnumpy()[ROW]] = True
