@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from headrace.base import failpoints
 from headrace.destinations.impl.duckdb.turn import Turn
 
 if TYPE_CHECKING:
@@ -174,6 +175,8 @@ def open_database(
             database = _open.get(key)
             if database is None:
                 try:
+                    if not read_only:
+                        _create(path, dict(config or {}))
                     connection = duckdb.connect(path, read_only=read_only, config=dict(config or {}))
                 except duckdb.IOException as error:
                     if not turn.comes(error):
@@ -184,6 +187,35 @@ def open_database(
                 return database, database.cursor()
         # not under the lock: other threads of this process have other files
         turn.pause()
+
+
+def _create(path: str, config: dict[str, Any]) -> None:
+    """Make a file that is missing, whole or not at all: one whose maker died in between DuckDB never opens again."""
+    import duckdb
+
+    if os.path.exists(path) or not os.path.isdir(os.path.dirname(path) or "."):
+        return  # what cannot be made is told by the one who opens it
+    made = f"{path}.{os.getpid()}.new"
+    try:
+        duckdb.connect(made, config=config).close()
+        failpoints.hit("file.written")
+        _give_name(made, path)
+    except duckdb.Error as error:
+        raise type(error)(str(error).replace(made, path)) from error
+    finally:
+        for leftover in (made, f"{made}.wal"):
+            with suppress(OSError):
+                os.unlink(leftover)
+
+
+def _give_name(made: str, path: str) -> None:
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        pass  # another process was faster
+    except OSError:
+        if not os.path.exists(path):  # a file system without second names
+            os.replace(made, path)
 
 
 def _set_up(key: tuple[int, str], connection: duckdb.DuckDBPyConnection, setup: Sequence[str]) -> Database:
