@@ -51,17 +51,19 @@ def item_rows(batch: int) -> Rows:
 
 
 @headrace.source(name="shop")
-def shop(resources: Sequence[str] = RESOURCES, table_format: Any = None) -> Any:
+def shop(resources: Sequence[str] = RESOURCES, table_format: Any = None, padding: int = 0) -> Any:
     """The next batch of each resource.
 
     Args:
         resources: Their names; not every destination can do all.
         table_format: Of all tables.
+        padding: Characters that each event has beside its values.
     """
 
     @headrace.resource(primary_key="id", table_format=table_format)
     def events(at: Any = headrace.sources.incremental("batch", initial_value=0)) -> Iterator[Rows]:
-        yield event_rows((at.last_value or 0) + 1)
+        rows = event_rows((at.last_value or 0) + 1)
+        yield [{**row, "padding": "x" * padding} for row in rows] if padding else rows
 
     @headrace.resource(write_disposition="replace", table_format=table_format)
     def snapshot() -> Iterator[Rows]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,34 @@ def _postgres_rows(place: str, table: str) -> Rows:
         return _records(db.execute(f"select * from {DATASET}.{table}".encode()))
 
 
+def _sqlite(place: str, **settings: Any) -> Any:
+    from headrace import destinations
+
+    return destinations.sqlalchemy(f"sqlite:///{place}", **settings)
+
+
+def _sqlite_files(place: str) -> list[str]:
+    """A dataset is a file of its own beside the one of the url."""
+    found = [str(path) for path in Path(place).parent.glob(f"{Path(place).name}*{DATASET}*") if path.suffix != ".lock"]
+    return [path for path in found if not path.endswith(("-journal", "-wal", "-shm"))]
+
+
+def _sqlite_tables(place: str) -> set[str]:
+    names: set[str] = set()
+    for path in _sqlite_files(place):
+        with closing(sqlite3.connect(path)) as db:
+            names |= {name for (name,) in db.execute("select name from sqlite_master where type = 'table'")}
+    return names
+
+
+def _sqlite_rows(place: str, table: str) -> Rows:
+    for path in _sqlite_files(place):
+        with closing(sqlite3.connect(path)) as db:
+            if db.execute("select 1 from sqlite_master where name = ?", [table]).fetchone():
+                return _records(db.execute(f"select * from {table}"))
+    return []
+
+
 # ---- files ---------------------------------------------------------------------------------------------------------
 
 
@@ -141,6 +171,16 @@ def _files(file_format: str) -> Target:
     )
 
 
+def _delta_rows(place: str, table: str) -> Rows:
+    import deltalake
+
+    folder = Path(place) / DATASET / table
+    if table.startswith("_dlt") or not folder.exists():
+        return _folder_rows(place, table)
+    rows: Rows = deltalake.DeltaTable(str(folder)).to_pyarrow_table().to_pylist()
+    return rows
+
+
 # ---- all -----------------------------------------------------------------------------------------------------------
 
 TARGETS = {
@@ -163,7 +203,20 @@ TARGETS = {
             server="postgres_server",
             modules=("psycopg", "adbc_driver_postgresql"),
         ),
+        Target(
+            "sqlite", "sqlalchemy", _sqlite, _sqlite_rows, _sqlite_tables, modules=("sqlalchemy", "adbc_driver_sqlite")
+        ),
         _files("parquet"),
         _files("jsonl"),
+        Target(
+            "delta",
+            "filesystem",
+            _filesystem,
+            _delta_rows,
+            _folder_tables,
+            resources=("events", "snapshot", "accounts", "prices"),
+            table_format="delta",
+            modules=("fsspec", "deltalake"),
+        ),
     )
 }

@@ -151,7 +151,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("name", LOCAL)
 def test_a_full_disk(name: str, tmp_path: Path, request: pytest.FixtureRequest, small_disk: Path) -> None:
     """Working folder and destination on a disk that is full, but for so many bytes."""
-    worlds = Worlds(name, small_disk, request)
+    worlds = Worlds(name, small_disk, request, tmp_path)
     failures = 0
     world = worlds.new()
     rerun(world)
@@ -182,7 +182,7 @@ def test_out_of_memory(name: str, tmp_path: Path, request: pytest.FixtureRequest
     world = worlds.new()
     rerun(world)
     for more in (1, 8, 24, 60, 120, 250):
-        code = world.run(RLIMIT_AS=more << 20)
+        code = world.run(RLIMIT_AS=more << 20, padding=2 << 20)
         failures += code != 0
         rerun(world)
     assert failures

@@ -18,7 +18,14 @@ DATASET = "raw"
 
 
 def trade(
-    target_name: str, place: str, folder: Path, failpoint: str = "", count: bool = False, pause: str = "", **limits: int
+    target_name: str,
+    place: str,
+    folder: Path,
+    failpoint: str = "",
+    count: bool = False,
+    pause: str = "",
+    padding: int = 0,
+    **limits: int,
 ) -> None:
     """Run the pipeline once.
 
@@ -29,12 +36,13 @@ def trade(
         failpoint: Where to die.
         count: Write how often each place of a failpoint is passed to ``folder/hits.json``.
         pause: A failpoint at which to wait: ``folder/paused`` appears, and the run goes on when it is deleted.
+        padding: Characters that each event has beside its values.
         limits: By name of the limit (``RLIMIT_FSIZE``): its value; of ``RLIMIT_AS`` what there may be beyond what is.
     """
     os.chdir(folder.parent)
     target = TARGETS[target_name]
     pipeline = make_pipeline(target_name, place, folder)
-    source = shop(target.resources, target.table_format)
+    source = shop(target.resources, target.table_format, padding)
     hits: Counter[str] = Counter()
     if count:
         failpoints.hit = lambda name: hits.update([name])

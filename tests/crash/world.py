@@ -26,17 +26,18 @@ class World:
         target: Where it loads to.
         place: The address.
         folder: Of its own; the pipelines' folder is made in it.
+        logs: Where the children's output goes.
     """
 
-    def __init__(self, target: Target, place: str, folder: Path) -> None:
-        self.target, self.place, self.folder = target, place, folder / "pipelines"
+    def __init__(self, target: Target, place: str, folder: Path, logs: Path) -> None:
+        self.target, self.place, self.folder, self._logs = target, place, folder / "pipelines", logs
         self.folder.mkdir(parents=True)
         self.done = 0  # runs that ended well
         self.deaths = 0  # runs that did not
 
     def begin(self, folder: Path | None = None, **kw: Any) -> Any:
         """Start a run in a child."""
-        log = self.folder / f"run-{self.done + self.deaths}.log"
+        log = self._logs / f"run-{self.done + self.deaths}.log"
         return start(trade, self.target.name, self.place, folder or self.folder, log=log, **kw)
 
     def finish(self, child: Any) -> int:
@@ -72,7 +73,7 @@ class World:
 
     def log(self) -> str:
         """What the last run printed."""
-        logs = sorted(self.folder.glob("run-*.log"), key=lambda path: path.stat().st_mtime_ns)
+        logs = sorted(self._logs.glob("run-*.log"), key=lambda path: path.stat().st_mtime_ns)
         return logs[-1].read_text(errors="replace")[-3000:] if logs else ""
 
     def hits(self) -> dict[str, int]:
@@ -116,9 +117,9 @@ class World:
 class Worlds:
     """Makes worlds of one target, each with a place of its own."""
 
-    def __init__(self, name: str, folder: Path, request: pytest.FixtureRequest) -> None:
+    def __init__(self, name: str, folder: Path, request: pytest.FixtureRequest, logs: Path | None = None) -> None:
         self.target = TARGETS[name]
-        self._folder, self._made = folder, 0
+        self._folder, self._logs, self._made = folder, logs or folder, 0
         from headrace.destinations import FACTORIES
 
         if self.target.kind not in FACTORIES:
@@ -133,7 +134,7 @@ class Worlds:
         folder = self._folder / str(self._made)
         place = self._server.database() if self._server is not None else str(folder / "place")
         folder.mkdir(parents=True, exist_ok=True)
-        return World(self.target, place, folder)
+        return World(self.target, place, folder, self._logs / f"logs-{self._made}")
 
 
 class Round:
