@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from headrace.destinations.impl.postgres import copying, files
+from headrace.destinations.impl.postgres import copying, files, indexes
 from headrace.destinations.impl.postgres.dialect import PostgresDialect
 from headrace.destinations.impl.postgres.nul import NulCharacters
 from headrace.destinations.impl.postgres.session import PostgresSqlClient
@@ -14,7 +14,7 @@ from headrace.destinations.sql.client import SqlJobClient
 from headrace.destinations.sql.models import insert_model
 from headrace.errors.destination import DestinationInvalidFileFormat
 from headrace.formats.sqlmodel import FORMAT
-from headrace.load.destination import LoadContext
+from headrace.load.destination import AnyChange, CreateTable, LoadContext
 from headrace.model.jobs import LoadFile
 from headrace.model.schema import Schema
 
@@ -57,6 +57,37 @@ class PostgresClient(SqlJobClient):
     def exclusive_tables(self, tables: Sequence[str]) -> AbstractContextManager[object]:
         """Let no other process's merge or replace into these tables, in the transaction that begins inside ``with``."""
         return self._session.locked([f"table {name}" for name in tables])
+
+    # ---- indexes --------------------------------------------------------------------------------------------------
+
+    def _statements_of(self, change: AnyChange) -> list[str]:
+        if isinstance(change, CreateTable) and self.create_indexes:
+            late = [n for n, c in change.schema["columns"].items() if c.get("row_key") and c.get("unique")]
+            columns = {
+                n: {**c, "unique": n not in late and c.get("unique")} for n, c in change.schema["columns"].items()
+            }
+            made = super()._statements_of(CreateTable(table=change.table, schema={**change.schema, "columns": columns}))
+            return [indexes.promise(self._dialect, made[0], name) for name in late[:1]] + made[len(late[:1]) :]
+        return super()._statements_of(change)
+
+    def complete(self, context: LoadContext) -> dict[str, Any] | None:
+        """Make indexes that new tables are still to get, and make the load visible."""
+        while self._make_index():
+            pass
+        return super().complete(context)
+
+    def _make_index(self) -> bool:
+        """Make one index that was promised; False when there is none."""
+        with self.exclusive():
+            found = indexes.promised(self._session)
+            if found is None:
+                return False
+            table, column = found
+            self._doing(f"making the unique index on `{column}` of table `{table}`")
+            indexes.keep(self._session, table, column)
+            return True
+
+    # ---- rows -----------------------------------------------------------------------------------------------------
 
     def insert_file(self, file: LoadFile, context: LoadContext, target: str, columns: Sequence[str] | None) -> int:
         """Append a file's rows to a table inside the open transaction, columns matched by name."""

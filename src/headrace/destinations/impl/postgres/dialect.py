@@ -53,6 +53,7 @@ class PostgresDialect(SqlDialect):
     name = "postgres"
     row_address = "ctid"
     timestamp_type = "timestamp with time zone"
+    adds_unique = True
 
     def __init__(
         self, decimal_precision: tuple[int, int] = (38, 9), wei_precision: tuple[int, int] = (156, 78)
