@@ -220,7 +220,7 @@ class SqlJobClient(Client):
         return applied
 
     def _once(self, job: AnyJob, context: LoadContext, key: str) -> Applied:
-        work = Work(self._session, context, self.insert_file, unique=self.create_indexes)
+        work = Work(self._session, context, self._insert, unique=self.create_indexes)
         expected = expected_changes(job)
         try:
             with self._alone(job), self._session.begin_transaction():
