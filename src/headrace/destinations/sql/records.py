@@ -113,7 +113,8 @@ class Records:
             json.dumps(document),
         )
         self._session.run(
-            f"INSERT INTO {versions} ({self._names(_SCHEMA_COLUMNS)}) SELECT ?, ?, ?, ?, ?, ?{self._session.dialect.no_table} "
+            f"INSERT INTO {versions} ({self._names(_SCHEMA_COLUMNS)}) "
+            f"SELECT ?, ?, ?, ?, ?, ?{self._session.dialect.no_table} "
             f"WHERE NOT EXISTS (SELECT 1 FROM {versions} WHERE {self._name('version_hash')} = ?)",
             *(*values, document["version_hash"]),
         )

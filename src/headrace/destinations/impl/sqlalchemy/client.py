@@ -165,7 +165,13 @@ class SqlalchemyJobClient(SqlJobClient):
         strange = [name for name in names if name.casefold() not in there]
         if strange:
             raise DestinationInvalidFileFormat(
-                self._session.backend, file.format, file.path, f"table `{file.table}` has no column {', '.join(strange)}"
+                self._session.backend,
+                file.format,
+                file.path,
+                f"table `{file.table}` has no column {', '.join(strange)}",
             )
         found = (known.get(name) or known.get(spelled.get(name.casefold(), ""), {}) for name in names)
-        return [cast("Any", {"data_type": "text", **column, "name": name}) for name, column in zip(names, found, strict=True)]
+        return [
+            cast("Any", {"data_type": "text", **column, "name": name})
+            for name, column in zip(names, found, strict=True)
+        ]

@@ -33,8 +33,7 @@ class SqlalchemyCursor(SqlCursor):
         """Name and type of each column, as DB-API says."""
         if not self.native_cursor.returns_rows:
             return None
-        cursor = self.native_cursor.cursor
-        return [(name, None) for name in self.native_cursor.keys()] if cursor is None else cursor.description
+        return [(name, None) for name in self.native_cursor.keys()]  # noqa: SIM118 (no dict)
 
     @property
     def columns_schema(self) -> TTableSchemaColumns:
@@ -61,7 +60,8 @@ class SqlalchemyCursor(SqlCursor):
     def typed(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         """A row in the Python types of its columns."""
         return tuple(
-            python_value(value, self._expected.get(name, {})) for name, value in zip(self.column_names, row, strict=True)
+            python_value(value, self._expected.get(name, {}))
+            for name, value in zip(self.column_names, row, strict=True)
         )
 
     def fetchone(self) -> tuple[Any, ...] | None:
@@ -175,7 +175,7 @@ def _decimal(value: Any, column: Mapping[str, Any]) -> Any:
 
     made = value if isinstance(value, decimal.Decimal) else decimal.Decimal(str(value))
     scale = column.get("scale", 0 if column["data_type"] == "wei" else 9)
-    with decimal.localcontext(prec=80):
+    with decimal.localcontext(decimal.Context(prec=80)):
         try:
             return made.quantize(decimal.Decimal(1).scaleb(-int(scale or 0)))
         except decimal.InvalidOperation:

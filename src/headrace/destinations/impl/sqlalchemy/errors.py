@@ -82,7 +82,11 @@ def kind_of(error: BaseException, backend: str) -> str:
     if code is not None and undefined:
         return "terminal"
     name = type(error).__name__
-    return "transient" if name in ("OperationalError", "InterfaceError", "TimeoutError", "DisconnectionError") else "terminal"
+    return (
+        "transient"
+        if name in ("OperationalError", "InterfaceError", "TimeoutError", "DisconnectionError")
+        else "terminal"
+    )
 
 
 def translate(error: BaseException, backend: str, doing: str = "") -> DatabaseException:

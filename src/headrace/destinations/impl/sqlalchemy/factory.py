@@ -13,11 +13,12 @@ from headrace.destinations.impl.sqlalchemy.configuration import (
     MEMORY,
     SqlalchemyClientConfiguration,
     SqlalchemyCredentials,
-    sqlalchemy as _library,
     sqlite_path,
 )
+from headrace.destinations.impl.sqlalchemy.configuration import (
+    sqlalchemy as _library,
+)
 from headrace.errors.config import ConfigurationException
-from headrace.load.destination import PipelineFacts
 from headrace.model.capabilities import Capabilities
 
 if TYPE_CHECKING:

@@ -55,7 +55,9 @@ class MySqlClient(SqlalchemyClient):
             for name in sorted(set(names)):
                 key = "hr_" + hashlib.sha256(f"{self.dataset_name}.{name}".encode()).hexdigest()[:56]
                 if self.fetch("SELECT GET_LOCK(?, ?)", key, self.lock_timeout)[0][0] != 1:
-                    error = DatabaseTransientException(TimeoutError(f"table `{name}` is being written by another session"))
+                    error = DatabaseTransientException(
+                        TimeoutError(f"table `{name}` is being written by another session")
+                    )
                     error.fix = "wait longer (`destination.sqlalchemy.lock_timeout`, in seconds); it is tried again"
                     raise error
                 taken.append(key)

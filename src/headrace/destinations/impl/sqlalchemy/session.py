@@ -79,7 +79,9 @@ class SqlalchemyClient(SqlClient):
             except sa.exc.SQLAlchemyError as error:
                 self.close_connection()
                 reason = str(getattr(error, "orig", None) or error)
-                raise DestinationConnectionError(f"SQLAlchemy ({self.backend})", self.dataset_name, reason, error) from error
+                raise DestinationConnectionError(
+                    f"SQLAlchemy ({self.backend})", self.dataset_name, reason, error
+                ) from error
         return self._connection
 
     def _opened(self) -> None:
@@ -216,7 +218,7 @@ class SqlalchemyClient(SqlClient):
 
     @contextmanager
     def begin_transaction(self) -> Iterator[Self]:
-        """Commit what happens inside ``with`` at once; roll it back when the block raises. A second one joins the first."""
+        """Commit what happens inside ``with`` at once; roll it back when the block raises. A second joins the first."""
         if self._depth:
             yield self
             return
@@ -318,7 +320,9 @@ class SqlalchemyClient(SqlClient):
         with self.translated(self.doing) as connection:
             columns = sa.inspect(connection).get_columns(table, schema=self.dataset_name)
             self._settle()
-        return any(c["name"] == column and (c.get("default") is not None or c.get("autoincrement") is True) for c in columns)
+        return any(
+            c["name"] == column and (c.get("default") is not None or c.get("autoincrement") is True) for c in columns
+        )
 
     @staticmethod
     def is_dbapi_exception(error: BaseException) -> bool:

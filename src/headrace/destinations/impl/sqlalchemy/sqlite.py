@@ -125,7 +125,9 @@ class SqliteClient(SqlalchemyClient):
             return self._attached()
 
     def _attach(self) -> None:
-        self._connection.exec_driver_sql(f"ATTACH {self.dialect.text(self.path)} AS {self.dialect.quote(self.dataset_name)}")
+        self._connection.exec_driver_sql(
+            f"ATTACH {self.dialect.text(self.path)} AS {self.dialect.quote(self.dataset_name)}"
+        )
         self._connection.commit()
 
     def create_dataset(self) -> None:

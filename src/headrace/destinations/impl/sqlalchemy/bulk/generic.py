@@ -20,8 +20,10 @@ def statement_of(session: SqlalchemyClient, work: Insert) -> Any:
     columns = [
         sa.Column(sa.quoted_name(column["name"], True), session.own_dialect.sa_type(column)) for column in work.columns
     ]
-    # the name is ready for a statement as it is
-    return sa.insert(sa.Table(sa.quoted_name(work.target, False), sa.MetaData(), *columns))
+    doubled = session.engine.dialect.paramstyle in ("format", "pyformat")
+    # the name is ready for a statement but for that
+    target = work.target.replace("%", "%%") if doubled else work.target
+    return sa.insert(sa.Table(sa.quoted_name(target, False), sa.MetaData(), *columns))
 
 
 def insert(session: SqlalchemyClient, work: Insert) -> int:

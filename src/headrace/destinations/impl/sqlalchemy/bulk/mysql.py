@@ -79,7 +79,9 @@ def _write(
 def lines_of(batch: pa.RecordBatch) -> memoryview:
     """The rows of a batch as lines for LOAD DATA."""
     fields = converted(batch, _field)
-    lines = pc.binary_join_element_wise(*fields, pa.scalar("\t", pa.large_string()), null_handling="replace", null_replacement="\\N")
+    lines = pc.binary_join_element_wise(
+        *fields, pa.scalar("\t", pa.large_string()), null_handling="replace", null_replacement="\\N"
+    )
     ended = pc.binary_join_element_wise(lines, pa.scalar("\n", pa.large_string()), pa.scalar("", pa.large_string()))
     if not len(ended):
         return memoryview(b"")
@@ -111,7 +113,8 @@ def _load(session: SqlalchemyClient, work: Insert, path: str, rows: int) -> None
     sets = ", ".join(f"{name} = UNHEX(@b{i})" for i, (name, is_hex) in enumerate(named) if is_hex)
     sql = (
         f"LOAD DATA LOCAL INFILE {dialect.text(path)} INTO TABLE {work.target} CHARACTER SET utf8mb4 "
-        f"FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' ({listed})" + (f" SET {sets}" if sets else "")
+        f"FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' ({listed})"
+        + (f" SET {sets}" if sets else "")
     )
     loaded = session.run(sql)
     warnings = session.fetch("SHOW WARNINGS LIMIT 3")

@@ -1,9 +1,9 @@
 """SQLite: rows go through a scratch database that ADBC writes, or through ``executemany``.
 
-ADBC writes Arrow three times as fast as Python's ``sqlite3`` module, but it brings a SQLite of its own, and two copies of
-SQLite in one process must never open one file (https://sqlite.org/howtocorrupt.html, 2.2.1: they undo each other's
-locks). Nor could it take part in the transaction. So it writes a file that nobody else has open; that is attached to the
-session and copied inside SQLite, in the transaction of the job.
+ADBC writes Arrow three times as fast as Python's ``sqlite3`` module, but it brings a SQLite of its own, and two copies
+of SQLite in one process must never open one file (https://sqlite.org/howtocorrupt.html, 2.2.1: they undo each other's
+locks). Nor could it take part in the transaction. So it writes a file that nobody else has open; that is attached to
+the session and copied inside SQLite, in the transaction of the job.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pyarrow.types as pt
 
 
 def plain(array: pa.Array) -> pa.Array:
-    """The array without dictionary, extension or run-end encoding; half floats as floats, 64 unsigned bits as decimals."""
+    """The array in a plain type: no dictionaries or extensions; nested values as JSON, 64 unsigned bits as decimals."""
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
         return plain(array.storage)

@@ -17,10 +17,17 @@ from headrace.typing import TColumnSchema, TDataType
 if TYPE_CHECKING:
     from headrace.destinations.impl.sqlalchemy.session import SqlalchemyClient
 
-_TYPE = re.compile(r"(?P<word>[A-Z][A-Z0-9_ ]*?)\s*(?:\((?P<a>\d+|MAX)(?:\s*,\s*(?P<b>-?\d+))?\s*[A-Z]*\))?(?P<rest> .*)?")
+_TYPE = re.compile(
+    r"(?P<word>[A-Z][A-Z0-9_ ]*?)\s*(?:\((?P<a>\d+|MAX)(?:\s*,\s*(?P<b>-?\d+))?\s*[A-Z]*\))?(?P<rest> .*)?"
+)
 _WORDS: dict[str, tuple[TDataType, int | None]] = {
-    **dict.fromkeys(("TEXT", "VARCHAR", "NVARCHAR", "CHAR", "NCHAR", "CLOB", "NCLOB", "STRING", "VARCHAR2", "NVARCHAR2"), ("text", None)),
-    **dict.fromkeys(("LONGTEXT", "MEDIUMTEXT", "TINYTEXT", "NTEXT", "CHARACTER VARYING", "ENUM", "UUID"), ("text", None)),
+    **dict.fromkeys(
+        ("TEXT", "VARCHAR", "NVARCHAR", "CHAR", "NCHAR", "CLOB", "NCLOB", "STRING", "VARCHAR2", "NVARCHAR2"),
+        ("text", None),
+    ),
+    **dict.fromkeys(
+        ("LONGTEXT", "MEDIUMTEXT", "TINYTEXT", "NTEXT", "CHARACTER VARYING", "ENUM", "UUID"), ("text", None)
+    ),
     **dict.fromkeys(("DOUBLE", "DOUBLE PRECISION", "FLOAT", "REAL", "BINARY_DOUBLE", "BINARY_FLOAT"), ("double", None)),
     **dict.fromkeys(("BOOLEAN", "BOOL", "BIT"), ("bool", None)),
     "TINYINT": ("bigint", 8),
@@ -33,7 +40,9 @@ _WORDS: dict[str, tuple[TDataType, int | None]] = {
     "DATE": ("date", None),
     "TIME": ("time", None),
     **dict.fromkeys(("JSON", "JSONB", "VARIANT", "SUPER"), ("json", None)),
-    **dict.fromkeys(("BLOB", "LONGBLOB", "MEDIUMBLOB", "TINYBLOB", "BYTEA", "VARBINARY", "BINARY", "RAW"), ("binary", None)),
+    **dict.fromkeys(
+        ("BLOB", "LONGBLOB", "MEDIUMBLOB", "TINYBLOB", "BYTEA", "VARBINARY", "BINARY", "RAW"), ("binary", None)
+    ),
     **dict.fromkeys(("LONG RAW", "IMAGE"), ("binary", None)),
     **dict.fromkeys(("NUMERIC", "DECIMAL", "NUMBER"), ("decimal", None)),
 }
@@ -69,7 +78,10 @@ class SqlalchemyDialect(SqlDialect):
 
     def quote(self, name: str) -> str:
         """A name as an identifier."""
-        return str(self.sa.identifier_preparer.quote_identifier(name))
+        preparer = self.sa.identifier_preparer
+        quoted = str(preparer.quote_identifier(name))
+        # doubled for drivers that take %s for a mark; that is done for the whole statement, where it has marks
+        return quoted.replace("%%", "%") if preparer._double_percents else quoted
 
     def column_type(self, column: TColumnSchema) -> str:
         """The database's type for a column of the schema."""
@@ -196,7 +208,13 @@ class SqlalchemyDialect(SqlDialect):
     # ---- tables ---------------------------------------------------------------------------------------------------
 
     def create_table(
-        self, table: str, columns: Mapping[str, TColumnSchema], *, unique: bool, primary: bool, comment: str | None = None
+        self,
+        table: str,
+        columns: Mapping[str, TColumnSchema],
+        *,
+        unique: bool,
+        primary: bool,
+        comment: str | None = None,
     ) -> str:
         """CREATE TABLE; a primary key is made of the columns with that hint."""
         known = [c for c in columns.values() if ddl.is_complete(c)]

@@ -99,4 +99,5 @@ class OracleDialect(SqlalchemyDialect):
         import sqlalchemy as sa
 
         # INTEGER is a number of 38 digits there, which reads back as a decimal
-        return sa.Numeric({None: 19}.get(bits, 5 if bits and bits <= 16 else 10 if bits and bits <= 32 else 19), 0)
+        digits = next((d for most, d in ((16, 5), (32, 10), (64, 19)) if (bits or 64) <= most), 38)
+        return sa.Numeric(digits, 0)

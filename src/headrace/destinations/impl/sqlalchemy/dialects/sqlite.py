@@ -61,7 +61,10 @@ class SqliteDialect(SqlalchemyDialect):
         """Statements that make a temporary table and an index for each of its keys."""
         bare = table.removeprefix("temp.")
         name = _PLAIN.sub("", bare)
-        return [create, *(f"CREATE INDEX temp.{name}_{i} ON {bare} ({self.columns(key)})" for i, key in enumerate(keys))]
+        return [
+            create,
+            *(f"CREATE INDEX temp.{name}_{i} ON {bare} ({self.columns(key)})" for i, key in enumerate(keys)),
+        ]
 
     def has_row(self, table: str, alias: str, condition: str, stage: str, stage_alias: str) -> str:
         """A predicate of staged rows; the table is read once and the stage looked up by its index.
