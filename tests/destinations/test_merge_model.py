@@ -233,16 +233,16 @@ def check(
     follow()
 
 
-def test_delete_insert(check: Check) -> None:
+def test_delete_insert(tmp_path: Path) -> None:
     """With append and replace between; keys of all kinds, and none."""
-    check("delete-insert")
+    check(tmp_path, "delete-insert")
 
 
-def test_upsert_cdc_and_insert_only(check: Check) -> None:
+def test_upsert_cdc_and_insert_only(tmp_path: Path) -> None:
     """In turns on one table, with append and replace between."""
-    check("keyed")
+    check(tmp_path, "keyed")
 
 
-def test_scd2(check: Check) -> None:
+def test_scd2(tmp_path: Path) -> None:
     """Histories of records, with and without a merge key."""
-    check("scd2")
+    check(tmp_path, "scd2")
