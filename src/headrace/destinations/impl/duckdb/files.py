@@ -132,7 +132,8 @@ def select_file(dialect: DuckDbDialect, file: LoadFile, path: Path, columns: TTa
         return Selection(source, {name: expression for name, (_, expression) in kept.items()})
     if file.format == "csv":
         names = file.columns or _csv_columns(path)
-        source = f"read_csv({where}, header = true, all_varchar = true, auto_detect = true)"
+        options = "header = true, all_varchar = true, auto_detect = true, allow_quoted_nulls = false"
+        source = f"read_csv({where}, {options})"
         return Selection(source, {name: _from_csv(dialect, name, columns) for name in names})
     raise DestinationInvalidFileFormat("DuckDB", file.format, file.path, "known are arrow, parquet, jsonl and csv")
 
@@ -140,7 +141,10 @@ def select_file(dialect: DuckDbDialect, file: LoadFile, path: Path, columns: TTa
 def _from_csv(dialect: DuckDbDialect, name: str, columns: TTableSchemaColumns) -> str:
     column = columns.get(name, {})
     quoted = dialect.quote(name)
-    return f"unhex({quoted})" if column.get("data_type") == "binary" else quoted
+    if column.get("data_type") == "text":
+        return quoted  # only here an empty text is a value
+    empty = f"nullif({quoted}, '')"
+    return f"unhex({quoted})" if column.get("data_type") == "binary" else empty
 
 
 def _parquet_columns(file: LoadFile, path: Path) -> list[str]:
