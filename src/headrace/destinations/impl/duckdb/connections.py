@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.base import failpoints
@@ -193,7 +194,7 @@ def _create(path: str, config: dict[str, Any]) -> None:
     """Make a file that is missing, whole or not at all: one whose maker died in between DuckDB never opens again."""
     import duckdb
 
-    if os.path.exists(path) or not os.path.isdir(os.path.dirname(path) or "."):
+    if Path(path).exists() or not Path(path).parent.is_dir():
         return  # what cannot be made is told by the one who opens it
     made = f"{path}.{os.getpid()}.new"
     try:
@@ -205,7 +206,7 @@ def _create(path: str, config: dict[str, Any]) -> None:
     finally:
         for leftover in (made, f"{made}.wal"):
             with suppress(OSError):
-                os.unlink(leftover)
+                Path(leftover).unlink()
 
 
 def _give_name(made: str, path: str) -> None:
@@ -214,8 +215,8 @@ def _give_name(made: str, path: str) -> None:
     except FileExistsError:
         pass  # another process was faster
     except OSError:
-        if not os.path.exists(path):  # a file system without second names
-            os.replace(made, path)
+        if not Path(path).exists():  # a file system without second names
+            Path(made).replace(path)
 
 
 def _set_up(key: tuple[int, str], connection: duckdb.DuckDBPyConnection, setup: Sequence[str]) -> Database:
