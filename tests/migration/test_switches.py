@@ -107,7 +107,7 @@ def expected(old: str, new: str) -> list[tuple[Any, ...]]:
 
 def fetch(p: headrace.Pipeline, table: str) -> list[dict[str, Any]]:
     with p.sql_client() as client:
-        if not client.fetch("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", table):
+        if not client.describe_tables([table]):
             return []
         with client.execute_query(f"SELECT * FROM {table}") as cursor:
             names = [c[0] for c in cursor.description or ()]
@@ -155,10 +155,17 @@ def check_validity(old: str, p: headrace.Pipeline) -> None:
             assert start == loads[first]
 
 
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.destination(name)) for name in ("duckdb", "postgres")])
+def destination(request: pytest.FixtureRequest) -> Any:
+    if request.param == "duckdb":
+        return "duckdb"
+    return headrace.destinations.postgres(request.getfixturevalue("postgres_server").database())
+
+
 @pytest.mark.parametrize("old", DISPOSITIONS)
-def test_every_switch_is_defined(project: Path, old: str) -> None:
+def test_every_switch_is_defined(project: Path, destination: Any, old: str) -> None:
     """One dataset with a table for each new disposition, as one load costs less than nine."""
-    p = headrace.pipeline("shop", destination="duckdb", dataset_name="raw")
+    p = headrace.pipeline("shop", destination=destination, dataset_name="raw")
     p.run(source({table_of(new): DISPOSITIONS[old] for new in DISPOSITIONS}, LOADS[0]))
     for items in LOADS[1:]:
         p.run(source({table_of(new): DISPOSITIONS[new] for new in DISPOSITIONS}, items))
