@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from types import TracebackType
@@ -15,6 +15,7 @@ from headrace.destinations.impl.filesystem.files import TableFiles
 from headrace.destinations.impl.filesystem.opentables import OpenTables
 from headrace.destinations.impl.filesystem.records import Records
 from headrace.destinations.impl.filesystem.store import TEMPORARY, Store, open_store
+from headrace.errors.destination import DestinationCapabilitiesException
 from headrace.load.converge import parse_stored
 from headrace.load.destination import (
     AddColumns,
@@ -139,10 +140,6 @@ class FilesystemClient(FilesystemApi):
                 found[name] = {n: c for n, c in columns.items() if is_complete_column(c)} or None
             return found
 
-    def type_of(self, column: Any) -> str:
-        """Files hold values of any type."""
-        return "any"
-
     def migrate(self, changes: Sequence[AnyChange]) -> None:
         """Apply changes: files need none, but for the folder of a new table."""
         self.create_dataset()
@@ -186,8 +183,10 @@ class FilesystemClient(FilesystemApi):
                 applied = self.open_tables.merge(job, context)
             elif isinstance(job, Truncate):
                 applied = self._truncate(job, context)
-            else:
+            elif isinstance(job, (Copy, Replace)):
                 applied = self._write(job, context)
+            else:
+                raise DestinationCapabilitiesException(f"The filesystem destination has no {job.kind} jobs.")
         failpoints.hit("job.committed")
         return applied
 
@@ -221,22 +220,6 @@ class FilesystemClient(FilesystemApi):
         for name in opened:
             changes.update(self.open_tables.truncate(name, job, context).changes)
         return Applied(changes=changes)
-
-    def stage_file(self, file: LoadFile, context: LoadContext) -> str:
-        """Bring a loader file to the store, for another destination that loads it from there; safe to repeat.
-
-        Returns:
-            The file's url.
-        """
-        with self._translated(f"staging a file of table `{file.table}`"):
-            [upload] = self.files.plan(Copy(id=f"stage-{file.id}", tables=[file.table], files=[file]), context, True)
-            self.files.put([upload], context.load_id)
-            return self.make_remote_url(upload.target)
-
-    def unstage(self, urls: Iterable[str]) -> None:
-        """Delete files that were staged."""
-        with self._translated("deleting staged files"):
-            self.store.delete(self.store.root + url[len(self.store.url) :] for url in urls)
 
     # ---- records --------------------------------------------------------------------------------------------------
 

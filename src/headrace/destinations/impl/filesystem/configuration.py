@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Optional, Union
+from typing import Any, ClassVar, Optional, Union
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from headrace.base.strings import digest128
 from headrace.config.cloud import (
     AwsCredentials,
     AzureCredentials,
     AzureCredentialsBase,
-    AzureServicePrincipalCredentials,
+    AzureCredentialsWithoutDefaults,
+    AzureServicePrincipalCredentialsWithoutDefaults,
     HfCredentials,
     SFTPCredentials,
 )
-from headrace.config.google import GcpOAuthCredentials, GcpServiceAccountCredentials
-from headrace.config.hints import NotResolved, TSecretStrValue
+from headrace.config.google import (
+    GcpOAuthCredentialsWithoutDefaults,
+    GcpServiceAccountCredentials,
+    GcpServiceAccountCredentialsWithoutDefaults,
+)
+from headrace.config.hints import TSecretStrValue
 from headrace.config.known import StagingConfiguration
 from headrace.config.spec import CredentialsConfiguration, configspec, resolve_type
 from headrace.errors.config import ConfigurationValueError
@@ -63,18 +69,24 @@ class AzureConnectionStringCredentials(AzureCredentialsBase):
         return {name: value for name, value in found.items() if value}
 
 
+# the machine's own login comes last: it would fit whatever is configured
+_GOOGLE = Union[  # noqa: UP007
+    GcpServiceAccountCredentialsWithoutDefaults, GcpOAuthCredentialsWithoutDefaults, GcpServiceAccountCredentials
+]
+_AZURE = Union[  # noqa: UP007
+    AzureConnectionStringCredentials,
+    AzureCredentialsWithoutDefaults,
+    AzureServicePrincipalCredentialsWithoutDefaults,
+    AzureCredentials,
+]
 _CREDENTIALS: dict[str, Any] = {
     "s3": AwsCredentials,
-    "gs": Union[GcpServiceAccountCredentials, GcpOAuthCredentials],  # noqa: UP007
-    "gdrive": Union[GcpServiceAccountCredentials, GcpOAuthCredentials],  # noqa: UP007
-    "az": Union[  # noqa: UP007
-        AzureConnectionStringCredentials, AzureCredentials, AzureServicePrincipalCredentials
-    ],
+    "gs": _GOOGLE,
+    "gdrive": _GOOGLE,
+    "az": _AZURE,
     "sftp": SFTPCredentials,
     "hf": HfCredentials,
 }
-
-
 # arguments of fsspec file systems that are a login of their own
 _LOGINS = {"anon", "token", "key", "session", "credential", "connection_string", "account_key", "sas_token"}
 
@@ -113,8 +125,8 @@ class FilesystemConfiguration(StagingConfiguration):
     """
 
     credentials: Optional[CredentialsConfiguration] = None  # noqa: UP045
-    extra_placeholders: Annotated[Optional[dict[str, Any]], NotResolved()] = None  # noqa: UP045
-    current_datetime: Annotated[Optional[Any], NotResolved()] = None  # noqa: UP045
+    extra_placeholders: Optional[dict[str, Any]] = None  # noqa: UP045
+    current_datetime: Optional[Any] = None  # noqa: UP045
     max_state_files: int = 100
     always_refresh_views: bool = False
     kwargs: Optional[dict[str, Any]] = None  # noqa: UP045
@@ -166,6 +178,11 @@ class FilesystemConfiguration(StagingConfiguration):
             return self.local_path()
         parts = urlsplit(self.bucket_url)
         return f"{parts.scheme}://{_without_password(parts.netloc)}"
+
+    def fingerprint(self) -> str:
+        """A hash of the bucket; one for all local paths, as in dlt."""
+        location = self.data_location()
+        return digest128("file://" if self.is_local else location) if location else ""
 
     def display_url(self) -> str:
         """`bucket_url` without a password."""

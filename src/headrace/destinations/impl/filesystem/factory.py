@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from headrace.base.strings import digest128
 from headrace.config.known import DestinationConfiguration
 from headrace.destinations.base import ConfiguredDestination
 from headrace.destinations.impl.filesystem.capabilities import CAPABILITIES
@@ -14,6 +13,7 @@ from headrace.model.capabilities import Capabilities
 
 if TYPE_CHECKING:
     from headrace.destinations.impl.filesystem.client import FilesystemClient
+    from headrace.load.staging import StagingPlace
     from headrace.model.schema import Schema
 
 
@@ -41,7 +41,7 @@ class filesystem(ConfiguredDestination):
         environment: str | None = None,
         **settings: Any,
     ) -> None:
-        self._location = self._bucket = ""
+        self._location = self._fingerprint = ""
         super().__init__(
             destination_name=destination_name,
             environment=environment,
@@ -62,14 +62,25 @@ class filesystem(ConfiguredDestination):
         settings: FilesystemConfiguration = self.configuration()
         root = settings.local_path(pipeline) if settings.is_local else ""
         self._location = f"file://{root}" if settings.is_local else settings.display_url()
-        self._bucket = root if settings.is_local else settings.data_location()
+        self._fingerprint = settings.fingerprint()
         layout = Layout(settings.layout, settings.extra_placeholders, settings.current_datetime)
         return FilesystemClient(settings, self.capabilities(), schema, dataset_name, layout, root)
+
+    @property
+    def is_staging_place(self) -> bool:
+        """It can hold files for other destinations."""
+        return True
+
+    def open_staging(self, dataset_name: str, schema: Schema, pipeline: PipelineFacts | None = None) -> StagingPlace:
+        """A place for files on their way to another destination, in the folder of a dataset."""
+        from headrace.destinations.impl.filesystem.staging import FilesystemStaging
+
+        return FilesystemStaging(self.open(dataset_name, schema, pipeline))
 
     def describe_location(self) -> str:
         """The place as a url without secrets, once a client was opened."""
         return self._location or self.destination_name
 
     def fingerprint(self) -> str:
-        """A hash of the bucket, or of the local path, once a client was opened."""
-        return digest128(self._bucket) if self._bucket else ""
+        """A hash of the bucket, once a client was opened."""
+        return self._fingerprint

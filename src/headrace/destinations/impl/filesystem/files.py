@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from headrace.base import json
+from headrace.base import failpoints, json
 from headrace.base.files import write_atomic
 from headrace.destinations.impl.filesystem.layout import FileFacts, Layout
 from headrace.destinations.impl.filesystem.rewrite import renamed_file
@@ -136,6 +136,7 @@ class TableFiles:
         for table in tables:
             gone = [path for path in self.of(table) if path not in kept]
             self._store.delete(gone)
+            failpoints.hit("files.removed")
             self._store.settle(gone)
 
     def drop(self, table: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headrace.base import failpoints
 from headrace.base.files import sync_directory, sync_fd, sync_file
 from headrace.base.ids import new_file_id
 from headrace.base.lazy import need
@@ -160,6 +161,7 @@ class RenamingStore(Store):
         self.make_folder(posixpath.dirname(target))
         try:
             self._in_folder(temporary, lambda: write(aside))
+            failpoints.hit("files.placed")
             self._rename(aside, target)
         except BaseException:
             with contextlib.suppress(Exception):
