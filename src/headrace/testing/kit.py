@@ -50,8 +50,8 @@ class Kit:
         return None
 
     def capabilities(self) -> Capabilities:
-        """What the tests may ask of the destination; override where a table format can do less than the whole."""
-        return self.destination().capabilities()
+        """What the tests may ask of the destination, with the table format under test."""
+        return self.destination().capabilities().for_format(self.table_format)
 
     # ---- gaps ------------------------------------------------------------------------------------------------------
 
