@@ -6,8 +6,8 @@ A test that is about a destination says so with ``@pytest.mark.destination("post
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -87,20 +87,49 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.user_properties.append(("destination", mark.args[0]))
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    reasons: dict[str, str] = {}
+OUTCOMES = ("passed", "failed", "error", "gap", "ruled out", "skipped")
+_NEVER = "never: "
+
+
+class Tested(NamedTuple):
+    """What became of the tests of one destination.
+
+    Attributes:
+        counts: How many had each outcome; a gap is a declared failure, ruled out is what its capabilities do not have.
+        reasons: Why tests were skipped for other reasons, most frequent first.
+    """
+
+    counts: Counter[str]
+    reasons: Counter[str]
+
+
+def outcomes(stats: Mapping[str, Sequence[Any]]) -> dict[str, Tested]:
+    """Outcomes by destination, from pytest's reports by outcome."""
+    found: dict[str, Tested] = defaultdict(lambda: Tested(Counter(), Counter()))
     for outcome in ("passed", "failed", "error", "skipped", "xfailed"):
-        for report in terminalreporter.stats.get(outcome, []):
+        for report in stats.get(outcome, []):
             for name in [v for k, v in getattr(report, "user_properties", []) if k == "destination"]:
-                counts[name][outcome] += 1
-                if outcome == "skipped" and isinstance(report.longrepr, tuple):
-                    reasons[name] = report.longrepr[2].removeprefix("Skipped: ")
-    if not counts:
+                told = report.longrepr[2] if outcome == "skipped" and isinstance(report.longrepr, tuple) else ""
+                reason = told.removeprefix("Skipped: ")
+                known = "gap" if outcome == "xfailed" else "ruled out" if reason.startswith(_NEVER) else outcome
+                found[name].counts[known] += 1
+                if known == "skipped":
+                    found[name].reasons[reason] += 1
+    return dict(sorted(found.items()))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    found = outcomes(terminalreporter.stats)
+    if not found:
         return
     terminalreporter.section("destinations")
-    for name in sorted(counts):
-        found = counts[name]
-        told = ", ".join(f"{found[o]} {o}" for o in ("passed", "failed", "error", "skipped", "xfailed") if found[o])
-        hint = f"  ({reasons[name]})" if name in reasons and not found["passed"] else ""
-        terminalreporter.write_line(f"{name:<24} {told}{hint}")
+    shown = [o for o in OUTCOMES if any(one.counts[o] for one in found.values())]
+    width = max(len(name) for name in found) + 2
+    terminalreporter.write_line(" " * width + "".join(f"{o:>11}" for o in shown))
+    for name, one in found.items():
+        numbers = "".join(f"{one.counts[o] or '·':>11}" for o in shown)
+        state = "" if one.counts["passed"] else "   NOT TESTED"
+        terminalreporter.write_line(f"{name:<{width}}{numbers}{state}")
+    for name, one in found.items():
+        for reason, count in one.reasons.most_common():
+            terminalreporter.write_line(f"{name}: {count} skipped: {reason}")
