@@ -67,7 +67,7 @@ def translated(place: TablePlace) -> Iterator[None]:
     doing = f"Iceberg table `{place.table_name}` of dataset `{place.dataset_name}`"
     try:
         yield
-    except iceberg.NoSuchTableError as error:
+    except (iceberg.NoSuchTableError, iceberg.NoSuchNamespaceError) as error:
         raise DestinationUndefinedEntity(f"{doing} does not exist.", why=str(error)) from error
     except (
         iceberg.ValidationError,
@@ -272,17 +272,15 @@ class IcebergTable(LakeTable):
 
     def drop(self) -> None:
         """Delete the table, its files and its entry in the catalog; quiet when there is none."""
-        from pyiceberg.exceptions import NoSuchTableError
+        from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
         catalog = self._catalog()
         with translated(self.place):
-            try:
+            with suppress(NoSuchTableError, NoSuchNamespaceError):
                 if getattr(self.place.settings, "iceberg_use_catalog_purge", False):
                     catalog.purge_table(self._identifier)
                 else:
                     catalog.drop_table(self._identifier)
-            except NoSuchTableError:
-                pass
             from headrace.destinations.impl.filesystem.icebergcatalog import FolderCatalog
 
             FolderCatalog(self.place).drop_table(self._identifier)

@@ -26,6 +26,7 @@ from pyiceberg.table import Table
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.typedef import Record
 
+from headrace.destinations.impl.filesystem.icebergspec import transformed
 from headrace.destinations.impl.filesystem.lakefiles import FileFacts, NewFiles, Written
 from headrace.destinations.impl.filesystem.lakerows import as_table
 from headrace.destinations.impl.filesystem.laketable import CHANGES, KEY, to_text
@@ -157,9 +158,7 @@ class IcebergVersion:
         keys = []
         for field in self._table.spec().fields:
             source = schema.find_field(field.source_id)
-            transform = field.transform.pyarrow_transform(source.field_type)
-            made = transform(batch.column(source.name))
-            keys.append(made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made)
+            keys.append(transformed(batch.column(source.name), field.transform, source.field_type))
         for values, rows in groups_of(keys):
             yield values, batch.take(rows)
 
