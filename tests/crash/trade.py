@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -94,3 +95,9 @@ def _limit(limits: dict[str, int]) -> None:
             pages = int(Path("/proc/self/statm").read_text().split()[0])
             value += pages * resource.getpagesize()
         resource.setrlimit(getattr(resource, name), (value, value))
+
+
+if __name__ == "__main__":
+    # as a user's script would be: no fork server, no test framework
+    order = json.loads(sys.argv[1])
+    trade(order.pop("target"), order.pop("place"), Path(order.pop("folder")), **order)
