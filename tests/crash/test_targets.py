@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 RUNS = int(os.environ.get("HEADRACE_CRASH_RUNS", "60"))
 SHARE = -(-RUNS // len(TARGETS))
-SHARD = 40
+SHARD = 20
 """Kills in one test at most, so that processes share the work."""
 SHARDS = -(-SHARE // SHARD)
 SEED = os.environ.get("HEADRACE_CRASH_SEED", "1")
