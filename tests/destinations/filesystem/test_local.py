@@ -292,8 +292,17 @@ def test_staged_file(place: Place, home: Path) -> None:
     [source] = _files(p)
     file = LoadFile(id="abc", table="orders", path=source.name, format="jsonl", rows=1, size=source.stat().st_size)
     context = LoadContext(load_id="17.1", path=source.parent, schema=p.default_schema, created_at=0.0)
+    staging = p.destination.open_staging(DATASET, p.default_schema, p._destinations.facts())
+    assert not staging.has(file, context)
+    for _ in range(2):
+        staging.put([file], context)
+    url = staging.url_of(file, context)
+    assert url == f"file://{place.url}/{DATASET}/orders/17.1.abc.jsonl.gz"
+    assert staging.has(file, context)
+    assert set(staging.loads_of(["orders"])) == {"17.1", p.last_trace.last_load_info.loads_ids[0]}
+    with staging.open(url) as opened:
+        assert opened.read() == source.read_bytes()
+    staging.delete([url])
+    assert not staging.has(file, context)
     with p.destination_client() as client:
-        url = client.stage_file(file, context)
-        assert url == client.stage_file(file, context) == f"file://{place.url}/{DATASET}/orders/17.1.abc.jsonl.gz"
-        client.unstage([url])
         assert len(client.list_table_files("orders")) == 1
