@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from headrace.errors.destination import DestinationNoStagingMode
 from headrace.load.clientapi import ClientApi
+from headrace.load.staging import StagingPlace
 from headrace.model.capabilities import Capabilities
 from headrace.model.changes import RowChanges
 from headrace.model.jobs import AnyJob
@@ -82,6 +84,7 @@ class LoadContext(msgspec.Struct, frozen=True, kw_only=True):
         created_at: The package's instant as unix seconds: the boundary of slowly changing dimensions.
         renames: By table: columns of the files that go to another column of the table.
         state: The state that the package brings, if it brings one.
+        staging: The staging place, if the pipeline has one: files with ``remote`` set are there.
     """
 
     load_id: str
@@ -90,6 +93,7 @@ class LoadContext(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float = 0.0
     renames: dict[str, dict[str, str]] = {}
     state: StateClaim | None = None
+    staging: StagingPlace | None = None
 
     def key(self, job: AnyJob) -> str:
         """The job's key at the destination."""
@@ -273,6 +277,19 @@ class Destination(ABC):
             schema: The schema whose naming and system tables apply.
             pipeline: Facts of the pipeline that paths may depend on (`PipelineFacts`).
         """
+
+    @property
+    def is_staging_place(self) -> bool:
+        """Whether it can hold files for other destinations."""
+        return False
+
+    def open_staging(self, dataset_name: str, schema: Schema, pipeline: Any = None) -> StagingPlace:
+        """A place for files on their way to another destination; arguments as of `open`.
+
+        Raises:
+            DestinationNoStagingMode: It cannot hold files for others.
+        """
+        raise DestinationNoStagingMode(self.destination_name)
 
     def describe_location(self) -> str:
         """Where it is, for people, without secrets."""

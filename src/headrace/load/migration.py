@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from headrace.errors.destination import DestinationSchemaWillNotUpdate, DestinationUndefinedEntity
 from headrace.load.destination import Client
 from headrace.model.capabilities import Capabilities
-from headrace.model.jobs import AnyJob
+from headrace.model.jobs import PlannedJob
 from headrace.model.migrate import AnyChange, Misfit, find_misfits, has_descriptions, plan_changes, plan_comments
 from headrace.model.schema import Schema
 from headrace.model.widening import type_text
@@ -16,7 +16,7 @@ from headrace.typing import TTableSchema, TTableSchemaColumns
 Settle = Callable[[Mapping[str, TTableSchemaColumns | None]], None]
 
 
-def filled_tables(jobs: Iterable[AnyJob]) -> dict[str, set[str] | None]:
+def filled_tables(jobs: Iterable[PlannedJob]) -> dict[str, set[str] | None]:
     """Tables that get rows, each with the columns of its files; None where a file does not tell."""
     filled: dict[str, set[str] | None] = {}
     for job in jobs:

@@ -7,13 +7,13 @@ package again gives the same jobs under the same ids: that is what makes a job's
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
 from headrace.errors.destination import DestinationCapabilitiesException, LoadClientUnsupportedFileFormats
 from headrace.model.capabilities import Capabilities
-from headrace.model.jobs import AnyJob, Copy, LoadFile, Merge, Replace, Truncate
+from headrace.model.jobs import Copy, LoadFile, Merge, PlannedJob, Replace, Truncate, Upload
 from headrace.model.schema import Schema
 from headrace.model.tables import PIPELINE_STATE_TABLE_NAME, has_seen_data
 
@@ -35,7 +35,8 @@ def plan_jobs(
     *,
     replace_strategy: str | None = None,
     state_table: str = PIPELINE_STATE_TABLE_NAME,
-) -> list[AnyJob]:
+    staged_formats: Collection[str] = (),
+) -> list[PlannedJob]:
     """Plan a package.
 
     Args:
@@ -46,6 +47,7 @@ def plan_jobs(
             they have no files. Other names in it do no harm.
         replace_strategy: From ``destination.<name>.replace_strategy``; a table's own hint wins.
         state_table: Name of the pipeline state's table, which is written after all data.
+        staged_formats: Files of these formats go through the staging place; others to the destination directly.
 
     Returns:
         The jobs; a job comes after those it waits for.
@@ -56,12 +58,14 @@ def plan_jobs(
     """
     for file in files:
         supported = capabilities.for_format(_table_format(schema, file.table)).supported_loader_file_formats
-        if file.format not in supported:
+        if file.format not in supported and file.format not in staged_formats:
             raise LoadClientUnsupportedFileFormats(file.format, supported, file.path)
     state = [f for f in files if f.table == state_table]
     planner = _Planner(schema, capabilities, replace_strategy)
     planner.add([f for f in files if f.table != state_table], replaced_tables)
     planner.add_state(state)
+    if staged_formats:
+        planner.stage(staged_formats)
     return _in_order(planner.jobs, capabilities)
 
 
@@ -71,7 +75,8 @@ class _Planner:
         self.capabilities = capabilities
         self.replace_strategy = replace_strategy
         self._most_files = min(BUNDLE_FILES, capabilities.max_files_per_job)
-        self.jobs: list[AnyJob] = []
+        self._most_bytes = min(BUNDLE_BYTES, capabilities.recommended_file_size or BUNDLE_BYTES)
+        self.jobs: list[PlannedJob] = []
 
     def add(self, files: Sequence[LoadFile], replaced_tables: Collection[str]) -> None:
         """Plan the data: chains in the order of their first file, then replaced tables without one."""
@@ -104,12 +109,21 @@ class _Planner:
             return
         if len(self.jobs) == 1 and isinstance(only := self.jobs[0], Copy):
             together = [*only.files, *files]
-            if len(together) <= self._most_files and sum(f.size for f in together) <= BUNDLE_BYTES:
+            if len(together) <= self._most_files and sum(f.size for f in together) <= self._most_bytes:
                 self.jobs = [msgspec.structs.replace(only, tables=_tables_of(together), files=together)]
                 return
         self.jobs.append(
             Copy(id=self._id("copy"), tables=_tables_of(files), after=[j.id for j in self.jobs], files=list(files))
         )
+
+    def stage(self, formats: Collection[str]) -> None:
+        """Put uploads before all jobs that read files of the formats."""
+        jobs, self.jobs = self.jobs, []
+        for job in jobs:
+            bundles = self._bundles(f for f in job.files if f.format in formats)
+            uploads = [Upload(id=f"upload-{job.id}-{at}", files=files) for at, files in enumerate(bundles)]
+            self.jobs += uploads
+            self.jobs.append(msgspec.structs.replace(job, after=[*job.after, *(u.id for u in uploads)]))
 
     def _id(self, kind: str) -> str:
         return f"{kind}-{len(self.jobs)}"
@@ -178,16 +192,21 @@ class _Planner:
         return [job.id]
 
     def _copy(self, files: Iterable[LoadFile], after: list[str]) -> None:
+        for bundle in self._bundles(files):
+            self._add_copy(bundle, after)
+
+    def _bundles(self, files: Iterable[LoadFile]) -> Iterator[list[LoadFile]]:
+        """Files for one job each, in their order."""
         bundle: list[LoadFile] = []
         size = 0
         for file in files:
-            if bundle and (size + file.size > BUNDLE_BYTES or len(bundle) == self._most_files):
-                self._add_copy(bundle, after)
+            if bundle and (size + file.size > self._most_bytes or len(bundle) == self._most_files):
+                yield bundle
                 bundle, size = [], 0
             bundle.append(file)
             size += file.size
         if bundle:
-            self._add_copy(bundle, after)
+            yield bundle
 
     def _add_copy(self, files: list[LoadFile], after: list[str]) -> None:
         self.jobs.append(Copy(id=self._id("copy"), tables=_tables_of(files), after=list(after), files=files))
@@ -220,12 +239,12 @@ def _unsupported(
     )
 
 
-def _in_order(jobs: list[AnyJob], capabilities: Capabilities) -> list[AnyJob]:
+def _in_order(jobs: list[PlannedJob], capabilities: Capabilities) -> list[PlannedJob]:
     """Let jobs wait for one another where the destination wants that."""
     how = capabilities.loader_parallelism_strategy
     if how == "parallel":
         return jobs
-    ordered: list[AnyJob] = []
+    ordered: list[PlannedJob] = []
     last: dict[str, str] = {}
     for job in jobs:
         before = [ordered[-1].id] if how == "sequential" and ordered else []

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from headrace.load.worker import Outcome
 from headrace.model.changes import UNKNOWN_CHANGES, RowChanges, add_changes
 from headrace.model.events import JobDone, JobFailed, JobRetried, Planned
-from headrace.model.jobs import AnyJob
+from headrace.model.jobs import LoadFile, PlannedJob, Upload
 from headrace.model.metrics import LoadJobMetrics
 
 if TYPE_CHECKING:
@@ -40,10 +40,15 @@ def row_changes(package: Package) -> dict[str, RowChanges]:
     return add_changes(changes_by_job(package).values())
 
 
-def job_metrics(package: Package, jobs: Sequence[AnyJob], outcomes: Mapping[str, Outcome]) -> dict[str, LoadJobMetrics]:
+def job_metrics(
+    package: Package,
+    jobs: Sequence[PlannedJob],
+    outcomes: Mapping[str, Outcome],
+    url_of: Callable[[LoadFile], str] = lambda file: "",
+) -> dict[str, LoadJobMetrics]:
     """One entry for each loader file: files that shared a job share its fate.
 
-    The changes of a table are told with the first of its files in a job.
+    The changes of a table are told with the first of its files in a job. ``url_of`` says where a file was staged.
     """
     retries: dict[str, int] = {}
     for fact in package.journal.all(JobRetried):
@@ -51,6 +56,8 @@ def job_metrics(package: Package, jobs: Sequence[AnyJob], outcomes: Mapping[str,
     changes = changes_by_job(package)
     metrics: dict[str, LoadJobMetrics] = {}
     for job in jobs:
+        if isinstance(job, Upload):
+            continue  # the job that loads its files tells of them
         outcome, told = outcomes.get(job.id), dict(changes.get(job.id, {}))
         for file in job.files:
             job_id = f"{file.table}.{file.id}.{file.format}"
@@ -61,7 +68,7 @@ def job_metrics(package: Package, jobs: Sequence[AnyJob], outcomes: Mapping[str,
                 outcome.started_at if outcome else None,
                 outcome.started_at + dt.timedelta(seconds=outcome.seconds) if outcome else None,
                 _STATES[outcome.result] if outcome else "completed",
-                None,
+                url_of(file) or None,
                 retries.get(job.id, 0),
                 row_changes=told.pop(file.table, None),
             )

@@ -17,9 +17,10 @@ from headrace.base import signals
 from headrace.base.retry import RetryPolicy
 from headrace.errors.destination import LoadClientJobFailed, LoadClientJobRetry
 from headrace.load.destination import LoadContext
+from headrace.load.staging import Staging
 from headrace.load.worker import Clients, Outcome, run_job
 from headrace.model.events import DurableEvent, JobDone, JobFailed, JobRetried
-from headrace.model.jobs import AnyJob, Truncate
+from headrace.model.jobs import PlannedJob, Truncate
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,6 +43,7 @@ class Scheduler:
         policy: How long to wait between attempts.
         done: Ids of jobs that were done by earlier runs.
         attempts: Failed attempts of earlier runs by job id.
+        staging: The staging place in this load.
 
     Attributes:
         outcomes: The last outcome of each job that ended in this run, by id.
@@ -50,7 +52,7 @@ class Scheduler:
 
     def __init__(
         self,
-        jobs: Sequence[AnyJob],
+        jobs: Sequence[PlannedJob],
         context: LoadContext,
         clients: Clients,
         record: Callable[..., None],
@@ -61,10 +63,12 @@ class Scheduler:
         policy: RetryPolicy | None = None,
         done: frozenset[str] = frozenset(),
         attempts: Mapping[str, int] | None = None,
+        staging: Staging | None = None,
     ) -> None:
         self._jobs = {job.id: job for job in jobs}
         self._context = context
         self._clients = clients
+        self._staging = staging
         self._record = record
         self._workers = max(1, workers)
         self._raise_on_failed = raise_on_failed
@@ -121,7 +125,7 @@ class Scheduler:
                 self._wake()
                 continue
             job = self._jobs[self._ready.pop(0)]
-            self._settle([run_job(job, self._context, self._clients)])
+            self._settle([run_job(job, self._context, self._clients, self._staging)])
 
     # ---- in threads ------------------------------------------------------------------------------------------------
 
@@ -156,7 +160,7 @@ class Scheduler:
                     job = self._jobs[self._ready.pop(0)]
                     # what is current here (the pipeline, its package) is current for the job
                     here = contextvars.copy_context()
-                    running.add(pool.submit(here.run, run_job, job, self._context, self._clients))
+                    running.add(pool.submit(here.run, run_job, job, self._context, self._clients, self._staging))
             if not running:
                 signals.sleep(max(0.0, min(self._waiting.values()) - time.monotonic()))
                 continue

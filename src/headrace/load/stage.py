@@ -8,9 +8,9 @@ journal, and where the journal was too late, by the destination.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -27,7 +27,9 @@ from headrace.load.migration import filled_tables, migrate
 from headrace.load.plan import plan_jobs
 from headrace.load.report import job_metrics, row_changes
 from headrace.load.scheduler import Scheduler
+from headrace.load.staging import Staging, StagingPlace
 from headrace.load.worker import Clients, Outcome
+from headrace.model.capabilities import Capabilities
 from headrace.model.changes import RowChanges
 from headrace.model.events import (
     Aborted,
@@ -41,7 +43,7 @@ from headrace.model.events import (
     Progress,
     SchemaMigrated,
 )
-from headrace.model.jobs import AnyJob
+from headrace.model.jobs import PlannedJob
 from headrace.model.metrics import LoadJobMetrics, LoadMetrics
 from headrace.model.migrate import AnyChange, applied_changes
 from headrace.model.schema import Schema
@@ -62,6 +64,8 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True):
         delete_completed_jobs: Delete the loader files of a loaded package.
         replace_strategy: ``destination.<name>.replace_strategy``.
         comments: Descriptions of tables and columns become comments at the destination.
+        unstage: Delete the package's files in the staging place when it is loaded.
+        unstage_older: Delete those of earlier loads of the same tables.
         parallelism_strategy: ``parallel``, ``table-sequential`` or ``sequential``; None leaves it to the destination.
         retry: Waits between attempts.
     """
@@ -72,6 +76,8 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True):
     delete_completed_jobs: bool = False
     replace_strategy: str | None = None
     comments: bool = True
+    unstage: bool = False
+    unstage_older: bool = True
     parallelism_strategy: Literal["parallel", "table-sequential", "sequential"] | None = None
     retry: RetryPolicy = RetryPolicy()
 
@@ -130,6 +136,7 @@ def load(
     publish: Publish = ignore,
     client: Client | None = None,
     schema: Schema | None = None,
+    staging: Destination | None = None,
 ) -> LoadResult:
     """Load a normalized package, once, however often it is called.
 
@@ -142,6 +149,7 @@ def load(
         publish: Takes progress; facts go the package's own way.
         client: An entered client of this dataset to work with on this thread; it is not closed here.
         schema: The package's schema if the caller has it, to save reading it.
+        staging: A destination that holds files on their way.
 
     Returns:
         What was done.
@@ -162,6 +170,8 @@ def load(
         clients = Clients(lambda: destination.open(dataset_name, frozen, pipeline), client)
         stack.callback(clients.close)
         loading = _Loading(package, destination, frozen, clients, settings or LoadSettings(), publish)
+        if staging is not None:
+            loading.stage_in(staging.open_staging(dataset_name, frozen, pipeline), staging.capabilities())
         return loading.run(dataset_name)
 
 
@@ -176,7 +186,9 @@ class _Loading:
         publish: Publish,
     ) -> None:
         self.package = package
+        self.destination_name = destination.destination_name
         self.capabilities = destination.capabilities()
+        self.staged_formats: Collection[str] = ()
         if settings.parallelism_strategy:
             self.capabilities = msgspec.structs.replace(
                 self.capabilities, loader_parallelism_strategy=settings.parallelism_strategy
@@ -197,12 +209,17 @@ class _Loading:
             state=state_claim(package, schema.state_table_name),
         )
 
+    def stage_in(self, place: StagingPlace, capabilities: Capabilities) -> None:
+        """Let files go through a staging place."""
+        self.context = msgspec.structs.replace(self.context, staging=place)
+        self.staged_formats = self.capabilities.staged_formats(capabilities)
+
     def run(self, dataset_name: str) -> LoadResult:
         complete = self.package.phase == "loaded" or self._is_complete()
         update: dict[str, Any] = {}
         outcomes: dict[str, Outcome] = {}
         joined: dict[str, Any] | None = None
-        jobs: list[AnyJob] = []
+        jobs: list[PlannedJob] = []
         if not complete:
             jobs = self._plan()
             update = self._migrate(jobs)
@@ -210,6 +227,7 @@ class _Loading:
             failpoints.hit("complete.before")
             joined = self._trying(lambda client: client.complete(self.context))
             failpoints.hit("complete.after")
+        self._tidy_staging()
         failed = self._failed()
         if self.package.phase != "loaded":
             self.package.seal_loaded(len(failed))
@@ -219,7 +237,7 @@ class _Loading:
             dataset_name=dataset_name,
             started_at=self.started_at,
             finished_at=now(),
-            job_metrics=job_metrics(self.package, jobs, outcomes),
+            job_metrics=job_metrics(self.package, jobs, outcomes, partial(self.staging.url_of, context=self.context)),
             row_changes=row_changes(self.package),
             schema_update=update,
             failed_jobs=failed,
@@ -229,6 +247,17 @@ class _Loading:
             state=self.context.state.document if self.context.state else None,
             state_joined=joined,
         )
+
+    @cached_property
+    def staging(self) -> Staging:
+        """The staging place, and which of the plan's files go through it."""
+        planned = self.package.fact(Planned)
+        return Staging(self.context.staging, planned.jobs if planned else ())
+
+    def _tidy_staging(self) -> None:
+        own, older = self.settings.unstage, self.settings.unstage_older
+        if self.context.staging is not None:
+            self._trying(lambda client: self.staging.tidy(client, self.context, own=own, older=older))
 
     # ---- asking and preparing --------------------------------------------------------------------------------------
 
@@ -256,7 +285,7 @@ class _Loading:
 
         return self._trying(ask)
 
-    def _plan(self) -> list[AnyJob]:
+    def _plan(self) -> list[PlannedJob]:
         planned = self.package.fact(Planned)
         if planned is not None:
             return planned.jobs
@@ -269,11 +298,12 @@ class _Loading:
             {file.table for file in extracted.files} if extracted else (),
             replace_strategy=self.settings.replace_strategy,
             state_table=self.schema.state_table_name,
+            staged_formats=self.staged_formats,
         )
         self.package.record(Planned(load_id=self.package.load_id, jobs=jobs))
         return jobs
 
-    def _wanted(self, jobs: list[AnyJob]) -> dict[str, TTableSchema]:
+    def _wanted(self, jobs: list[PlannedJob]) -> dict[str, TTableSchema]:
         """Tables that must be there: those that saw data, those of jobs, and the system's."""
         touched = {table for job in jobs for table in job.tables}
         system = set(self.schema.dlt_table_names())
@@ -283,7 +313,7 @@ class _Loading:
             if name in system or name in touched or has_seen_data(table)
         }
 
-    def _migrate(self, jobs: list[AnyJob]) -> dict[str, Any]:
+    def _migrate(self, jobs: list[PlannedJob]) -> dict[str, Any]:
         wanted = self._wanted(jobs)
         failpoints.hit("migrate.before")
 
@@ -304,8 +334,9 @@ class _Loading:
 
     # ---- the jobs --------------------------------------------------------------------------------------------------
 
-    def _run_jobs(self, jobs: list[AnyJob]) -> dict[str, Outcome]:
+    def _run_jobs(self, jobs: list[PlannedJob]) -> dict[str, Outcome]:
         journal = self.package.journal
+        self.staging.check(self.destination_name, self.capabilities)
         done = frozenset(fact.job_id for fact in journal.all(JobDone))
         scheduler = Scheduler(
             jobs,
@@ -318,6 +349,7 @@ class _Loading:
             policy=self.settings.retry,
             done=done,
             attempts={fact.job_id: fact.attempt for fact in journal.all(JobRetried)},
+            staging=self.staging,
         )
         self.publish(Progress(run_id=self.package.run_id, step="load", name="Jobs", inc=len(done), total=len(jobs)))
         try:

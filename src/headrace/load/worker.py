@@ -14,9 +14,10 @@ import msgspec
 from headrace.base import failpoints
 from headrace.base.time import now
 from headrace.errors.base import TerminalException
-from headrace.load.destination import Client, LoadContext
+from headrace.load.destination import Applied, Client, LoadContext
+from headrace.load.staging import Staging
 from headrace.model.changes import RowChanges
-from headrace.model.jobs import AnyJob
+from headrace.model.jobs import PlannedJob, Upload
 
 Result = Literal["done", "failed", "again"]
 
@@ -33,7 +34,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         error: What was raised.
     """
 
-    job: AnyJob
+    job: PlannedJob
     result: Result
     started_at: dt.datetime
     seconds: float = 0.0
@@ -110,20 +111,29 @@ def _close(client: Client) -> None:
         client.__exit__(None, None, None)
 
 
-def run_job(job: AnyJob, context: LoadContext, clients: Clients) -> Outcome:
+def _apply(job: PlannedJob, context: LoadContext, clients: Clients, staging: Staging | None) -> Applied:
+    if isinstance(job, Upload):
+        if staging is not None:
+            staging.upload(job, context)
+        return Applied()
+    return staging.load(job, context, clients.get) if staging else clients.get().apply(job, context)
+
+
+def run_job(job: PlannedJob, context: LoadContext, clients: Clients, staging: Staging | None = None) -> Outcome:
     """Try a job once.
 
     Args:
         job: The job.
         context: Its package.
         clients: Where this thread's client is.
+        staging: Where uploads go, and files of other jobs may come from.
 
     Returns:
         How it ended. Errors are part of that; only what is no `Exception` (an interrupt) is raised.
     """
     started_at, start = now(), time.perf_counter()
     try:
-        applied = clients.get().apply(job, context)
+        applied = _apply(job, context, clients, staging)
     except Exception as error:  # noqa: BLE001
         clients.discard()
         result: Result = "failed" if is_terminal(error) else "again"

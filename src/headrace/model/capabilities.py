@@ -30,6 +30,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         sqlglot_dialect: Dialect name for SQL, None when the destination speaks none.
         preferred_loader_file_format: What normalize writes when nobody asked for anything else.
         supported_loader_file_formats: All that can be loaded.
+        preferred_staging_file_format: What normalize writes when files go through a staging place.
+        supported_staging_file_formats: All that can be loaded from a staging place; none: it loads from none.
         table_formats: What tables of a format can do, where that differs from other tables.
         compresses_text: Whether JSON lines and CSV are packed with gzip, unless the user turns that off.
         max_identifier_length: Characters in a table name.
@@ -50,6 +52,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     sqlglot_dialect: str | None = None
     preferred_loader_file_format: TLoaderFileFormat = "arrow"
     supported_loader_file_formats: tuple[str, ...] = ("arrow", "parquet")
+    preferred_staging_file_format: TLoaderFileFormat | None = None
+    supported_staging_file_formats: tuple[TLoaderFileFormat, ...] = ()
     supported_table_formats: tuple[str, ...] = ()
     table_formats: dict[str, TableFormatFacts] = {}
     compresses_text: bool = False
@@ -73,6 +77,30 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     max_parallel_load_jobs: int | None = None
     max_files_per_job: int = 64
     loader_parallelism_strategy: Literal["parallel", "table-sequential", "sequential"] = "parallel"
+
+    @property
+    def needs_staging(self) -> bool:
+        """Whether files come in only through a staging place."""
+        return bool(self.supported_staging_file_formats) and not self.supported_loader_file_formats
+
+    def staged_formats(self, staging: Capabilities) -> tuple[TLoaderFileFormat, ...]:
+        """Formats that a staging place can hold and this destination can load from there."""
+        return tuple(f for f in self.supported_staging_file_formats if f in staging.supported_loader_file_formats)
+
+    def through(self, staging: Capabilities) -> Capabilities:
+        """The facts as they are for files that go through a staging place.
+
+        What carries no rows (SQL models) goes to the destination directly, as ever.
+        """
+        formats = self.staged_formats(staging)
+        preferred = self.preferred_staging_file_format
+        direct = tuple(f for f in self.supported_loader_file_formats if f == "model")
+        return msgspec.structs.replace(
+            self,
+            preferred_loader_file_format=preferred if preferred in formats else formats[0],
+            supported_loader_file_formats=(*formats, *direct),
+            compresses_text=staging.compresses_text,
+        )
 
     def for_format(self, table_format: str | None) -> Capabilities:
         """The facts as they are for tables of a format; None stands for the destination's own tables."""

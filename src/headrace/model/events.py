@@ -13,7 +13,7 @@ import msgspec
 
 from headrace.base.time import now
 from headrace.model.changes import RowChanges
-from headrace.model.jobs import AnyJob, LoadFile, SpoolFile
+from headrace.model.jobs import LoadFile, PlannedJob, SpoolFile
 from headrace.model.rejected import RejectedCount
 
 
@@ -62,7 +62,7 @@ class Planned(Event, frozen=True, tag=True):
     """The whole job graph of the package."""
 
     load_id: str
-    jobs: list[AnyJob]
+    jobs: list[PlannedJob]
 
 
 class SchemaMigrated(Event, frozen=True, tag=True):
@@ -195,4 +195,6 @@ DurableEvent = (
     | Loaded
     | Aborted
 )
-AnyEvent = DurableEvent | RunStarted | RunEnded | StepStarted | StepEnded | Progress | SchemaEvolved | Rejected | PackageParked
+AnyEvent = (
+    DurableEvent | RunStarted | RunEnded | StepStarted | StepEnded | Progress | SchemaEvolved | Rejected | PackageParked
+)

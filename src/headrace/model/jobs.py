@@ -44,6 +44,8 @@ class LoadFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         rows: How many rows it holds.
         size: Bytes on disk.
         columns: Names of the columns in the file, in order; a subset of the table's.
+        remote: Where the file is in the staging place, as a url; empty for files that are loaded from the package.
+            Filled when the job begins, not in the plan: the place may have moved since.
     """
 
     id: str
@@ -53,6 +55,7 @@ class LoadFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rows: int
     size: int = 0
     columns: list[str] = []
+    remote: str = ""
 
     @property
     def name(self) -> str:
@@ -101,4 +104,12 @@ class Merge(Job, frozen=True, tag=True):
     strategy: str = "delete-insert"
 
 
+class Upload(Job, frozen=True, tag=True):
+    """Bring the files to the staging place, from where the job that waits for this one loads them.
+
+    It writes no table. The destination's client never sees it.
+    """
+
+
 AnyJob = Copy | Truncate | Replace | Merge
+PlannedJob = AnyJob | Upload

@@ -30,6 +30,8 @@ class Destinations:
         self._pipeline = pipeline
         self._destination: Destination | None = None
         self._staging: Destination | None = None
+        self._automatic: Destination | None = None
+        self._is_given = False  # the user named the destination: a staging of earlier runs does not count then
         self.dataset_name: str | None = None
 
     def set(self, destination: Any, staging: Any, dataset_name: str | None, credentials: Any = None) -> None:
@@ -37,29 +39,26 @@ class Destinations:
 
         Raises:
             UnknownDestinationModule: There is no such destination.
+            DestinationNoStagingMode: The staging place cannot hold files for another destination.
+            DestinationLoadingViaStagingNotSupported: The destination loads from no staging place.
         """
         if destination is not None or (credentials is not None and self.destination is not None):
             from headrace.destinations.reference import resolve_destination
 
             ref = destination if destination is not None else self.destination
+            self._is_given = self._is_given or destination is not None
             self._destination = resolve_destination(ref, credentials=credentials)
             self._pipeline._schemas.discard()
             self._pipeline._fresh.clear()
             self._pipeline._session.close()
         if staging is not None:
-            self._set_staging(staging)
+            self._staging = _as_staging(staging)
+        if self._staging is not None and self.destination is not None:
+            _need_formats(self.destination, self._staging)
         if dataset_name:
             self.dataset_name = self._made(dataset_name)
         elif self.dataset_name is None and self.destination is not None:
             self.dataset_name = self._made(None)
-
-    def _set_staging(self, staging: Any) -> None:
-        from headrace.destinations.reference import resolve_destination
-
-        self._staging = resolve_destination(staging)
-        logger.warning(
-            "staging `%s` is remembered but not used: files go to the destination directly in this version", staging
-        )
 
     def _made(self, dataset_name: str | None) -> str:
         p = self._pipeline
@@ -85,10 +84,22 @@ class Destinations:
 
     @property
     def staging(self) -> Destination | None:
-        """The destination of files on their way."""
-        if self._staging is None:
+        """The destination of files on their way: the one given, that of the last run, or a filesystem if need be."""
+        if self._staging is None and not self._is_given:
             self._staging = self._from_state("staging")
-        return self._staging
+        if self._staging is not None or (destination := self.destination) is None:
+            return self._staging
+        return self._needed(destination) if destination.capabilities().needs_staging else None
+
+    def _needed(self, destination: Destination) -> Destination:
+        if self._automatic is None:
+            logger.warning(
+                "destination `%s` loads from a staging place only, and none was given: it is `filesystem` now, "
+                "configured under `destination.filesystem`",
+                destination.destination_name,
+            )
+            self._automatic = _as_staging("filesystem")
+        return self._automatic
 
     def _from_state(self, role: str) -> Destination | None:
         kind = self._pipeline._state.document.get(f"{role}_type")
@@ -117,9 +128,14 @@ class Destinations:
     # ---- what steps need ------------------------------------------------------------------------------------------
 
     def capabilities(self) -> Capabilities:
-        """What the destination can do; plain defaults when there is none yet."""
-        destination = self.destination
-        return destination.capabilities() if destination is not None else Capabilities()
+        """What the destination can do, through the staging place if there is one; defaults without a destination."""
+        destination, staging = self.destination, self.staging
+        if destination is None:
+            return Capabilities()
+        if staging is None:
+            return destination.capabilities()
+        _need_formats(destination, staging)
+        return destination.capabilities().through(staging.capabilities())
 
     def facts(self) -> PipelineFacts:
         """What the destination may need to know to find its files."""
@@ -179,3 +195,32 @@ class Destinations:
 
 
 _warned: set[str] = set()
+
+
+def _as_staging(ref: Any) -> Destination:
+    from headrace.destinations.reference import resolve_destination
+    from headrace.errors.destination import DestinationNoStagingMode
+
+    found = resolve_destination(ref)
+    if not found.is_staging_place:
+        raise DestinationNoStagingMode(found.destination_name)
+    return found
+
+
+def _need_formats(destination: Destination, staging: Destination) -> None:
+    """Refuse a staging place from which the destination loads nothing."""
+    from headrace.errors.destination import (
+        DestinationIncompatibleLoaderFileFormatException,
+        DestinationLoadingViaStagingNotSupported,
+    )
+
+    able, place = destination.capabilities(), staging.capabilities()
+    if not able.supported_staging_file_formats:
+        raise DestinationLoadingViaStagingNotSupported(destination.destination_name)
+    if not able.staged_formats(place):
+        raise DestinationIncompatibleLoaderFileFormatException(
+            destination.destination_name,
+            staging.destination_name,
+            ", ".join(place.supported_loader_file_formats),
+            able.supported_staging_file_formats,
+        )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from headrace.pipeline.pipeline import Pipeline
 
 logger = logging.getLogger("headrace")
+_TRUNCATE = "truncate_tables_on_staging_destination_before_load"
 
 
 def load(
@@ -100,14 +101,14 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
     destination = p._need_destination("load")
     schema = p._fresh_schema(package.load_id) or parse_schema(package.load_schema())
     dataset_name = p._destinations.dataset_for(schema)
-    facts, first_run = p._destinations.facts(), run.info.first_run if run.info else p.first_run
+    facts, via, first_run = p._destinations.facts(), p.staging, run.info.first_run if run.info else p.first_run
     try:
         with p._session.use(destination, dataset_name, schema, facts) as client, package_scope(package):
             p.bus.check(package)
             apply_refresh(p, package, client, schema)
             where = (package, destination, dataset_name)
             result = load_package(
-                *where, pipeline=facts, settings=settings, publish=p._publish, client=client, schema=schema
+                *where, pipeline=facts, settings=settings, publish=p._publish, client=client, schema=schema, staging=via
             )
             if result.state is not None:
                 _prune_states(p, client, result.state)
@@ -185,13 +186,18 @@ def _settings(
     from headrace.load.stage import LoadSettings
 
     found = p._settings.load()
+    name = destination.destination_name
+    given = getattr(destination, "config_params", {}).get(_TRUNCATE)
+    truncate = given if given is not None else p._settings.of_destination(name, _TRUNCATE)
     return LoadSettings(
         workers=workers or found.workers,
         raise_on_failed_jobs=found.raise_on_failed_jobs if raise_on_failed_jobs is None else raise_on_failed_jobs,
         raise_on_max_retries=found.raise_on_max_retries,
         delete_completed_jobs=found.delete_completed_jobs,
         comments=found.comments,
-        replace_strategy=p._settings.of_destination(destination.destination_name, "replace_strategy")
+        unstage=found.truncate_staging_dataset,
+        unstage_older=str(truncate).lower() not in ("false", "no", "0", "f", "n"),
+        replace_strategy=p._settings.of_destination(name, "replace_strategy")
         or getattr(destination, "config_params", {}).get("replace_strategy"),
     )
 

@@ -130,7 +130,8 @@ def usable_format(p: Pipeline, file_format: str | None) -> str | None:
         return None
     name = getattr(p.destination, "destination_name", "the destination")
     supported = capabilities.supported_loader_file_formats
-    raise DestinationIncompatibleLoaderFileFormatException(name, None, file_format, list(supported))
+    staging = p.staging.destination_name if p.staging is not None else None
+    raise DestinationIncompatibleLoaderFileFormatException(name, staging, file_format, list(supported))
 
 
 def _settings(p: Pipeline, workers: int | None, loader_file_format: str | None) -> NormalizeSettings:

@@ -53,7 +53,7 @@ class Pipeline(PipelineCore):
             data: Rows, a frame, a generator, a function, resources or sources, or a list of them; None only finishes
                 what is pending.
             destination: Where to, when `pipeline()` was given none: a name or a destination.
-            staging: A destination for files on their way; kept for later versions.
+            staging: A destination for files on their way, from which ``destination`` loads them.
             dataset_name: The dataset (a schema, a folder) that tables go to.
             credentials: Of the destination.
             table_name: For data that has no name of its own.

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+
 from headrace.base import failpoints
 from headrace.destinations.sql import ddl
 from headrace.destinations.sql.jobs import Work, expected_changes
@@ -39,6 +41,7 @@ from headrace.load.destination import (
     StoredState,
     TableComments,
 )
+from headrace.load.staging import StagedFile, staged_file
 from headrace.model.changes import RowChanges
 from headrace.model.jobs import AnyJob, Copy, LoadFile
 from headrace.typing import TColumnSchema, TTableSchemaColumns
@@ -193,8 +196,29 @@ class SqlJobClient(Client):
             The rows it appended.
         """
 
+    def load_staged(self, staged: StagedFile, context: LoadContext, target: str, columns: Sequence[str] | None) -> int:
+        """Append the rows of a file in the staging place to a table inside the open transaction.
+
+        Databases that read from buckets themselves tell theirs to, by ``staged.url``, ``staged.format`` and
+        ``staged.credentials``. Here the file comes to this machine for that moment and goes the way of any loader file.
+
+        Args:
+            staged: The file.
+            context: Its package.
+            target: The table, ready for a statement.
+            columns: The columns the table takes; None lets the database judge.
+
+        Returns:
+            The rows it appended.
+        """
+        with staged.fetched() as path:
+            file = msgspec.structs.replace(staged.file, path=str(path), remote="")
+            return self.insert_file(file, context, target, columns)
+
     def _insert(self, file: LoadFile, context: LoadContext, target: str, columns: Sequence[str] | None) -> int:
         try:
+            if file.remote:
+                return self.load_staged(staged_file(file, context), context, target, columns)
             return self.insert_file(file, context, target, columns)
         except ValueError as error:
             if isinstance(error, HeadraceException):

@@ -8,7 +8,7 @@ from typing import Any, Optional
 from urllib.parse import parse_qsl, unquote
 
 from headrace.config.coerce import coerce
-from headrace.config.known import DwhConfiguration
+from headrace.config.known import DwhWithStagingConfiguration
 from headrace.config.spec import CredentialsConfiguration, configspec
 from headrace.load.destination import PipelineFacts
 
@@ -92,7 +92,7 @@ class DuckDbCredentials(CredentialsConfiguration):
 
 
 @configspec
-class DuckDbClientConfiguration(DwhConfiguration):
+class DuckDbClientConfiguration(DwhWithStagingConfiguration):
     """Settings of the DuckDB destination.
 
     Attributes:

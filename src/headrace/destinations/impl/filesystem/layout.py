@@ -162,13 +162,24 @@ class Layout:
                 return table
         return None
 
+    def load_id(self, path: str, schema_name: str, table_name: str) -> str | None:
+        """The load that a file is of, if its name tells; arguments as of `owner`."""
+        if "load_id" not in self.names:
+            return None
+        named = self._rest(schema_name, table_name).fullmatch(path)
+        return named["load_id"] if named else None
+
     def _rest(self, schema_name: str, table_name: str) -> re.Pattern[str]:
         known = {"schema_name": schema_name, "table_name": table_name}
         pattern = []
         for text, name, _, _ in string.Formatter().parse(self.template):
             pattern.append(re.escape(text))
-            if name is not None:
-                pattern.append(re.escape(known[name]) if name in known else _SHAPES.get(name, ".+?"))
+            if name is not None and name in known:
+                pattern.append(re.escape(known[name]))
+            elif name is not None:
+                shape = _SHAPES.get(name, ".+?")
+                is_first = name == "load_id" and not any("P<load_id>" in part for part in pattern)
+                pattern.append(f"(?P<load_id>{shape})" if is_first else shape)
         return re.compile("".join(pattern))
 
 

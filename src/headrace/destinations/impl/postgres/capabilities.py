@@ -8,6 +8,8 @@ CAPABILITIES = Capabilities(
     sqlglot_dialect="postgres",
     preferred_loader_file_format="arrow",
     supported_loader_file_formats=("arrow", "parquet", "jsonl", "csv", "model"),
+    preferred_staging_file_format="parquet",
+    supported_staging_file_formats=("parquet", "jsonl", "csv"),
     max_identifier_length=63,
     max_column_identifier_length=63,
     # names are always quoted; what is not quoted in people's own SQL is folded to lower case

@@ -15,6 +15,7 @@ from headrace.destinations.sql.models import insert_model
 from headrace.errors.destination import DestinationInvalidFileFormat
 from headrace.formats.sqlmodel import FORMAT
 from headrace.load.destination import AnyChange, CreateTable, LoadContext
+from headrace.load.staging import StagedFile
 from headrace.model.jobs import LoadFile
 from headrace.model.schema import Schema
 
@@ -91,15 +92,32 @@ class PostgresClient(SqlJobClient):
 
     def insert_file(self, file: LoadFile, context: LoadContext, target: str, columns: Sequence[str] | None) -> int:
         """Append a file's rows to a table inside the open transaction, columns matched by name."""
-        path = context.path / file.path
         if file.format == FORMAT:
-            return insert_model(self._session, path.read_text(), file.table, context, target)
+            text = (context.path / file.path).read_text()
+            return insert_model(self._session, text, file.table, context, target)
+        return self._insert_rows(file, context, target, columns)
+
+    def load_staged(self, staged: StagedFile, context: LoadContext, target: str, columns: Sequence[str] | None) -> int:
+        """Append the rows of a file in the staging place: they stream from there into COPY."""
+        if staged.local_path is not None:
+            return super().load_staged(staged, context, target, columns)
+        return self._insert_rows(staged.file, context, target, columns, staged.open)
+
+    def _insert_rows(
+        self,
+        file: LoadFile,
+        context: LoadContext,
+        target: str,
+        columns: Sequence[str] | None,
+        remote: files.Opener | None = None,
+    ) -> int:
+        path = context.path / file.path
         renames = context.renames.get(file.table, {})
         known = context.schema.tables.get(file.table, {}).get("columns", {})
         back = {new: old for old, new in renames.items()}
         wanted = file.columns or [back.get(name, name) for name in known]
         typed = {name: str(known.get(renames.get(name, name), {}).get("data_type", "text")) for name in wanted}
-        with files.batches_of(file, path, typed, self._csv_format) as (schema, batches):
+        with files.batches_of(file, path, typed, self._csv_format, remote) as (schema, batches):
             table = self._session.column_kinds(target)
             if columns is not None:
                 self._check(file, [renames.get(name, name) for name in schema.names], columns)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from headrace.errors.destination import DestinationInvalidFileFormat
 from headrace.model.jobs import LoadFile
@@ -13,6 +13,7 @@ from headrace.model.jobs import LoadFile
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Opener = Callable[[], BinaryIO]
 Batches = tuple["pa.Schema", Iterator["pa.RecordBatch"]]
 
 _ARROW_FILE_MAGIC = b"ARROW1"
@@ -22,7 +23,11 @@ _ROWS = 65_536
 
 @contextmanager
 def batches_of(
-    file: LoadFile, path: Path, names: Mapping[str, str], csv_format: Mapping[str, Any]
+    file: LoadFile,
+    path: Path,
+    names: Mapping[str, str],
+    csv_format: Mapping[str, Any],
+    remote: Opener | None = None,
 ) -> Iterator[Batches]:
     """The rows of a file, read batch by batch.
 
@@ -31,24 +36,28 @@ def batches_of(
         path: Where it is.
         names: Columns that jsonl files may have, with their data types.
         csv_format: How csv files are written.
+        remote: Opens the file where it is not on this machine; it is read as its rows are needed.
 
     Raises:
         DestinationInvalidFileFormat: The file cannot be read, or its format is not known here.
     """
     import pyarrow as pa
 
-    if not path.is_file():
+    if remote is None and not path.is_file():
         raise DestinationInvalidFileFormat("PostgreSQL", file.format, file.path, f"there is no file {path}")
-    readers = {"arrow": _arrow, "parquet": _parquet}
+    source: Opener = remote or (lambda: path.open("rb"))
     try:
-        if file.format in readers:
-            with readers[file.format](path) as found:
+        if file.format == "arrow":
+            with _arrow(path) as found:
+                yield found
+        elif file.format == "parquet":
+            with _parquet(path, remote) as found:
                 yield found
         elif file.format == "jsonl":
-            with _jsonl(path, names) as found:
+            with _jsonl(source, names) as found:
                 yield found
         elif file.format == "csv":
-            with _csv(path, file.columns, csv_format) as found:
+            with _csv(source, file.columns, csv_format) as found:
                 yield found
         else:
             raise DestinationInvalidFileFormat(
@@ -75,15 +84,17 @@ def _arrow(path: Path) -> Iterator[Batches]:
 
 
 @contextmanager
-def _parquet(path: Path) -> Iterator[Batches]:
+def _parquet(path: Path, remote: Opener | None) -> Iterator[Batches]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path, memory_map=True) as file:
+    with ExitStack() as stack:
+        source = stack.enter_context(remote()) if remote is not None else path
+        file = stack.enter_context(pq.ParquetFile(source, memory_map=remote is None))
         yield file.schema_arrow, file.iter_batches(_ROWS)
 
 
 @contextmanager
-def _jsonl(path: Path, names: Mapping[str, str]) -> Iterator[Batches]:
+def _jsonl(source: Opener, names: Mapping[str, str]) -> Iterator[Batches]:
     """JSON lines, plain or gzipped: all values as text, which PostgreSQL reads."""
     import pyarrow as pa
 
@@ -115,7 +126,7 @@ def _jsonl(path: Path, names: Mapping[str, str]) -> Iterator[Batches]:
         arrays = [pa.array([text(name, row.get(name)) for row in rows], pa.string()) for name in names]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
-    with _opened(path) as lines:
+    with _opened(source) as lines:
         yield schema, read(lines)
 
 
@@ -126,39 +137,48 @@ def _from_base64(value: str) -> bytes:
 
 
 @contextmanager
-def _csv(path: Path, columns: list[str], csv_format: Mapping[str, Any]) -> Iterator[Batches]:
+def _csv(source: Opener, columns: list[str], csv_format: Mapping[str, Any]) -> Iterator[Batches]:
     """CSV, plain or gzipped: all values as text, which PostgreSQL reads; binary values are hexadecimal."""
     import pyarrow as pa
     import pyarrow.csv as pc
 
     has_header = bool(csv_format.get("include_header", True))
     delimiter, encoding = csv_format.get("delimiter", ","), csv_format.get("encoding", "utf-8")
-    names = _csv_header(path, delimiter, encoding) if has_header else list(columns)
+    names = _csv_header(source, delimiter, encoding) if has_header else list(columns)
     read = pc.ReadOptions(column_names=names, skip_rows=1 if has_header else 0, encoding=encoding)
     parse = pc.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     convert = pc.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""],
         quoted_strings_can_be_null=False,
     )  # fmt: skip
-    with pa.input_stream(str(path), compression="gzip" if _is_gzip(path) else None) as source:
-        reader = pc.open_csv(source, read, parse, convert)
+    packed = "gzip" if _is_gzip(source) else None
+    with source() as plain, pa.input_stream(plain, compression=packed) as text:
+        reader = pc.open_csv(text, read, parse, convert)
         yield reader.schema, iter(reader)
 
 
-def _csv_header(path: Path, delimiter: str, encoding: str) -> list[str]:
+def _csv_header(source: Opener, delimiter: str, encoding: str) -> list[str]:
     import csv
     import io
 
-    with _opened(path) as lines:
+    with _opened(source) as lines:
         return next(csv.reader(io.TextIOWrapper(lines, encoding, newline=""), delimiter=delimiter), [])
 
 
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as start:
+def _is_gzip(source: Opener) -> bool:
+    with source() as start:
         return start.read(2) == b"\x1f\x8b"
 
 
-def _opened(path: Path) -> Any:
+@contextmanager
+def _opened(source: Opener) -> Iterator[Any]:
     import gzip
 
-    return gzip.open(path, "rb") if _is_gzip(path) else path.open("rb")
+    with source() as file:
+        is_packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if not is_packed:
+            yield file
+            return
+        with gzip.open(file, "rb") as lines:
+            yield lines
