@@ -28,12 +28,13 @@ N = 2_000
 
 
 def pipeline(folder: Path, destination: Any = None, **settings: Any) -> headrace.Pipeline:
-    return headrace.pipeline(
+    made: headrace.Pipeline = headrace.pipeline(
         "demo",
         destination=destination or headrace.destinations.sqlalchemy(f"sqlite:///{folder}/demo.db"),
         pipelines_dir=str(folder / "work"),
         **{"dataset_name": "ds", **settings},
     )
+    return made
 
 
 def many(rows: int = N) -> pa.Table:
@@ -109,7 +110,12 @@ def test_rows_come_back_as_they_went(
     monkeypatch.setattr(bulk, "SCRATCH_FROM", 1 if scratch else 10**9)
     calls: list[int] = []
     written = bulk._write_scratch
-    monkeypatch.setattr(bulk, "_write_scratch", lambda *args: calls.append(1) or written(*args))
+
+    def noted(*args: Any) -> int:
+        calls.append(1)
+        return written(*args)
+
+    monkeypatch.setattr(bulk, "_write_scratch", noted)
     p = pipeline(tmp_path)
     for _ in range(2):
         p.run(many(), table_name="t", write_disposition=disposition, primary_key="id")
@@ -298,7 +304,8 @@ def test_a_dataset_that_dlt_began_goes_on(tmp_path: Path) -> None:
 
 DLT = """
 PRAGMA journal_mode = WAL;
-CREATE TABLE items (id BIGINT NOT NULL, at TEXT, d NUMERIC(38, 9), _dlt_load_id TEXT NOT NULL, _dlt_id VARCHAR(128) NOT NULL);
+CREATE TABLE items (id BIGINT NOT NULL, at TEXT, d NUMERIC(38, 9), _dlt_load_id TEXT NOT NULL,
+  _dlt_id VARCHAR(128) NOT NULL);
 CREATE TABLE _dlt_loads (load_id VARCHAR(64) NOT NULL, schema_name TEXT, status BIGINT NOT NULL,
   inserted_at DATETIME NOT NULL, schema_version_hash TEXT);
 CREATE TABLE _dlt_version (version BIGINT NOT NULL, engine_version BIGINT NOT NULL, inserted_at DATETIME NOT NULL,

@@ -33,7 +33,24 @@ class MsSqlDialect(SqlalchemyDialect):
     """Facts about SQL Server."""
 
     name = "tsql"
-    timestamp_type: ClassVar[str] = "DATETIMEOFFSET"
+    timestamp_type: ClassVar[str] = "DATETIMEOFFSET(6)"
+
+    def sa_type(self, column: TColumnSchema) -> Any:
+        """Types of the present; SQLAlchemy's general ones depend on the version of a server that may be unknown yet."""
+        import sqlalchemy as sa
+        from sqlalchemy.dialects import mssql as dialect
+
+        mssql: Any = dialect
+
+        kind, precision = column.get("data_type"), column.get("precision")
+        if kind in ("text", "json"):
+            length = precision or (self.key_length(column) if self.is_key(column) else None)
+            return mssql.NVARCHAR(length if kind == "text" else None)
+        if kind == "timestamp":
+            digits = 6 if precision is None else min(precision, 7)
+            return mssql.DATETIME2(digits) if column.get("timezone") is False else mssql.DATETIMEOFFSET(digits)
+        plain: dict[str, Any] = {"date": sa.DATE(), "time": mssql.TIME(6), "binary": mssql.VARBINARY("max")}
+        return plain.get(str(kind)) or super().sa_type(column)
 
     def first_rows(self, query: str, count: int, skip: int = 0) -> str:
         """The query with no more than its first rows."""
@@ -68,6 +85,17 @@ class OracleDialect(SqlalchemyDialect):
 
     name = "oracle"
     no_table: ClassVar[str] = " FROM DUAL"
+
+    def sa_type(self, column: TColumnSchema) -> Any:
+        """Types that all versions have; a DATE has no fractions of seconds there, and there is no time of day."""
+        import sqlalchemy as sa
+        from sqlalchemy.dialects import oracle
+
+        kind = column.get("data_type")
+        if kind == "timestamp":
+            return oracle.TIMESTAMP(timezone=column.get("timezone") is not False)
+        plain: dict[str, Any] = {"bool": sa.Numeric(1, 0), "json": oracle.CLOB(), "time": sa.String(16)}
+        return plain.get(str(kind)) or super().sa_type(column)
 
     def final(self, sql: str) -> str:
         """Oracle has no AS before the alias of a table."""
