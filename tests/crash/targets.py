@@ -201,7 +201,7 @@ TARGETS = {
             _postgres_rows,
             _postgres_tables,
             server="postgres_server",
-            modules=("psycopg", "adbc_driver_postgresql"),
+            modules=("psycopg",),
         ),
         Target(
             "sqlite", "sqlalchemy", _sqlite, _sqlite_rows, _sqlite_tables, modules=("sqlalchemy", "adbc_driver_sqlite")

@@ -15,17 +15,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.amount import RUNS, SEED
 from tests.crash.targets import TARGETS
 from tests.crash.world import Round, World, Worlds
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
-RUNS = int(os.environ.get("HEADRACE_CRASH_RUNS", "60"))
 SHARE = -(-RUNS // len(TARGETS))
 SHARD = 20
 """Kills in one test at most, so that processes share the work."""
 SHARDS = -(-SHARE // SHARD)
-SEED = os.environ.get("HEADRACE_CRASH_SEED", "1")
 
 
 def at(place: str) -> Callable[[World], bool]:
