@@ -1,0 +1,28 @@
+"""The page on PostgreSQL, with a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import ROOT, Block, blocks
+from tests.docs.run_page import run
+
+pytestmark = pytest.mark.destination("postgres")
+PLACE = "postgresql://loader:secret@localhost:5432/warehouse"
+
+
+def test_page(project: Path, postgres_server: object, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its example runs as it stands, but for the address of the server."""
+    page = ROOT / "docs" / "destinations" / "postgres.md"
+    [shown] = [block for block in blocks(page) if block.language == "python"]
+    assert PLACE in shown.text
+    text = shown.text.replace(PLACE, postgres_server.database())  # type: ignore[attr-defined]
+    run(
+        page,
+        [
+            Block("python", text, shown.line),
+            Block("text", "[('a',), ('b',)]\n", shown.line, "output"),
+        ],
+    )
