@@ -19,6 +19,7 @@ from headrace.typing import TColumnSchema
 Cast = tuple[pa.Array, pa.Array | None]
 """The array in the column's type, and which rows failed (None when none did)."""
 
+MOST_DIGITS = 76  # of Arrow's widest decimal
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799  # the years 1 to 9999
 _UNITS = {0: "s", 3: "ms", 6: "us", 9: "ns"}
 _FIXED: dict[str, pa.DataType] = {
@@ -51,7 +52,9 @@ def arrow_type(column: TColumnSchema, capabilities: Capabilities) -> pa.DataType
 
 
 def decimal_type(precision: int, scale: int) -> pa.DataType:
-    """The narrowest Arrow decimal for a precision and scale."""
+    """The narrowest Arrow decimal for a precision and scale; text where none has so many digits."""
+    if precision > MOST_DIGITS:
+        return pa.string()
     return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
 
 
@@ -69,6 +72,8 @@ def cast(kind: str, values: pa.Array, data_type: str, target: pa.DataType) -> Ca
     """
     if values.type == target and _same_family(kind, data_type):
         return values, None
+    if data_type in ("decimal", "wei") and pa.types.is_string(target):
+        return _digits(kind, values, data_type)
     fast = _FAST.get((kind, data_type))
     if fast is not None:
         try:
@@ -98,6 +103,25 @@ def _one_by_one(kind: str, values: pa.Array, data_type: str, target: pa.DataType
         out.append(value)
         failed.append(bad)
     return pa.array(out, target), pa.array(failed) if any(failed) else None
+
+
+def _digits(kind: str, values: pa.Array, data_type: str) -> Cast:
+    """Numbers of more digits than Arrow's decimals have, as exact text."""
+    if kind == "bigint" or (kind == "wei" and values.type.scale == 0):
+        return values.cast(pa.string()), None
+    out: list[str | None] = []
+    failed: list[bool] = []
+    for value in values.to_pylist():
+        text, bad = None, False
+        if value is not None:
+            try:
+                number = value if kind == data_type else coerce_value(data_type, kind, value)
+                text = format(number, "f")
+            except (ValueError, TypeError, OverflowError, ArithmeticError):
+                bad = True
+        out.append(text)
+        failed.append(bad)
+    return pa.array(out, pa.string()), pa.array(failed) if any(failed) else None
 
 
 def _plain(values: pa.Array, target: pa.DataType) -> Cast:

@@ -111,11 +111,14 @@ class Work:
             facts = schema.tables[table]
             columns = {n: c for n, c in facts.get("columns", {}).items() if ddl.is_complete(c)}
             session.run(ddl.drop_table(name(new)))
-            session.run(ddl.create_table(dialect, name(new), columns, unique=self._unique))
+            session.run(ddl.create_table(dialect, name(new), columns, unique=self._unique and not dialect.adds_unique))
             for file in (f for f in job.files if f.table == table):
                 rows = self._insert_file(file, self._context, name(new), None)
                 self.rows += rows
                 self.tally.add(table, inserted=rows)
+            if self._unique and dialect.adds_unique:
+                for column in (n for n, c in columns.items() if c.get("unique")):
+                    session.run(f"ALTER TABLE {name(new)} ADD UNIQUE ({dialect.quote(column)})")
             if table in present:
                 self.tally.add(table, deleted=self._count(name(table)))
             for statement in dialect.swap_table(name(table), name(new), table):
