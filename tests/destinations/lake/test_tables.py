@@ -157,6 +157,23 @@ def test_duckdb_reads_the_files(kind: str, tmp_path: Path) -> None:
     assert duckdb.sql(f"SELECT id, name FROM {scan} ORDER BY id").fetchall() == [(1, "Ann"), (2, "Bea")]
 
 
+def test_duckdb_reads_a_dataset(kind: str, tmp_path: Path) -> None:
+    import duckdb
+
+    parts = schema("parts", id={"data_type": "bigint", "primary_key": True}, p={"data_type": "date", "partition": True})
+    table = made_table(kind, tmp_path, parts)
+    rows = [{"id": n, "p": dt.date(2026, 1, n % 3 + 1)} for n in range(9)]
+    table.append(source(parts, rows), "1")
+    table.evolve({**parts["columns"], "neu": {"name": "neu", "data_type": "double", "nullable": True}})
+    dataset = table.arrow_dataset()
+    assert dataset is not None
+    with duckdb.connect() as con:
+        con.register("t", dataset)
+        for _ in range(2):
+            query = "SELECT id, p FROM t WHERE p >= DATE '2026-01-02' AND neu IS NULL ORDER BY id"
+            assert con.execute(query).fetchall() == [(r["id"], r["p"]) for r in rows if r["p"].day >= 2]
+
+
 def test_a_dropped_table_is_gone(kind: str, tmp_path: Path) -> None:
     table = made_table(kind, tmp_path, PEOPLE)
     table.append(source(PEOPLE, people("Ann")), "1")

@@ -21,6 +21,7 @@ import pyarrow.types as pt
 from headrace.base import failpoints
 from headrace.base.lazy import need
 from headrace.columns.coerce import arrow_type
+from headrace.columns.handover import has_nested_struct
 from headrace.destinations.impl.filesystem import lakemerge
 from headrace.destinations.impl.filesystem.deltafiles import DeltaVersion
 from headrace.destinations.impl.filesystem.lakefiles import Moved
@@ -333,6 +334,11 @@ class DeltaTable(LakeTable):
         for path in sorted(files, key=lambda p: ("_delta_log" in p, p), reverse=False):
             with suppress(FileNotFoundError):
                 filesystem.delete_file(path)
+
+    def arrow_dataset(self) -> Any | None:
+        """A dataset of the newest version; None where DuckDB would misread it."""
+        found = self.version().dataset()
+        return None if any(has_nested_struct(field.type) for field in found.schema) else found
 
     def duckdb_scan(self) -> str | None:
         """The files of the newest version, when they are on this disk and all columns are in them."""

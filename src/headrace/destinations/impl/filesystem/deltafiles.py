@@ -84,6 +84,10 @@ class DeltaVersion:
             ]
             yield pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
+    def dataset(self) -> ds.Dataset:
+        """All files as one dataset."""
+        return self._table.to_pyarrow_dataset(filesystem=self._filesystem)
+
     def _partition_value(self, file: FileFacts, field: pa.Field, rows: int) -> pa.Array:
         value = pa.scalar(file.native[f"partition.{field.name}"])
         return pa.repeat(value.cast(field.type), rows) if value.is_valid else pa.nulls(rows, field.type)

@@ -285,6 +285,12 @@ class IcebergTable(LakeTable):
 
             FolderCatalog(self.place).drop_table(self._identifier)
 
+    def arrow_dataset(self) -> Any | None:
+        """A dataset of the newest version; None where files have to be put right while they are read."""
+        from headrace.destinations.impl.filesystem.icebergfiles import IcebergVersion
+
+        return IcebergVersion(self._load()).dataset()
+
     def duckdb_scan(self) -> str | None:
         """The files of the newest version, if they are on this disk with all columns and no row of them is deleted."""
         if self.place.protocol != "file":

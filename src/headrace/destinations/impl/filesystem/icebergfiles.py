@@ -26,6 +26,7 @@ from pyiceberg.table import Table
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.typedef import Record
 
+from headrace.columns.handover import has_nested_struct
 from headrace.destinations.impl.filesystem.icebergspec import transformed
 from headrace.destinations.impl.filesystem.lakefiles import FileFacts, NewFiles, Written
 from headrace.destinations.impl.filesystem.lakerows import as_table
@@ -78,6 +79,8 @@ class IcebergVersion:
         self._table = table
         self.schema = arrow_schema(table)
         self._ids = {field.name: field.field_id for field in table.schema().fields}
+        # a file may lack a column that is its partition
+        self._sources = {f.source_id for spec in table.specs().values() for f in spec.fields}
         self._types = {field.field_id: field.field_type for field in table.schema().fields}
 
     def files(self) -> Iterable[FileFacts]:
@@ -116,6 +119,18 @@ class IcebergVersion:
         for batch in batches:
             yield as_table(batch, schema, self._table.name()[-1])
 
+    def dataset(self) -> Any | None:
+        """All files as one dataset; None where files have to be put right while they are read."""
+        schema, fragments = pa.schema([field.remove_metadata() for field in self.schema]), []
+        for file in self.files():
+            fragment = None if file.native.delete_files else self._fragment(file.path)
+            if fragment is None or not self._is_plain(fragment, self.schema):
+                return None
+            fragments.append(fragment)
+        if not fragments or any(has_nested_struct(field.type) for field in schema):
+            return None
+        return ds.FileSystemDataset(fragments, schema, fragments[0].format, fragments[0].filesystem)
+
     def _fragment(self, location: str) -> Any:
         io = self._table.io
         if not isinstance(io, PyArrowFileIO):
@@ -130,7 +145,7 @@ class IcebergVersion:
             return False
         for field in wanted:
             own = by_id.get(field.metadata[FIELD_ID])
-            if own is None and self._table.spec().is_unpartitioned():
+            if own is None and int(field.metadata[FIELD_ID]) not in self._sources:
                 continue
             if own is None or own.name != field.name or own.type != field.type:
                 return False

@@ -110,7 +110,8 @@ class FilesystemSqlClient(DuckDbSqlClient):
             if (scan := opened.duckdb_scan()) is not None:
                 return f"SELECT * FROM {scan}"
             name = f"_open_{table}"
-            self.native_connection.register(name, opened.read().read_all())
+            found = opened.arrow_dataset()
+            self.native_connection.register(name, opened.read().read_all() if found is None else found)
             return f"SELECT * FROM {self.dialect.quote(name)}"
         paths = client.files.of(table)
         return select_files(self, columns, [self._door_path(path) for path in paths])

@@ -124,6 +124,11 @@ class FormatTable(Protocol):
     def native(self) -> Any:
         """The library's own object (``DeltaTable``, ``pyiceberg.table.Table``), for people."""
 
+    def arrow_dataset(self) -> Any | None:
+        """A `pyarrow.dataset.Dataset` of the current version, which DuckDB reads as a stream, as often as it likes and
+        only the columns it needs; None where only `read` gives the rows right.
+        """
+
     def duckdb_scan(self) -> str | None:
         """What to select from in DuckDB, e.g. ``read_parquet([...])`` over the files of the current version if no rows
         of them are deleted; None where DuckDB is to read the stream of `read`.
