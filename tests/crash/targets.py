@@ -14,6 +14,7 @@ from typing import Any
 from tests.crash.shop import RESOURCES, Rows
 
 DATASET = "raw"
+Tables = dict[str, Rows]
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,7 @@ class Target:
         name: For people; `TARGETS` has it by this name.
         kind: The destination's name in `headrace.destinations`: tests are skipped until it is there.
         destination: Makes the destination of a place, in the child.
-        rows: Reads a table of a place; no rows when it does not exist.
-        tables: Names all tables of a place.
+        tables: Reads all tables of a place.
         resources: What of the shop it can take.
         table_format: Of all tables.
         run_settings: Given to ``pipeline.run``.
@@ -36,8 +36,7 @@ class Target:
     name: str
     kind: str
     destination: Callable[[str], Any]
-    rows: Callable[[str, str], Rows]
-    tables: Callable[[str], set[str]]
+    tables: Callable[[str], Tables]
     resources: Sequence[str] = RESOURCES
     table_format: str | None = None
     run_settings: dict[str, Any] = field(default_factory=dict)
@@ -59,23 +58,15 @@ def _duckdb(place: str, **settings: Any) -> Any:
     return duckdb(place, **settings)
 
 
-def _duckdb_tables(place: str) -> set[str]:
+def _duckdb_tables(place: str) -> Tables:
     import duckdb
 
     if not Path(place).exists():
-        return set()
+        return {}
     with duckdb.connect(place) as db:
-        sql = "select table_name from information_schema.tables where table_schema like ?"
-        return {name for (name,) in db.execute(sql, [f"{DATASET}%"]).fetchall()}
-
-
-def _duckdb_rows(place: str, table: str) -> Rows:
-    import duckdb
-
-    if table not in _duckdb_tables(place):
-        return []
-    with duckdb.connect(place) as db:
-        return _records(db.execute(f"select * from {DATASET}.{table}"))
+        sql = "select table_schema, table_name from information_schema.tables where table_schema like ?"
+        names = db.execute(sql, [f"{DATASET}%"]).fetchall()
+        return {name: _records(db.execute(f"select * from {schema}.{name}")) for schema, name in names}
 
 
 def _postgres(place: str, **settings: Any) -> Any:
@@ -84,21 +75,13 @@ def _postgres(place: str, **settings: Any) -> Any:
     return destinations.postgres(place, **settings)
 
 
-def _postgres_tables(place: str) -> set[str]:
+def _postgres_tables(place: str) -> Tables:
     import psycopg
 
     with psycopg.connect(place) as db:
-        sql = "select table_name from information_schema.tables where table_schema like %s"
-        return {name for (name,) in db.execute(sql, [f"{DATASET}%"]).fetchall()}
-
-
-def _postgres_rows(place: str, table: str) -> Rows:
-    import psycopg
-
-    if table not in _postgres_tables(place):
-        return []
-    with psycopg.connect(place) as db:
-        return _records(db.execute(f"select * from {DATASET}.{table}".encode()))
+        sql = "select table_schema, table_name from information_schema.tables where table_schema like %s"
+        names = db.execute(sql, [f"{DATASET}%"]).fetchall()
+        return {name: _records(db.execute(f"select * from {schema}.{name}".encode())) for schema, name in names}
 
 
 def _sqlite(place: str, **settings: Any) -> Any:
@@ -107,26 +90,16 @@ def _sqlite(place: str, **settings: Any) -> Any:
     return destinations.sqlalchemy(f"sqlite:///{place}", **settings)
 
 
-def _sqlite_files(place: str) -> list[str]:
-    """A dataset is a file of its own beside the one of the url."""
-    found = [str(path) for path in Path(place).parent.glob(f"{Path(place).name}*{DATASET}*") if path.suffix != ".lock"]
-    return [path for path in found if not path.endswith(("-journal", "-wal", "-shm"))]
-
-
-def _sqlite_tables(place: str) -> set[str]:
-    names: set[str] = set()
-    for path in _sqlite_files(place):
+def _sqlite_tables(place: str) -> Tables:
+    found: Tables = {}
+    # a dataset is a file of its own beside the one of the url
+    for path in Path(place).parent.glob(f"{Path(place).name}*{DATASET}*"):
+        if path.suffix == ".lock" or path.name.endswith(("-journal", "-wal", "-shm")):
+            continue
         with closing(sqlite3.connect(path)) as db:
-            names |= {name for (name,) in db.execute("select name from sqlite_master where type = 'table'")}
-    return names
-
-
-def _sqlite_rows(place: str, table: str) -> Rows:
-    for path in _sqlite_files(place):
-        with closing(sqlite3.connect(path)) as db:
-            if db.execute("select 1 from sqlite_master where name = ?", [table]).fetchone():
-                return _records(db.execute(f"select * from {table}"))
-    return []
+            names = [name for (name,) in db.execute("select name from sqlite_master where type = 'table'")]
+            found |= {name: _records(db.execute(f"select * from {name}")) for name in names}
+    return found
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------
@@ -138,15 +111,16 @@ def _filesystem(place: str, **settings: Any) -> Any:
     return destinations.filesystem(place, **settings)
 
 
-def _folder_tables(place: str) -> set[str]:
-    return {path.name for path in (Path(place) / DATASET).glob("*") if path.is_dir()}
+def _folder_tables(place: str) -> Tables:
+    folders = [path for path in (Path(place) / DATASET).glob("*") if path.is_dir()]
+    return {folder.name: _folder_rows(folder) for folder in folders}
 
 
-def _folder_rows(place: str, table: str) -> Rows:
+def _folder_rows(folder: Path) -> Rows:
     import pyarrow.parquet as pq
 
     rows: Rows = []
-    for path in sorted((Path(place) / DATASET / table).rglob("*")):
+    for path in sorted(folder.rglob("*")):
         if path.suffix == ".parquet":
             rows += pq.ParquetFile(path).read().to_pylist()
         elif path.suffix in (".jsonl", ".gz"):
@@ -162,7 +136,6 @@ def _files(file_format: str) -> Target:
         f"filesystem-{file_format}",
         "filesystem",
         _filesystem,
-        _folder_rows,
         _folder_tables,
         # without tables of a format of their own there is nothing to merge into
         resources=("events", "snapshot"),
@@ -171,14 +144,16 @@ def _files(file_format: str) -> Target:
     )
 
 
-def _delta_rows(place: str, table: str) -> Rows:
+def _delta_tables(place: str) -> Tables:
     import deltalake
 
-    folder = Path(place) / DATASET / table
-    if table.startswith("_dlt") or not folder.exists():
-        return _folder_rows(place, table)
-    rows: Rows = deltalake.DeltaTable(str(folder)).to_pyarrow_table().to_pylist()
-    return rows
+    found: Tables = {}
+    for folder in (Path(place) / DATASET).glob("*"):
+        if (folder / "_delta_log").exists():
+            found[folder.name] = deltalake.DeltaTable(str(folder)).to_pyarrow_table().to_pylist()
+        elif folder.is_dir():
+            found[folder.name] = _folder_rows(folder)
+    return found
 
 
 # ---- all -----------------------------------------------------------------------------------------------------------
@@ -186,34 +161,29 @@ def _delta_rows(place: str, table: str) -> Rows:
 TARGETS = {
     target.name: target
     for target in (
-        Target("duckdb", "duckdb", _duckdb, _duckdb_rows, _duckdb_tables),
+        Target("duckdb", "duckdb", _duckdb, _duckdb_tables),
         Target(
             "duckdb-truncate",
             "duckdb",
             lambda place: _duckdb(place, replace_strategy="truncate-and-insert"),
-            _duckdb_rows,
             _duckdb_tables,
         ),
         Target(
             "postgres",
             "postgres",
             _postgres,
-            _postgres_rows,
             _postgres_tables,
             server="postgres_server",
             modules=("psycopg",),
         ),
-        Target(
-            "sqlite", "sqlalchemy", _sqlite, _sqlite_rows, _sqlite_tables, modules=("sqlalchemy", "adbc_driver_sqlite")
-        ),
+        Target("sqlite", "sqlalchemy", _sqlite, _sqlite_tables, modules=("sqlalchemy", "adbc_driver_sqlite")),
         _files("parquet"),
         _files("jsonl"),
         Target(
             "delta",
             "filesystem",
             _filesystem,
-            _delta_rows,
-            _folder_tables,
+            _delta_tables,
             resources=("events", "snapshot", "accounts", "prices"),
             table_format="delta",
             modules=("fsspec", "deltalake"),
