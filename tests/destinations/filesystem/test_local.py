@@ -282,6 +282,15 @@ def test_views_are_refreshed_when_asked(place: Place, home: Path) -> None:
             assert client.execute_sql("SELECT count(*) FROM orders") == [(expected,)]
 
 
+def test_two_schemas_in_one_dataset(place: Place, home: Path) -> None:
+    p = place.pipeline(home, layout="{schema_name}/{table_name}/{file_id}.{ext}")
+    for name in ("first", "second"):
+        p.run(headrace.resource([{"id": 1, "of": name}], name=f"t_{name}"), schema=headrace.Schema(name))
+    assert p.dataset()("SELECT a.of, b.of FROM t_first AS a JOIN t_second AS b USING (id)").fetchall() == [
+        ("first", "second")
+    ]
+
+
 def test_staged_file(place: Place, home: Path) -> None:
     """The API for destinations that load from here."""
     from headrace.load.destination import LoadContext

@@ -184,6 +184,10 @@ class Records:
             self._read_schemas[path] = StoredSchema(**{name: facts[name] for name in StoredSchema.__struct_fields__})
         return self._read_schemas[path]
 
+    def schema_names(self) -> list[str]:
+        """Names of the stored schemas."""
+        return sorted({record.owner for record in self._schemas()})
+
     def newest_hash(self, schema_name: str) -> str | None:
         """The hash of the newest stored schema of a name."""
         found = self._schemas(schema_name)

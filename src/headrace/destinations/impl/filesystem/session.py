@@ -13,12 +13,14 @@ from headrace.destinations.impl.duckdb.session import DuckDbSqlClient, to_own_ma
 from headrace.destinations.impl.filesystem.door import Door
 from headrace.destinations.impl.filesystem.errors import translated
 from headrace.destinations.impl.filesystem.views import select_files
+from headrace.load.converge import parse_stored
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
     from headrace.destinations.impl.filesystem.api import FilesystemApi
+    from headrace.model.schema import Schema
 
 
 class FilesystemSqlClient(DuckDbSqlClient):
@@ -34,6 +36,7 @@ class FilesystemSqlClient(DuckDbSqlClient):
     def __init__(self, client: FilesystemApi) -> None:
         self._client = client
         self._views: set[str] = set()
+        self._others: list[Schema] | None = None
         capabilities = client.capabilities
         super().__init__(
             client.dataset_name,
@@ -86,23 +89,35 @@ class FilesystemSqlClient(DuckDbSqlClient):
 
     def make_views(self, sql: str) -> None:
         """Make the views of the tables that a statement names."""
-        known = self._client.schema.tables
-        for name in _names(sql, known):
+        for name in _names(sql, self._client.schema.tables):
             if name not in self._views or self._client.config.always_refresh_views:
                 self.make_view(name)
 
+    def _schema_of(self, table: str) -> Schema | None:
+        """The schema that has a table: the client's, or another one that the dataset has stored."""
+        client = self._client
+        if table in client.schema.tables:
+            return client.schema
+        if self._others is None:
+            stored = [client.read_schema(name) for name in client.records.schema_names()]
+            self._others = [parse_stored(found.schema) for found in stored if found is not None]
+        return next((schema for schema in self._others if table in schema.tables), None)
+
     def make_view(self, table: str) -> None:
-        """Make, or make anew, the view of a table."""
+        """Make, or make anew, the view of a table; none if no schema has it."""
+        schema = self._schema_of(table)
+        if schema is None:
+            return
         with translated(f"looking for the files of table `{table}`", self._location):
-            select = self._select(table)
+            select = self._select(table, schema)
         view = f"{self.dialect.quote(self.dataset_name)}.{self.dialect.quote(table)}"
         with self.translated(f"reading table `{table}`") as connection:
             connection.execute(f"CREATE OR REPLACE VIEW {view} AS {select}")
         self._views.add(table)
 
-    def _select(self, table: str) -> str:
+    def _select(self, table: str, schema: Schema) -> str:
         client = self._client
-        columns = client.schema.get_table_columns(table)
+        columns = schema.get_table_columns(table)
         if client.open_tables.format_of(table):
             opened = client.open_tables.table(table)
             if opened.describe() is None:
@@ -113,7 +128,7 @@ class FilesystemSqlClient(DuckDbSqlClient):
             found = opened.arrow_dataset()
             self.native_connection.register(name, opened.read().read_all() if found is None else found)
             return f"SELECT * FROM {self.dialect.quote(name)}"
-        paths = client.files.of(table)
+        paths = client.files.of(table, schema.name)
         return select_files(self, columns, [self._door_path(path) for path in paths])
 
     def _door_path(self, path: str) -> str:
@@ -154,7 +169,7 @@ class FilesystemSqlClient(DuckDbSqlClient):
 
 
 def _names(sql: str, known: Collection[str]) -> list[str]:
-    """Names of the tables that a statement reads."""
+    """Names of the tables that a statement reads, those that are known as they are spelled."""
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
@@ -165,4 +180,4 @@ def _names(sql: str, known: Collection[str]) -> list[str]:
         return [name for name in known if name in sql]
     found = dict.fromkeys(node.name for tree in trees if tree is not None for node in tree.find_all(exp.Table))
     spelled = {name.casefold(): name for name in known}
-    return [name if name in known else spelled[name.casefold()] for name in found if name.casefold() in spelled]
+    return [name if name in known else spelled.get(name.casefold(), name) for name in found if name]
