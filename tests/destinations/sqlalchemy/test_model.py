@@ -1,4 +1,4 @@
-"""The merge model (`tests.destinations.merge_model`) on SQLite and MariaDB: random histories of loads."""
+"""The merge model (`tests.destinations.merge_model`) on SQLite, MariaDB and PostgreSQL: random histories of loads."""
 
 from __future__ import annotations
 
@@ -28,3 +28,11 @@ def test_mariadb(tmp_path: Path, mariadb_server: Any, family: str) -> None:
     """The same, with no hash joins and with temporary tables that have keys of their own."""
     url = mariadb_server.database()
     check(tmp_path, family, lambda name: headrace.destinations.sqlalchemy(url), EXAMPLES)
+
+
+@pytest.mark.destination("sqlalchemy-postgresql")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_postgresql(tmp_path: Path, postgres_server: Any, family: str) -> None:
+    """The same through SQLAlchemy's dialect of a database that has a destination of its own."""
+    url = postgres_server.database().replace("postgresql://", "postgresql+psycopg://")
+    check(tmp_path, family, lambda name: headrace.destinations.sqlalchemy(url), EXAMPLES if LONG else 3)

@@ -109,6 +109,7 @@ class sqlalchemy(ConfiguredDestination):
     ) -> SqlalchemyClient:
         from headrace.destinations.impl.sqlalchemy.dialects import dialect_of
         from headrace.destinations.impl.sqlalchemy.mysql import MySqlClient
+        from headrace.destinations.impl.sqlalchemy.postgresql import PostgreSqlClient
         from headrace.destinations.impl.sqlalchemy.session import SqlalchemyClient
         from headrace.destinations.impl.sqlalchemy.sqlite import SqliteClient
 
@@ -116,6 +117,7 @@ class sqlalchemy(ConfiguredDestination):
             "sqlite": SqliteClient,
             "mysql": MySqlClient,
             "mariadb": MySqlClient,
+            "postgresql": PostgreSqlClient,
         }
         capabilities = self.capabilities()
         session = kinds.get(engine.dialect.name, SqlalchemyClient)(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from headrace.destinations.impl.sqlalchemy.dialects.mysql import MySqlDialect
 from headrace.destinations.impl.sqlalchemy.session import SqlalchemyClient
@@ -67,8 +67,6 @@ class MySqlClient(SqlalchemyClient):
                 self._release(key)
 
     def _release(self, key: str) -> None:
-        from contextlib import suppress
-
         with suppress(Exception):  # a connection that is lost has let go
             self.fetch("SELECT RELEASE_LOCK(?)", key)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ from headrace.typing import TTableSchemaColumns
 if TYPE_CHECKING:
     import pyarrow as pa
     from typing_extensions import Self
+
+_QUERY = re.compile(r"[\s(]*(SELECT|WITH|VALUES)\b", re.IGNORECASE)
 
 
 class SqlalchemyClient(SqlClient):
@@ -124,6 +127,8 @@ class SqlalchemyClient(SqlClient):
         try:
             yield connection
         except (sa.exc.SQLAlchemyError, self.engine.dialect.dbapi.Error) as error:
+            if self._depth == 0:
+                self.rollback_transaction()  # the one that SQLAlchemy began by itself, which may be broken
             raise translate(error, self.backend, doing) from error
 
     def _execute(self, connection: Any, sql: str, params: Sequence[Any], named: dict[str, Any], **options: Any) -> Any:
@@ -173,7 +178,9 @@ class SqlalchemyClient(SqlClient):
         expected, self._expected = self._expected, None
         self.use_dataset()
         with self.translated() as connection:
-            result = self._execute(connection, sql, params, named, stream_results=True)
+            # a cursor of the server is for queries alone
+            is_query = _QUERY.match(sql) is not None
+            result = self._execute(connection, sql, params, named, stream_results=is_query)
             cursor = SqlalchemyCursor(result, self.capabilities, expected)
             try:
                 yield cursor
@@ -330,6 +337,3 @@ class SqlalchemyClient(SqlClient):
         import sqlalchemy as sa
 
         return isinstance(error, sa.exc.SQLAlchemyError)
-
-
-Opener = Callable[[], Any]
