@@ -89,3 +89,10 @@ def test_version_is_that_of_the_project() -> None:
     found = re.search(r'^version = "(.+)"$', project.read_text(), re.MULTILINE)
     assert found is not None
     assert headrace.__version__ == found[1]
+
+
+def test_pytest_is_for_the_testing_package_alone() -> None:
+    """Nothing that users run needs what only tests have."""
+    root = Path(headrace.__file__).parent
+    users = [p for p in root.rglob("*.py") if re.search(r"^\s*(import|from) pytest", p.read_text(), re.MULTILINE)]
+    assert {p.relative_to(root).parts[0] for p in users} == {"testing"}

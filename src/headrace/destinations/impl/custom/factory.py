@@ -205,33 +205,32 @@ def decorator(
     Returns:
         A function that makes the destination and takes more settings; a pipeline takes it as it is.
     """
-    own: dict[str, Any] = {
-        "loader_file_format": loader_file_format,
-        "batch_size": batch_size,
-        "naming_convention": naming_convention,
-        "skip_dlt_columns_and_tables": skip_dlt_columns_and_tables,
-        "max_parallel_load_jobs": max_parallel_load_jobs,
-        "loader_parallelism_strategy": loader_parallelism_strategy,
-        "max_table_nesting": max_table_nesting,
-        "spec": spec,
-        **settings,
-    }
     if isinstance(func_or_name, str):
         from headrace.destinations.reference import resolve_destination
 
         return resolve_destination(func_or_name, destination_name=name, **settings)
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., destination]:
-        @functools.wraps(function)
-        def make(**more: Any) -> destination:
-            given = {
-                "destination_name": name,
-                **own,
-                **{key: value for key, value in more.items() if value is not None},
-            }
-            return destination(function, **given)
-
-        make.__dict__["__wrapped_function__"] = function
-        return make
-
+    own: dict[str, Any] = {
+        "destination_name": name,
+        "loader_file_format": loader_file_format,
+        "batch_size": batch_size,
+        "naming_convention": naming_convention,
+        "skip_dlt_columns_and_tables": skip_dlt_columns_and_tables,
+        "max_table_nesting": max_table_nesting,
+        "spec": spec,
+        "max_parallel_load_jobs": max_parallel_load_jobs,
+        "loader_parallelism_strategy": loader_parallelism_strategy,
+        **settings,
+    }
+    decorate = functools.partial(_factory_of, settings=own)
     return decorate if func_or_name is None else decorate(func_or_name)
+
+
+def _factory_of(function: Callable[..., Any], settings: dict[str, Any]) -> _Factory:
+    @functools.wraps(function)
+    def make(**more: Any) -> destination:
+        given = {key: value for key, value in more.items() if value is not None}
+        return destination(function, **{**settings, **given})
+
+    make.__dict__["__wrapped_function__"] = function
+    return make
