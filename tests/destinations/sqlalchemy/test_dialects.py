@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from headrace.destinations.impl.sqlalchemy.configuration import SqlalchemyCreden
 from headrace.destinations.impl.sqlalchemy.dialects import dialect_of
 from headrace.destinations.impl.sqlalchemy.errors import kind_of, translate
 from headrace.destinations.impl.sqlalchemy.marks import to_driver
+from headrace.errors.base import MissingDependencyException
 from headrace.errors.destination import (
     DatabaseTerminalException,
     DatabaseTransientException,
@@ -206,3 +209,16 @@ def test_credentials(given: Any, backend: str, shown: str) -> None:
     destination = headrace.destinations.sqlalchemy(given)
     assert destination.capabilities().max_identifier_length == capabilities_of(backend).max_identifier_length
     assert "pass" not in repr(destination)
+
+
+def test_a_missing_driver_is_named() -> None:
+    """With the line for pip; neither the import nor the factory loads a driver."""
+    for url, wanted in (("mysql+mysqldb://h/d", "MySQLdb"), ("oracle+oracledb://h/d", "oracledb")):
+        with pytest.raises(MissingDependencyException, match=f'pip install "{wanted}"'):
+            headrace.destinations.sqlalchemy(url).open("ds", headrace.Schema("demo"))
+    loaded = "import sys, headrace; headrace.destinations.sqlalchemy('sqlite:///x.db').capabilities(); "
+    check = (
+        loaded + "print([m for m in ('sqlalchemy', 'pymysql', 'adbc_driver_sqlite', 'sqlite3') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -10,6 +10,7 @@ from headrace.base.lazy import need
 from headrace.config.credentials import ConnectionStringCredentials
 from headrace.config.known import DwhConfiguration
 from headrace.config.spec import configspec
+from headrace.errors.base import MissingDependencyException
 from headrace.load.destination import PipelineFacts
 
 MEMORY = ":memory:"
@@ -79,6 +80,16 @@ class SqlalchemyClientConfiguration(DwhConfiguration):
     create_primary_keys: bool = False
     engine_kwargs: Optional[dict[str, Any]] = None  # noqa: UP045
     lock_timeout: float = 60.0
+
+
+def missing_driver(credentials: SqlalchemyCredentials, error: ImportError) -> MissingDependencyException:
+    """The error of a driver that a url asks for and that is not installed."""
+    extra = _EXTRAS.get(credentials.backend)
+    ours = extra and credentials.drivername in ("sqlite", "mysql+pymysql", "mariadb+pymysql")
+    wanted = f"headrace[{extra}]" if ours else error.name or credentials.drivername
+    caller = f"the SQLAlchemy destination with `{credentials.drivername}`"
+    hint = "" if ours or not extra else "or have the url ask for the driver of the extra: `mysql+pymysql://…`"
+    return MissingDependencyException(caller, [wanted], hint)
 
 
 def sqlite_path(database: str | None, pipeline: PipelineFacts | None) -> str:

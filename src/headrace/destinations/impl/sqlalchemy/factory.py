@@ -13,6 +13,7 @@ from headrace.destinations.impl.sqlalchemy.configuration import (
     MEMORY,
     SqlalchemyClientConfiguration,
     SqlalchemyCredentials,
+    missing_driver,
     sqlite_path,
 )
 from headrace.destinations.impl.sqlalchemy.configuration import (
@@ -153,7 +154,10 @@ class sqlalchemy(ConfiguredDestination):
         options["connect_args"] = {**options.get("connect_args", {}), **given.pop("connect_args", {})}
         key = f"{url.render_as_string(hide_password=False)} {given!r}"
         if key not in self._engines:
-            self._engines[key] = sa.create_engine(url, **{**options, **given})
+            try:
+                self._engines[key] = sa.create_engine(url, **{**options, **given})
+            except ImportError as error:
+                raise missing_driver(credentials, error) from error
         return self._engines[key]
 
     def describe_location(self) -> str:
