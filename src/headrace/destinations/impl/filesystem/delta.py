@@ -50,7 +50,9 @@ from headrace.typing import TTableSchema, TTableSchemaColumns
 # how long a table remembers the keys of jobs; without it the log would keep them for ever
 RETENTION = {"delta.setTransactionRetentionDuration": "interval 30 days"}
 _READABLE = {"timestampNtz", "vacuumProtocolCheck", "v2Checkpoint", "appendOnly"}
-_WRITABLE = _READABLE | {"invariants", "checkConstraints", "domainMetadata", "clustering"}
+_WRITABLE = _READABLE | {"invariants", "checkConstraints", "changeDataFeed", "domainMetadata", "clustering"}
+# of these the switch counts: newer protocols name them as features whether they are used or not
+_SWITCHES = ("delta.appendOnly", "delta.enableChangeDataFeed", "delta.columnMapping.mode", "delta.enableRowTracking")
 _SCHEMES = {"file", "s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss", "adl"}
 
 
@@ -70,6 +72,8 @@ class DeltaFormat:
     def merge(self, chain: Sequence[ChainTable], strategy: str, key: str) -> Applied:
         """Merge rows into a chain of tables."""
         with translated(cast(LakeTable, chain[0].table).place):
+            for part in chain:
+                cast(DeltaTable, part.table).check_mergeable()
             return lakemerge.merge(chain, strategy, key)
 
 
@@ -188,6 +192,22 @@ class DeltaTable(LakeTable):
                 "delta", self.place.table_name, f"the table uses {', '.join(sorted(unknown))}, which is not known here"
             )
 
+    def check_mergeable(self) -> None:
+        """Refuse tables whose features a merge would not keep: appends and replacements leave those to deltalake.
+
+        Raises:
+            TableFormatNotSupported: There is one; the text names it.
+        """
+        table = self._load()
+        self._check(table, _WRITABLE, "writer_features")
+        configuration = table.metadata().configuration
+        kept = [n for n in configuration if n.startswith("delta.constraints.")]
+        kept += [n for n in _SWITCHES if str(configuration.get(n)).lower() not in ("none", "false")]
+        if kept:
+            raise TableFormatNotSupported(
+                "delta", self.place.table_name, f"a merge does not keep the table's {', '.join(kept)}"
+            )
+
     def changes_of(self, key: str) -> RowChanges | None:
         """What the job of a key did; None when the table does not know the key."""
         table = self._load()
@@ -300,7 +320,6 @@ class DeltaTable(LakeTable):
     def _write(self, rows: RowSource, key: str, changes: RowChanges, mode: str) -> RowChanges:
         deltalake = need("deltalake", "Delta tables", "deltalake")
         table = self._load()
-        self._check(table, _WRITABLE | set(table.protocol().writer_features or ()), "writer_features")
         schema = pa.schema(table.schema().to_arrow())
         failpoints.hit("job.before_commit")
         stream = Remembered(rows_as_table(rows, schema, self.place.table_name))
