@@ -49,11 +49,14 @@ def twice(destination: TDestination) -> TDestination:
         def apply_again(job: AnyJob, context: LoadContext) -> Applied:
             first = apply(job, context)
             again = apply(job, context)
-            assert again.rows == 0, f"job {context.key(job)} moved {again.rows} rows when it was applied again"
-            if not getattr(client, "single", False):
-                with another() as other:
-                    assert other.apply(job, context).rows == 0, f"job {context.key(job)}, on a new session"
-            return msgspec.structs.replace(first, changes=again.changes or first.changes)
+            with another() as other:
+                third = other.apply(job, context)
+            # who writes the same files again, or rows under the same keys, moves them again, with the effect of once
+            if destination.capabilities().idempotency == "transaction":
+                assert (again.rows, third.rows) == (0, 0), (
+                    f"job {context.key(job)} moved rows when it was applied again"
+                )
+            return msgspec.structs.replace(first, changes=third.changes or first.changes)
 
         def complete_again(context: LoadContext) -> Any:
             joined = complete(context)
