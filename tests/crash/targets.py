@@ -111,9 +111,13 @@ def _filesystem(place: str, **settings: Any) -> Any:
     return destinations.filesystem(place, **settings)
 
 
+def _folders(place: str) -> list[Path]:
+    # files on their way to their names are no table's yet
+    return [path for path in (Path(place) / DATASET).glob("*") if path.is_dir() and path.name != "_headrace_tmp"]
+
+
 def _folder_tables(place: str) -> Tables:
-    folders = [path for path in (Path(place) / DATASET).glob("*") if path.is_dir()]
-    return {folder.name: _folder_rows(folder) for folder in folders}
+    return {folder.name: _folder_rows(folder) for folder in _folders(place)}
 
 
 def _folder_rows(folder: Path) -> Rows:
@@ -148,10 +152,10 @@ def _delta_tables(place: str) -> Tables:
     import deltalake
 
     found: Tables = {}
-    for folder in (Path(place) / DATASET).glob("*"):
+    for folder in _folders(place):
         if (folder / "_delta_log").exists():
             found[folder.name] = deltalake.DeltaTable(str(folder)).to_pyarrow_table().to_pylist()
-        elif folder.is_dir():
+        else:
             found[folder.name] = _folder_rows(folder)
     return found
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -135,18 +138,23 @@ def _is_told(world: World) -> bool:
     return any(word in world.log() for word in ("File too large", "No space left", "disk is full", "disk I/O"))
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+@contextmanager
+def _small_disk(folder: Path) -> Iterator[Path]:
     """A file system of few bytes."""
-    folder = tmp_path / "small"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)], capture_output=True)
     if mounted.returncode:
         pytest.skip("needs the right to mount a tmpfs (root)")
     try:
         yield folder
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    with _small_disk(tmp_path / "small") as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("name", LOCAL)
@@ -167,10 +175,30 @@ def test_a_full_disk(name: str, tmp_path: Path, request: pytest.FixtureRequest, 
     assert failures
 
 
-def _fill(ballast: Path, disk: Path, left: int) -> None:
-    import os
-    import shutil
+@pytest.mark.destination("postgres")
+def test_a_full_server(worlds: Worlds, postgres_server: Any) -> None:
+    """The server has no room: the package waits, and goes on when there is some."""
+    world = worlds.new()
+    with _small_disk(postgres_server.folder / "small") as disk:
+        shutil.chown(disk, "nobody" if os.getuid() == 0 else None)
+        postgres_server.execute(f"CREATE TABLESPACE small LOCATION '{disk}'")
+        name = world.place.rpartition("/")[2]
+        try:
+            postgres_server.execute(f"ALTER DATABASE {name} SET TABLESPACE small")
+            rerun(world)
+            ballast = disk / "ballast"
+            _fill(ballast, disk, 100_000)
+            assert world.run(padding=1 << 20) == 1
+            assert "No space left" in world.log()
+            assert "the package is kept" in world.log()
+            ballast.unlink()
+            rerun(world)
+        finally:
+            postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            postgres_server.execute("DROP TABLESPACE small")
 
+
+def _fill(ballast: Path, disk: Path, left: int) -> None:
     with ballast.open("wb") as stream:
         os.posix_fallocate(stream.fileno(), 0, max(1, shutil.disk_usage(disk).free - left))
 
