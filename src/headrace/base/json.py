@@ -12,7 +12,7 @@ import datetime as dt
 import decimal
 import enum
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -102,6 +102,17 @@ def dumpb(value: Any, sort_keys: bool = False) -> bytes:
         TypeError: The value holds something that has no JSON form.
     """
     return _encode(_sorted_encoder if sort_keys else _encoder, value)
+
+
+def dump_lines(values: Sequence[Any]) -> bytes:
+    """Encode values as JSON, one a line, each line ended; as `dumpb` would each of them."""
+    try:
+        raw = _encoder.encode_lines(values)
+    except TypeError:
+        raw = None
+    if raw is None or b'Z"' in raw:
+        return b"".join(dumpb(value) + b"\n" for value in values)
+    return raw
 
 
 def dumps(value: Any, sort_keys: bool = False, pretty: bool = False) -> str:

@@ -43,9 +43,12 @@ class JsonlWriter:
         columns = [convert(array) for array, (_, convert) in zip(batch.columns, self._columns, strict=True)]
         names = [name for name, _ in self._columns]
         rows = zip(*columns, strict=True) if columns else [()] * batch.num_rows
-        lines = [json.dumpb({k: v for k, v in zip(names, row, strict=True) if v is not None}) for row in rows]
-        if lines:
-            self._sink.write(b"\n".join(lines) + b"\n")
+        if any(array.null_count for array in batch.columns):
+            made = [{k: v for k, v in zip(names, row, strict=True) if v is not None} for row in rows]
+        else:
+            made = [dict(zip(names, row, strict=True)) for row in rows]
+        if made:
+            self._sink.write(json.dump_lines(made))
         self.rows += batch.num_rows
 
     @property

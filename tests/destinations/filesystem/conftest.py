@@ -61,4 +61,6 @@ def _serve(kind: str, server: Any) -> Place:
         return Place(server.url(), {"credentials": login})
     if kind == "gcs":
         return Place(server.bucket(), {"kwargs": server.kwargs()})
-    return Place(server.bucket(), {"credentials": server.connection_string if kind == "azure" else server.credentials()})
+    return Place(
+        server.bucket(), {"credentials": server.connection_string if kind == "azure" else server.credentials()}
+    )

@@ -61,8 +61,15 @@ def test_json_lines(place: Place, home: Path) -> None:
     first, second = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
     shown = {k: v for k, v in first.items() if not k.startswith("_dlt")}
     assert shown == {
-        **{"id": 1, "name": 'a"q,\nx', "at": "2024-01-01T01:02:03+00:00", "local": "2024-01-01T01:02:03"},
-        **{"price": "1.50", "raw": "eHgA", "day": "2024-01-02", "part": 1.5, "ok": True, "doc": {"a": [1, {"b": None}]}},
+        "id": 1, "name": 'a"q,\nx', "at": "2024-01-01T01:02:03+00:00", "local": "2024-01-01T01:02:03",
+
+            "price": "1.50",
+            "raw": "eHgA",
+            "day": "2024-01-02",
+            "part": 1.5,
+            "ok": True,
+            "doc": {"a": [1, {"b": None}]}
+        ,
     }
     assert list(second) == ["id", "_dlt_load_id", "_dlt_id"]
 
@@ -268,7 +275,9 @@ def test_reading_files_oneself(place: Place, home: Path) -> None:
     assert client.fs_client.exists(path)
     assert client.get_table_prefix("orders") == f"{client.get_table_dir('orders')}/" == f"{client.dataset_path}/orders/"
     assert client.make_remote_url(path) == f"file://{path}"
-    assert client.list_files_with_prefixes(client.get_table_dir("orders"), [client.get_table_prefix("orders")]) == [path]
+    assert client.list_files_with_prefixes(client.get_table_dir("orders"), [client.get_table_prefix("orders")]) == [
+        path
+    ]
 
 
 def test_views_are_refreshed_when_asked(place: Place, home: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
 
+from headrace.destinations.impl.filesystem.store import PART_BYTES
 from tests.destinations.filesystem.places import Place, ids, numbers
 
 
@@ -36,6 +38,16 @@ def test_state_comes_back(place: Place, home: Path) -> None:
     p = place.pipeline(home / "b")
     p.run(numbers(5))
     assert ids(p) == [1, 2, 3, 4, 5]
+
+
+def test_large_file_goes_in_parts(place: Place, home: Path, tmp_path: Path) -> None:
+    content = os.urandom(1 << 20) * 18
+    (tmp_path / "large").write_bytes(content)
+    store = place.pipeline(home).destination_client().store
+    assert len(content) > 2 * PART_BYTES
+    for _ in range(2):  # also in the place of what is there
+        store.upload(tmp_path / "large", store.path("lake/t/large"), store.path("lake/aside"))
+    assert store.read(store.path("lake/t/large")) == content
 
 
 def test_dataset_is_dropped(place: Place, home: Path) -> None:
