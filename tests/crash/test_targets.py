@@ -76,7 +76,8 @@ def test_killed(
         seconds = rounds.chance.uniform(0, whole)
         rounds.after(f"killed after {seconds:.3f} s", after(seconds), fresh=tries % 4 == 0)
     if rounds.faults:  # seen at once, also when the whole takes an hour
-        Path(os.environ.get("HEADRACE_CRASH_LOG", os.devnull)).open("a").write("\n".join([name, *rounds.faults, ""]))
+        with Path(os.environ.get("HEADRACE_CRASH_LOG", os.devnull)).open("a") as stream:
+            stream.write("\n".join([name, *rounds.faults, ""]))
     record_property("kills", [name, rounds.kills, len(rounds.faults)])
     assert rounds.faults == []
     assert rounds.kills >= budget * 2 // 3
