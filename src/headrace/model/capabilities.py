@@ -8,6 +8,9 @@ import msgspec
 
 from headrace.typing import TLoaderFileFormat, TMergeStrategy, TReplaceStrategy
 
+# SQL, which no staging place has to hold
+_ROWLESS = {"model"}
+
 Idempotency = Literal["transaction", "object", "commit", "server", "upsert", "none"]
 
 
@@ -81,7 +84,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def needs_staging(self) -> bool:
         """Whether files come in only through a staging place."""
-        return bool(self.supported_staging_file_formats) and not self.supported_loader_file_formats
+        return bool(self.supported_staging_file_formats) and not set(self.supported_loader_file_formats) - _ROWLESS
 
     def staged_formats(self, staging: Capabilities) -> tuple[TLoaderFileFormat, ...]:
         """Formats that a staging place can hold and this destination can load from there."""
@@ -94,7 +97,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         """
         formats = self.staged_formats(staging)
         preferred = self.preferred_staging_file_format
-        direct = tuple(f for f in self.supported_loader_file_formats if f == "model")
+        direct = tuple(f for f in self.supported_loader_file_formats if f in _ROWLESS)
         return msgspec.structs.replace(
             self,
             preferred_loader_file_format=preferred if preferred in formats else formats[0],
