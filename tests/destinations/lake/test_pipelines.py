@@ -137,9 +137,7 @@ pipeline(Path(sys.argv[1])).run(orders(sys.argv[2], range(5, 12), "new"))
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-@pytest.mark.parametrize(
-    "failpoint", ["job.before_commit", "job.before_commit#2", "job.committed", "JobDone:before", "JobDone:after"]
-)
+@pytest.mark.parametrize("failpoint", ["job.before_commit#2", "job.committed"])
 def test_killed_between_commits(kind: str, tmp_path: Path, failpoint: str) -> None:
     p = pipeline(tmp_path)
     p.run(orders(kind, range(10), "old"))
