@@ -6,10 +6,12 @@ import contextlib
 import secrets
 from decimal import Decimal, InvalidOperation
 
-from headrace.base.strings import random_id
+from headrace.base.strings import digest128, random_id
 from headrace.base.time import next_microsecond
 
 LOAD_ID_MAX_LENGTH = 64
+MAX_STEM = 180
+"""Bytes of a table's name in the name of a file, where ids and endings stand behind it."""
 
 
 def new_load_id(newest: str = "") -> str:
@@ -31,3 +33,12 @@ def new_load_id(newest: str = "") -> str:
 def new_file_id() -> str:
     """Ten random hexadecimal characters."""
     return random_id(5)
+
+
+def file_stem(table: str) -> str:
+    """What a table's files are called: its name, shortened where file systems take no more (255 bytes)."""
+    encoded = table.encode("utf-8", "replace")
+    if len(encoded) <= MAX_STEM:
+        return table
+    digest = digest128(table).translate({ord("+"): "-", ord("/"): "_", ord("="): None})
+    return f"{encoded[: MAX_STEM - 25].decode('utf-8', 'ignore')}-{digest}"

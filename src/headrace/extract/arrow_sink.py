@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from headrace.base.ids import new_file_id
+from headrace.base.ids import file_stem, new_file_id
 from headrace.columns.arrow_schema import ArrowPlan, column_of, compile_arrow_plan, normalize_names, rearrange
 from headrace.columns.keys import item_hash
 from headrace.errors.columns import InvalidDataItem
@@ -90,7 +90,7 @@ class ArrowTable:
         if self._writer is not None and (self._writer.schema != made.schema or self._writer.size >= FILE_BYTES):
             self._close_file()
         if self._writer is None:
-            path = self.root / "spool" / f"{self.table}.{new_file_id()}.arrow"
+            path = self.root / "spool" / f"{file_stem(self.table)}.{new_file_id()}.arrow"
             self._writer = ArrowWriter(path, made.schema, compress=True)
         self._writer.write(made)
 

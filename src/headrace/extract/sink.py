@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from headrace.base.ids import new_file_id
+from headrace.base.ids import file_stem, new_file_id
 from headrace.columns.arrow import to_tables
 from headrace.columns.frame import to_batches
 from headrace.columns.keys import item_hash
@@ -106,9 +106,7 @@ class SpoolSink:
         known = self._arrow.get(table)
         if known is None:
             declared = self.declared.get(table, ())
-            known = ArrowTable(
-                self.root, table, resource, self.schema, self.capabilities, declared, self.rejections
-            )
+            known = ArrowTable(self.root, table, resource, self.schema, self.capabilities, declared, self.rejections)
             self._arrow[table] = known
         rows = sum(known.write(part) for part in self._tables(table, item, resource))
         self.row_counts[table] = self.row_counts.get(table, 0) + rows
@@ -141,7 +139,7 @@ class SpoolSink:
         partial = tb.partial_of(self.schema.tables[table], {name: load_id})
         self.schema.update_table(partial, normalize_identifiers=False)
         self.schema.tables[table].setdefault("x-normalizer", {})["seen-data"] = True
-        path = f"models/{table}.{new_file_id()}.{MODEL_FORMAT}"
+        path = f"models/{file_stem(table)}.{new_file_id()}.{MODEL_FORMAT}"
         (self.root / "models").mkdir(exist_ok=True)
         text = str(model)
         (self.root / path).write_text(text)
@@ -234,7 +232,7 @@ class _RowTable:
         return schema.preferred_type(name) == "json"
 
     def _open(self) -> SpoolWriter:
-        path = self.sink.root / "spool" / f"{self.table}.{new_file_id()}.arrow"
+        path = self.sink.root / "spool" / f"{file_stem(self.table)}.{new_file_id()}.arrow"
         self.writer = SpoolWriter(path, self.sink.compress)
         return self.writer
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from headrace.base.ids import new_file_id
+from headrace.base.ids import file_stem, new_file_id
 from headrace.formats.arrowfile import ArrowWriter
 from headrace.formats.options import GZIP_SUFFIX, FileOptions
 from headrace.formats.parquet import ParquetWriter
@@ -96,7 +96,7 @@ class TableWriters:
     def _start(self, table: str, fields: dict[str, pa.DataType]) -> Writer:
         suffix = GZIP_SUFFIX if self._options.compress and self.file_format in _TEXT else ""
         file_id = self._ids[table] = new_file_id()
-        path = self.root / "files" / f"{table}.{file_id}.{self.file_format}{suffix}"
+        path = self.root / "files" / f"{file_stem(table)}.{file_id}.{self.file_format}{suffix}"
         made: Writer = WRITERS[self.file_format](  # type: ignore[call-arg]
             path, pa.schema(list(fields.items())), self._options._replace(json_columns=self._json_columns(table))
         )
