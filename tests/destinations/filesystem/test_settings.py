@@ -133,7 +133,8 @@ def test_named_destination_in_the_environment(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_no_driver_is_loaded_before_it_is_used() -> None:
-    code = "import sys, headrace; headrace.destinations.filesystem('s3://b').capabilities(); print('fsspec' in sys.modules)"
+    make = "headrace.destinations.filesystem('s3://b').capabilities()"
+    code = f"import sys, headrace; {make}; print('fsspec' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
 

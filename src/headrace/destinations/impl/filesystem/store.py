@@ -343,7 +343,8 @@ def _driver(protocol: str) -> Any:
     except ImportError as error:
         from headrace.errors import MissingDependencyException
 
-        raise MissingDependencyException(f"the filesystem destination on `{protocol}://`", [str(error)]) from error
+        caller = f"the filesystem destination on `{protocol}://`"
+        raise MissingDependencyException(caller, [f"fsspec[{protocol}]"], str(error)) from error
 
 
 def _from_url(kind: Any, url: str) -> dict[str, Any]:
