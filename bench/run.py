@@ -34,13 +34,13 @@ ROWS = {
     "small": 10,
     "idle": 1_000,
     "postgres-nested": 30_000,
-    "postgres-flat": 50_000,
+    "postgres-flat": 30_000,
     "postgres-arrow": 500_000,
     "sqlite-nested": 20_000,
-    "sqlite-flat": 50_000,
+    "sqlite-flat": 30_000,
     "sqlite-arrow": 200_000,
     "files-nested": 30_000,
-    "files-flat": 50_000,
+    "files-flat": 30_000,
     "files-arrow": 1_000_000,
 }
 GROUPS = {
@@ -83,7 +83,7 @@ def engines_of(case: str, every: bool) -> list[str]:
     if not target:
         return [e for e in ENGINES if e != "raw" or case in RAW]
     found = BEST[target] + (OTHERS[target] if every else [])
-    if shape == "arrow":  # Arrow tables are not normalized, so there is nothing to be done in parallel
+    if shape == "arrow" or (shape == "flat" and not every):  # Arrow tables are not normalized: nothing is parallel
         found = [e for e in found if not e.endswith("-parallel")]
     return ["headrace", *found, "raw"]
 
