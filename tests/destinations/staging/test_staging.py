@@ -18,8 +18,6 @@ from headrace.model.events import Planned
 from headrace.model.jobs import PlannedJob, Upload
 from tests.destinations.staging.world import DATASET, World, orders, rows, urls
 
-SIGKILLED = -9
-
 
 def _planned(pipeline: Any, info: Any) -> list[PlannedJob]:
     return list(pipeline._store.get(info.loads_ids[0]).fact(Planned).jobs)
@@ -82,7 +80,7 @@ def test_renamed_columns(pair: World) -> None:
     assert 7 in [v for name in found.column_names for v in found[name].to_pylist()] or "7" in found["v"].to_pylist()
 
 
-# ---- what dies, and what gets lost ------------------------------------------------------------------------------------
+# ---- what dies, and what gets lost -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -98,7 +96,7 @@ def test_renamed_columns(pair: World) -> None:
 def test_killed(pair: World, place: str) -> None:
     p = pair.pipeline()
     p.run(orders(3), write_disposition="merge")
-    assert pair.run_killed(place, 8, write_disposition="append") == SIGKILLED
+    pair.run_killed(place, 8, write_disposition="append")
     p = pair.pipeline()
     info = p.run()
     assert rows(p) == [(n,) for n in sorted([1, 2, 3, *range(1, 9)])]
@@ -110,7 +108,7 @@ def test_killed(pair: World, place: str) -> None:
 
 @pytest.mark.parametrize(("pair", "half"), [("duckdb-local", False), ("postgres-s3", True)], indirect=["pair"])
 def test_staged_files_that_got_lost_come_again(pair: World, half: bool) -> None:
-    assert pair.run_killed("JobDone:after", 5) == SIGKILLED
+    pair.run_killed("JobDone:after", 5)
     staged = pair.files("orders/")
     assert len(staged) == 1
     pair.delete(staged[0])
@@ -124,8 +122,8 @@ def test_staged_files_that_got_lost_come_again(pair: World, half: bool) -> None:
 
 def test_the_next_run_has_no_staging(local: World) -> None:
     """The files are still in the package: they are loaded from there."""
-    assert local.run_killed("JobDone:after", 5) == SIGKILLED
-    p = headrace.pipeline("shop", destination=local.destination(), dataset_name=DATASET, pipelines_dir=local.home)
+    local.run_killed("JobDone:after", 5)
+    p: Any = headrace.pipeline("shop", destination=local.destination(), dataset_name=DATASET, pipelines_dir=local.home)
     assert p.staging is None
     info = p.run()
     assert rows(p) == [(n,) for n in range(1, 6)]
@@ -133,16 +131,16 @@ def test_the_next_run_has_no_staging(local: World) -> None:
 
 
 def test_the_next_run_has_no_staging_but_needs_it(local: World) -> None:
-    assert local.run_killed("JobDone:after", 5) == SIGKILLED
+    local.run_killed("JobDone:after", 5)
     target = local.destination(supported_loader_file_formats=["csv"], preferred_loader_file_format="csv")
-    p = headrace.pipeline("shop", destination=target, dataset_name=DATASET, pipelines_dir=local.home)
+    p: Any = headrace.pipeline("shop", destination=target, dataset_name=DATASET, pipelines_dir=local.home)
     with pytest.raises(Exception) as raised:
         p.load()
     assert isinstance(raised.value.__cause__, DestinationLoadingWithoutStagingNotSupported)
 
 
 def test_the_place_has_moved(local: World, tmp_path: Path) -> None:
-    assert local.run_killed("JobDone:after", 5) == SIGKILLED
+    local.run_killed("JobDone:after", 5)
     moved = local._replace(bucket=str(tmp_path / "elsewhere"))
     p = moved.pipeline()
     p.run()
@@ -233,7 +231,7 @@ def test_nothing_is_left_beside_the_files(pair: World) -> None:
     assert left == []
 
 
-# ---- what is told ------------------------------------------------------------------------------------------------------
+# ---- what is told ----------------------------------------------------------------------------------------------------
 
 
 def test_info(pair: World) -> None:
@@ -271,7 +269,7 @@ def test_formats_that_cannot_be_staged(local: World) -> None:
 
 def test_files_normalized_for_the_destination_itself(local: World) -> None:
     """Such a package is loaded directly: the formats of a place are those of files made for it."""
-    p = headrace.pipeline("shop", destination=local.destination(), dataset_name=DATASET, pipelines_dir=local.home)
+    p: Any = headrace.pipeline("shop", destination=local.destination(), dataset_name=DATASET, pipelines_dir=local.home)
     p.extract(orders(2))
     p.normalize()
     p = local.pipeline()

@@ -79,7 +79,7 @@ def test_staging_comes_by_itself_where_it_must(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", str(tmp_path / "bucket"))
-    p = headrace.pipeline(
+    p: Any = headrace.pipeline(
         "shop", destination=_warehouse(tmp_path), dataset_name=DATASET, pipelines_dir=str(tmp_path / "home")
     )
     with caplog.at_level(logging.WARNING, logger="headrace"):
@@ -127,7 +127,7 @@ def test_places_that_hold_no_files_of_others(staging: str, tmp_path: Path) -> No
 def test_staging_is_remembered(local: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", local.bucket)
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", local.credentials)
-    p = headrace.pipeline(
+    p: Any = headrace.pipeline(
         "shop", destination="duckdb", staging="filesystem", dataset_name=DATASET, pipelines_dir=local.home
     )
     p.run(orders(1))
@@ -143,7 +143,7 @@ def test_staging_is_remembered(local: World, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_destination_given_anew_without_staging_has_none(local: World) -> None:
     local.pipeline().run(orders(1))
     before = local.files("orders/")
-    p = headrace.pipeline("shop", destination=local.destination(), dataset_name=DATASET, pipelines_dir=local.home)
+    p: Any = headrace.pipeline("shop", destination=local.destination(), dataset_name=DATASET, pipelines_dir=local.home)
     assert p.staging is None
     assert p.run(orders(1)).staging_name is None
     assert local.files("orders/") == before
@@ -153,7 +153,7 @@ def test_staging_from_the_configuration(local: World, monkeypatch: pytest.Monkey
     monkeypatch.setenv("DESTINATION__BUCKET__DESTINATION_TYPE", "filesystem")
     monkeypatch.setenv("DESTINATION__BUCKET__BUCKET_URL", local.bucket)
     monkeypatch.setenv("PIPELINES__SHOP__STAGING_NAME", "bucket")
-    p = headrace.pipeline("shop", destination=local.destination(), dataset_name=DATASET, pipelines_dir=local.home)
+    p: Any = headrace.pipeline("shop", destination=local.destination(), dataset_name=DATASET, pipelines_dir=local.home)
     info = p.run(orders(1))
     assert (info.staging_name, info.staging_type) == ("bucket", "dlt.destinations.filesystem")
     assert len(local.files("orders/")) == 1

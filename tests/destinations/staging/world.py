@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -91,11 +92,12 @@ class World(NamedTuple):
         else:
             self.store().pipe_file(f"{self.bucket.removeprefix('s3://')}/{DATASET}/{path}", data)
 
-    def run_killed(self, failpoint: str, last: int, **hints: Any) -> int:
-        """Run `orders` in a process that is killed at a failpoint; gives its exit code."""
+    def run_killed(self, failpoint: str, last: int, **hints: Any) -> None:
+        """Run `orders` in a process that is killed at a failpoint."""
         environment = {**os.environ, "HEADRACE_FAILPOINT": failpoint, "PYTHONPATH": str(Path(__file__).parents[3])}
         given = json.dumps([self, "shop", last, hints])
-        return subprocess.run([sys.executable, "-c", _RUN, given], env=environment, capture_output=True).returncode
+        done = subprocess.run([sys.executable, "-c", _RUN, given], env=environment, capture_output=True, text=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 def orders(last: int, first: int = 1) -> Any:
