@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,6 @@ import pytest
 import headrace as hr
 
 Project = Callable[..., "hr.Pipeline"]
-
-
-@pytest.fixture(autouse=True)
-def _leave_no_active_pipeline() -> Iterator[None]:
-    yield
-    from headrace.pipeline import current
-
-    active: Any = current.active()
-    if active is not None:
-        active.deactivate()
 
 
 @pytest.fixture
