@@ -20,7 +20,7 @@ import msgspec
 from headrace.base import failpoints
 from headrace.base.ids import new_file_id
 from headrace.errors.base import HeadraceException
-from headrace.errors.destination import DestinationLoadingWithoutStagingNotSupported
+from headrace.errors.destination import DestinationLoadingWithoutStagingNotSupported, DestinationTransientException
 from headrace.model.jobs import AnyJob, LoadFile, PlannedJob, Upload
 
 if TYPE_CHECKING:
@@ -119,9 +119,15 @@ class StagedFile(NamedTuple):
 
     @contextmanager
     def fetched(self) -> Iterator[Path]:
-        """The file as one of this machine, copied for the time of ``with`` if it has to be."""
+        """The file as one of this machine, copied for the time of ``with`` if it has to be.
+
+        Raises:
+            DestinationTransientException: It has gone; the next attempt at the job brings it again.
+        """
         local = self.local_path
         if local is not None:
+            if not local.is_file():
+                raise file_has_gone(self.url)
             yield local
             return
         self.folder.mkdir(exist_ok=True)
@@ -230,6 +236,15 @@ class Staging:
         found.pop(context.load_id, None)
         asked = sorted(found)[:MOST_LOADS]
         return [url for load_id in asked if client.is_complete(load_id) for url in found[load_id]]
+
+
+def file_has_gone(url: str) -> DestinationTransientException:
+    """The error for a file that is not in its place; trying the job again brings it there."""
+    return DestinationTransientException(
+        f"The staged file {url} has gone.",
+        why="somebody deleted it after it was brought there",
+        fix="nothing, it comes again; if that happens often, look for what else empties the staging place",
+    )
 
 
 def staged_file(file: LoadFile, context: LoadContext) -> StagedFile:

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 import headrace
+from headrace.destinations.impl.filesystem.staging import FilesystemStaging
 from headrace.errors.destination import (
     DestinationIncompatibleLoaderFileFormatException,
     DestinationLoadingWithoutStagingNotSupported,
+    DestinationTransientException,
 )
+from headrace.errors.pipeline import PipelineStepFailed
 from headrace.model.events import Planned
 from headrace.model.jobs import PlannedJob, Upload
 from tests.destinations.staging.world import DATASET, World, orders, rows, urls
@@ -118,6 +121,46 @@ def test_staged_files_that_got_lost_come_again(pair: World, half: bool) -> None:
     p.run()
     assert rows(p) == [(n,) for n in range(1, 6)]
     assert pair.files("orders/") == staged
+
+
+@pytest.mark.parametrize("fault", ["gone", "not taken"])
+def test_a_place_with_faults(pair: World, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is deleted before it is loaded, or the place is away for a moment: the next attempt does it."""
+    put, calls = FilesystemStaging.put, []
+
+    def badly(self: Any, files: Any, context: Any) -> None:
+        calls.append([file.table for file in files])
+        if fault == "not taken" and len(calls) == 1:
+            raise DestinationTransientException("The place is away.")
+        put(self, files, context)
+        if fault == "gone" and len(calls) == 1:
+            self.delete([self.url_of(file, context) for file in files])
+
+    monkeypatch.setattr(FilesystemStaging, "put", badly)
+    p = pair.pipeline()
+    info = p.run(orders(4))
+    assert rows(p) == rows(p, "of", table="orders__items") == [(n,) for n in range(1, 5)]
+    assert calls[0] == calls[1]
+    assert len(calls) == 2
+    [metrics] = [one for [one] in info.metrics.values()]
+    retried = {m.retry_count for m in metrics["job_metrics"].values()}
+    assert retried == ({1} if fault == "gone" else {0})
+
+
+def test_a_place_that_refuses(pair: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package is set aside, and the error says where it went wrong; no secret is in it."""
+
+    def refuse(self: Any, sources: Any, temporary: Any) -> None:
+        raise PermissionError(13, "not yours")
+
+    monkeypatch.setattr("headrace.destinations.impl.filesystem.store.Store.upload_all", refuse)
+    p = pair.pipeline()
+    with pytest.raises(PipelineStepFailed) as raised:
+        p.run(orders(4))
+    told = str(raised.value)
+    assert "staging files of `orders`" in told
+    assert pair.bucket in told
+    assert "secret" not in told
 
 
 def test_the_next_run_has_no_staging(local: World) -> None:

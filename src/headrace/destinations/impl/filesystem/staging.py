@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import msgspec
 
 from headrace.destinations.impl.filesystem.errors import translated
-from headrace.errors.destination import DestinationTransientException, DestinationUndefinedEntity
-from headrace.load.staging import StagingPlace
+from headrace.errors.destination import DestinationUndefinedEntity
+from headrace.load.staging import StagingPlace, file_has_gone
 from headrace.model.jobs import Copy, LoadFile
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class FilesystemStaging(StagingPlace):
                 opened: BinaryIO = self._client.store.fs.open(self._path(url), "rb", block_size=_BLOCK)
                 return opened
         except DestinationUndefinedEntity as error:
-            raise DestinationTransientException(error.what, why="somebody deleted it meanwhile") from error
+            raise file_has_gone(url) from error
 
     def local_path(self, url: str) -> Path | None:
         """The file's path, where the store is a disk."""
