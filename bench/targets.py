@@ -115,7 +115,7 @@ class Postgres(Target):
             for table in self.tables():
                 with connection.cursor().copy(f"COPY {self.source(table)} TO STDOUT (FORMAT BINARY)") as copy:
                     dumps[table] = b"".join(copy)
-                connection.execute(f'CREATE TABLE raw."{table}" (LIKE {self.source(table)} INCLUDING ALL)')
+                connection.execute(f'CREATE TABLE raw."{table}" (LIKE {self.source(table)})')
 
         def write() -> None:
             with self._connection() as connection, connection.transaction():
