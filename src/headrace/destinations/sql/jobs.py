@@ -133,7 +133,7 @@ class Work:
                 f"Table `{job.tables[0]}` asks for the merge strategy `{job.strategy}`, which is not known here.",
                 fix=f"use one of: {', '.join(STRATEGIES)}",
             )
-        session, context = self._session, self._context
+        session = self._session
         chain = self._chain(job)
         for table in chain.tables:
             made = session.dialect.temp_like(table.stage, table.columns, table.target)
@@ -142,8 +142,20 @@ class Work:
         by_name = {table.name: table for table in chain.tables}
         for file in job.files:
             table = by_name[file.table]
-            self.rows += self._insert_file(file, context, table.stage, table.columns)
-        run = MergeRun(
+            self.rows += self._insert_file(file, self._context, table.stage, table.columns)
+        run = self._merge_run(job, chain)
+        try:
+            strategy(run)
+        except DatabaseTerminalException as error:
+            if chain.source_filter or chain.destination_scope:
+                error.fix = f"check the SQL of `source_filter` and `destination_scope` of table `{job.tables[0]}`"
+            raise
+        for statement in run.cleanup:
+            session.run(statement)
+
+    def _merge_run(self, job: Merge, chain: Chain) -> MergeRun:
+        session, context = self._session, self._context
+        return MergeRun(
             chain=chain,
             dialect=session.dialect,
             run=session.run,
@@ -160,14 +172,6 @@ class Work:
             ),
             tally=self.tally,
         )
-        try:
-            strategy(run)
-        except DatabaseTerminalException as error:
-            if chain.source_filter or chain.destination_scope:
-                error.fix = f"check the SQL of `source_filter` and `destination_scope` of table `{job.tables[0]}`"
-            raise
-        for statement in run.cleanup:
-            session.run(statement)
 
     def _chain(self, job: Job) -> Chain:
         """The job's tables that exist, as a chain."""
