@@ -127,8 +127,7 @@ class DuckDbClient(SqlJobClient):
         names = self._wanted(file, list(selection.columns), columns)
         targets = self._dialect.columns([renames.get(name, name) for name in names])
         return self._session.run(
-            f"INSERT INTO {target} ({targets}) "
-            f"SELECT {files.expressions(selection, names)} FROM {selection.source}"
+            f"INSERT INTO {target} ({targets}) SELECT {files.expressions(selection, names)} FROM {selection.source}"
         )
 
     def _wanted(self, file: LoadFile, found: list[str], columns: Sequence[str] | None) -> list[str]:
