@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as compute
 import pyarrow.csv as pc
 
 from headrace.base import json
@@ -21,7 +23,7 @@ class JsonlWriter:
     """Writes rows as JSON objects, one a line; nulls are left out.
 
     Instants are written as ISO 8601 texts, decimals as texts, binary values in base64; JSON columns become part of the
-    object.
+    object. NaN and infinities, for which JSON has no numbers, are the texts ``NaN``, ``Infinity`` and ``-Infinity``.
 
     Args:
         path: The file to make; packed with gzip if it ends in ``.gz``.
@@ -74,7 +76,15 @@ def _to_json(kind: pa.DataType, is_document: bool) -> Callable[[pa.Array], list[
         return lambda array: [None if v is None else f"{v:f}" for v in array.to_pylist()]
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return lambda array: [None if v is None else base64.b64encode(v).decode() for v in array.to_pylist()]
-    return lambda array: array.to_pylist()
+    return _numbers if pa.types.is_floating(kind) else pa.Array.to_pylist
+
+
+def _numbers(array: pa.Array) -> list[Any]:
+    """Floats; those that are no JSON number as the texts that databases, Spark and pandas cast to a float."""
+    if compute.all(compute.is_finite(array)).as_py() is not False:
+        return array.to_pylist()
+    texts = {math.inf: "Infinity", -math.inf: "-Infinity"}
+    return ["NaN" if v != v else texts.get(v, v) for v in array.to_pylist()]
 
 
 def _micros(array: pa.Array) -> pa.Array:
@@ -148,9 +158,11 @@ def _as_text(kind: pa.DataType) -> bool:
 def _text(array: pa.Array) -> pa.Array:
     if pa.types.is_decimal(array.type):
         return array.cast(pa.string())
-    write = _json_text if pa.types.is_nested(array.type) else bytes.hex
-    return pa.array([None if v is None else write(v) for v in array.to_pylist()], pa.string())
+    if pa.types.is_nested(array.type):
+        return nested_as_text(array)
+    return pa.array([None if v is None else bytes.hex(v) for v in array.to_pylist()], pa.string())
 
 
-def _json_text(value: Any) -> str:
-    return json.dumps(value)
+def nested_as_text(array: pa.Array) -> pa.Array:
+    """Lists, structs and maps as JSON text."""
+    return pa.array([None if v is None else json.dumps(v) for v in array.to_pylist()], pa.string())

@@ -7,6 +7,7 @@ import datetime as dt
 import gzip
 import json
 import logging
+import math
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import headrace
+from headrace.errors.destination import DestinationTerminalException
 from headrace.errors.pipeline import PipelineStepFailed
 from tests.destinations.filesystem.places import DATASET, Place, ids, numbers
 
@@ -119,6 +121,27 @@ def test_every_format_reads_back(place: Place, home: Path, loader_file_format: A
     assert {**found, "raw": bytes(found["raw"])} == expected
     assert json.loads(dict(zip(ROW, first, strict=True))["doc"]) == ROW["doc"]
     assert (second[1], third[1:]) == ("", (None,) * 9)
+
+
+@pytest.mark.parametrize("loader_file_format", ["jsonl", "csv", "parquet"])
+def test_numbers_without_end_and_long_texts_read_back(place: Place, home: Path, loader_file_format: Any) -> None:
+    """JSON has no NaN; DuckDB's lines of CSV have 2 MB unless it is told otherwise."""
+    p = place.pipeline(home)
+    parts, text = [math.nan, math.inf, -math.inf, 0.5, None], "x" * 3_000_000
+    _load(p, [{"id": n, "part": part} for n, part in enumerate(parts)], loader_file_format=loader_file_format)
+    _load(p, [{"id": 9, "note": text}], loader_file_format=loader_file_format)
+    found = p.dataset()["orders"].order_by("id").select("part", "note").fetchall()
+    assert [str(part) for part, _ in found] == ["nan", "inf", "-inf", "0.5", "None", "None"]
+    assert found[-1][1] == text
+
+
+@pytest.mark.parametrize("loader_file_format", ["jsonl", "csv", "parquet"])
+def test_columns_that_differ_in_case_are_not_mixed_up(place: Place, home: Path, loader_file_format: Any) -> None:
+    source = headrace.resource([{"Id": 1, "id": 2}], name="orders")
+    p = place.pipeline(home)
+    p.run(source, loader_file_format=loader_file_format, schema=headrace.Schema("cased", {"names": "direct"}))
+    with pytest.raises(DestinationTerminalException, match="`Id` and `id` cannot be told apart"):
+        p.dataset()["orders"].fetchall()
 
 
 def test_formats_side_by_side(place: Place, home: Path) -> None:

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import headrace
@@ -202,3 +203,12 @@ def test_delta_on_azure(tmp_path: Path, azure_server: Any) -> None:
     p.run(orders("delta", range(6), "old"))
     p.run(orders("delta", range(4, 8), "new", extra=True))
     assert state(p) == wanted(old=range(4), new=range(4, 8))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_nested_arrow_columns_are_json(kind: str, tmp_path: Path) -> None:
+    frame = pa.table({"id": [1, 2], "parts": [[1, None], None], "doc": [{"a": 1, "b": None}, None]})
+    p = pipeline(tmp_path)
+    p.run(headrace.resource([frame], name="orders", table_format=kind))
+    rows = p.dataset()["orders"].order_by("id").select("id", "parts", "doc").fetchall()
+    assert rows == [(1, "[1,null]", '{"a":1,"b":null}'), (2, None, None)]

@@ -9,6 +9,7 @@ import pyarrow.types as pt
 
 from headrace.destinations.impl.filesystem.tableformats import RowSource
 from headrace.errors.destination import DestinationTerminalException
+from headrace.formats.text import nested_as_text
 
 
 class ValueDoesNotFit(DestinationTerminalException):
@@ -53,6 +54,8 @@ def _cast(array: pa.Array, wanted: pa.DataType) -> pa.Array:
         array = array.view(pa.timestamp(have.unit, wanted.tz))
     if pt.is_dictionary(have):
         array = array.dictionary_decode()
+    if pt.is_nested(array.type) and (pt.is_string(wanted) or pt.is_large_string(wanted)):
+        array = nested_as_text(array)  # JSON columns of Arrow data
     return array.cast(wanted)
 
 

@@ -6,12 +6,14 @@ import posixpath
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from headrace.errors.destination import DestinationTerminalException
 from headrace.typing import TColumnSchema, TTableSchemaColumns
 
 if TYPE_CHECKING:
     from headrace.destinations.impl.filesystem.session import FilesystemSqlClient
 
 _FORMATS = {"jsonl": "jsonl", "parquet": "parquet", "csv": "csv", "json": "jsonl", "ndjson": "jsonl"}
+_CSV_BUFFER = 32_000_000  # bytes; DuckDB's default
 
 
 def select_files(session: FilesystemSqlClient, columns: TTableSchemaColumns, paths: Sequence[str]) -> str:
@@ -21,7 +23,11 @@ def select_files(session: FilesystemSqlClient, columns: TTableSchemaColumns, pat
         session: Open; asked for the columns of files that tell them.
         columns: Of the table.
         paths: Its files; those of unknown formats are passed over.
+
+    Raises:
+        DestinationTerminalException: Two columns differ only in upper and lower case.
     """
+    _refuse_names_alike(columns)
     by_format: dict[str, list[str]] = {}
     for path in paths:
         parts = posixpath.basename(path).lower().split(".")
@@ -30,6 +36,20 @@ def select_files(session: FilesystemSqlClient, columns: TTableSchemaColumns, pat
             by_format.setdefault(found, []).append(path)
     selects = [_SELECTS[name](session, columns, chosen) for name, chosen in sorted(by_format.items())]
     return " UNION ALL BY NAME ".join(selects) or _nothing(session, columns)
+
+
+def _refuse_names_alike(columns: TTableSchemaColumns) -> None:
+    """DuckDB takes `Id` and `id` for one column and would show the values of one as those of both."""
+    seen: dict[str, str] = {}
+    for name in columns:
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise DestinationTerminalException(
+                f"The columns `{other}` and `{name}` cannot be told apart by DuckDB, which reads the files.",
+                why="their names differ only in upper and lower case",
+                fix="read the files themselves (`pipeline._fs_client().list_table_files(table)`), or load with a naming "
+                "convention in which case does not matter, such as `snake_case`",
+            )
 
 
 def _kind(session: FilesystemSqlClient, column: TColumnSchema) -> str:
@@ -56,6 +76,8 @@ def _parquet(session: FilesystemSqlClient, columns: TTableSchemaColumns, paths: 
 
 def _csv(session: FilesystemSqlClient, columns: TTableSchemaColumns, paths: Sequence[str]) -> str:
     scan = f"read_csv({_list(paths)}, union_by_name = true, all_varchar = true, allow_quoted_nulls = false"
+    # DuckDB's own limit is 2 MB a line; as long as its buffer, a line takes no more memory than that
+    scan += f", max_line_size = {_CSV_BUFFER}, buffer_size = {_CSV_BUFFER}"
     with session.translated("reading the headers of CSV files") as connection:
         found = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {scan}, header = true)").fetchall()]
     if set(found) & set(columns):
