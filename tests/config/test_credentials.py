@@ -41,13 +41,17 @@ CASES = {
 }
 
 
+UNESCAPED = ["x://u:pass@wo@h/db", "x://u:pass@wo/rd@h/db"]
+"""Passwords whose ends would be taken for the host, and told in errors."""
+
+
 @pytest.mark.parametrize("text", CASES)
 def test_connection_strings_are_taken_apart_and_put_together(text: str) -> None:
     assert parse_url(text) == CASES[text]
     assert parse_url(CASES[text].render(hide_password=False)) == CASES[text]
 
 
-@pytest.mark.parametrize("text", ["zzz", "mysql://u:p@h:notport/x", "://x", "", "host:5432/db"])
+@pytest.mark.parametrize("text", ["zzz", "mysql://u:p@h:notport/x", "://x", "", "host:5432/db", *UNESCAPED])
 def test_other_text_is_no_connection_string(text: str) -> None:
     with pytest.raises(InvalidConnectionString):
         ConnectionStringCredentials(text)

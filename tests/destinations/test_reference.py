@@ -216,3 +216,12 @@ def test_names_are_found_before_anything_heavy_is_loaded() -> None:
     )
     subprocess.run([sys.executable, "-c", script], check=True)
     assert "duckdb" in dir(destinations)
+
+
+def test_a_url_is_no_name_and_is_not_told() -> None:
+    """It may have a password, and so may the text of the import that would look for it."""
+    with pytest.raises(UnknownDestinationModule, match="give it to a factory") as failed:
+        resolve_destination("postgresql://loader:very-secret@127.0.0.1:5432/db")
+    assert "`postgresql://…`" in str(failed.value)
+    assert "very-secret" not in str(failed.value) + failed.value.ref
+    assert failed.value.__cause__ is None and failed.value.__context__ is None

@@ -77,6 +77,9 @@ def parse_url(text: str) -> Url:
     port = match["port"]
     if port and not port.isdigit():
         raise ValueError("the port of a connection string is a number")
+    if "@" in (match["host"] or "") or (match["password"] and "@" in (match["database"] or "")):
+        # the rest of a password would be taken for the host, and told in every error
+        raise ValueError("an @ in the password of a connection string is written %40")
     query = {k: v[0] if len(v) == 1 else tuple(v) for k, v in parse_qs(match["query"] or "", True).items()}
     return Url(
         match["drivername"],

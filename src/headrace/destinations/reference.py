@@ -64,6 +64,11 @@ def _changed(destination: Destination, given: dict[str, Any]) -> Destination:
 
 
 def _by_name(ref: str, given: dict[str, Any]) -> Destination:
+    if "://" in ref:
+        # it may have a password, and is told no further
+        unknown = UnknownDestinationModule(f"{ref.partition('://')[0]}://…")
+        unknown.fix = "a url is no name: give it to a factory, such as `headrace.destinations.postgres(url)`"
+        raise unknown
     if "." not in ref:
         kind = named_destination_type(ref)
         if kind is not None and kind != ref:

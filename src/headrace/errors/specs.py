@@ -45,7 +45,8 @@ class InvalidConnectionString(NativeValueError):
         super().__init__(
             spec,
             native_value,
-            f"`{spec.__name__}` is written {driver or 'driver'}://username:password@host:port/database?option=value",
+            f"`{spec.__name__}` is written {driver or 'driver'}://username:password@host:port/database?option=value; "
+            "the signs @ : / ? in a password are written %40 %3A %2F %3F",
         )
 
 

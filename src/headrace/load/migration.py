@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from headrace.errors.destination import DestinationSchemaWillNotUpdate, DestinationUndefinedEntity
 from headrace.load.destination import Client
@@ -51,8 +51,12 @@ def migrate(
         What was changed.
 
     Raises:
-        DestinationSchemaWillNotUpdate: Rows could not be brought into a table as it is; nothing was changed.
+        DestinationSchemaWillNotUpdate: Rows could not be brought into a table as it is, or two names differ in case
+            alone where the destination does not tell them apart; nothing was changed.
     """
+    cased = capabilities.has_case_sensitive_identifiers
+    if not cased:
+        _refuse_equal_names(schema, wanted)
     present: Mapping[str, TTableSchemaColumns | None]
     try:
         present = client.describe(list(wanted))
@@ -60,7 +64,6 @@ def migrate(
         present = dict.fromkeys(wanted)
     if settle is not None:
         settle(present)
-    cased = capabilities.has_case_sensitive_identifiers
     misfits = find_misfits(wanted, present, filled, cased, capabilities, client.type_of)
     for misfit in misfits:
         if misfit.wanted is not None or not client.has_default(misfit.table, misfit.column):
@@ -77,6 +80,35 @@ def migrate(
         client.migrate(changes)
     client.store_schema(schema)
     return changes
+
+
+def _refuse_equal_names(schema: Schema, wanted: Mapping[str, TTableSchema]) -> None:
+    """Two tables that the destination takes for one would get each other's rows."""
+    tables: dict[str, str] = {}
+    known = (name for name, facts in schema.tables.items() if any(_typed(facts)))
+    for table in [*wanted, *known]:
+        first = tables.setdefault(table.casefold(), table)
+        if first != table:
+            raise _same_name(table, [], f"table `{first}`")
+    for table, facts in wanted.items():
+        columns: dict[str, str] = {}
+        for column in _typed(facts):
+            first = columns.setdefault(column.casefold(), column)
+            if first != column:
+                raise _same_name(table, [column], f"column `{first}`")
+
+
+def _typed(table: TTableSchema) -> Iterator[str]:
+    """The columns that are made at the destination: those that only have hints so far are not."""
+    return (name for name, column in table["columns"].items() if column.get("data_type"))
+
+
+def _same_name(table: str, columns: list[str], other: str) -> DestinationSchemaWillNotUpdate:
+    error = DestinationSchemaWillNotUpdate(table, columns, "the destination does not tell upper from lower case")
+    subject = f"column `{columns[0]}` of table `{table}`" if columns else f"table `{table}`"
+    error.what = f"The {subject} cannot be made: it has the name of {other}. Nothing was loaded."
+    error.fix = "rename one of them, or choose a `schema.naming` that makes one name of both, such as `snake_case`"
+    return error
 
 
 def _refusal(misfit: Misfit, client: Client) -> DestinationSchemaWillNotUpdate:

@@ -24,6 +24,7 @@ from headrace.errors.destination import (
     DestinationConnectionError,
     DestinationTerminalException,
 )
+from headrace.errors.specs import InvalidConnectionString
 from headrace.model.schema import Schema
 
 pytestmark = pytest.mark.destination("postgres")
@@ -219,3 +220,9 @@ def test_missing_driver_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(headrace.errors.MissingDependencyException, match=r"headrace\[postgres\]"):
         headrace.destinations.postgres(URL).open("raw", Schema("s"))
+
+
+def test_the_url_of_another_database_is_refused() -> None:
+    """PostgreSQL's port at a host of MySQL says nothing helpful."""
+    with pytest.raises(InvalidConnectionString, match="postgresql://"):
+        PostgresCredentials("mysql+pymysql://loader@db.example.com/shop")

@@ -148,6 +148,15 @@ def test_nul_is_removed_and_told(pipeline: Any, db: Any, caplog: pytest.LogCaptu
     ]
 
 
+def test_what_only_looks_like_an_escaped_nul_stays(pipeline: Any, db: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A text beside a real NUL keeps the six signs of its escape; a backslash in JSON is no reason for a warning."""
+    with caplog.at_level(logging.WARNING, "headrace"):
+        pipeline().run([{"a": "x\0 \\u0000", "j": {"l": "\\u0000"}}], table_name="t", columns=JSON)
+    assert db.execute("SELECT a, j FROM t").fetchall() == [("x \\u0000", {"l": "\\u0000"})]
+    told = [record.getMessage() for record in caplog.records if "NUL" in record.getMessage()]
+    assert len(told) == 1 and "column `a` in 1 row(s)" in told[0]
+
+
 @pytest.mark.parametrize("row", [{"a": "x\0y"}, {"j": {"k": "\0"}}])
 def test_nul_is_refused_when_wanted(pipeline: Any, row: Any) -> None:
     """The error says what to do."""

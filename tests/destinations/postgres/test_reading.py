@@ -9,7 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from headrace.errors.destination import DatabaseTerminalException, DatabaseUndefinedRelation
+from headrace.errors.destination import (
+    DatabaseTerminalException,
+    DatabaseUndefinedRelation,
+    DestinationTerminalException,
+)
 
 pytestmark = pytest.mark.destination("postgres")
 
@@ -48,6 +52,19 @@ def test_arrow_types(pipeline: Any) -> None:
         )
     total = p.dataset()("SELECT sum(i * 9223372036854775807.0) AS s FROM t").arrow()
     assert total["s"][0].as_py() == 9223372036854775807
+
+
+def test_wei_is_read_as_it_was_loaded(pipeline: Any) -> None:
+    """The column has 78 digits behind the point, more than Arrow holds: zeros are let go, other digits are an error."""
+    p = pipeline()
+    numbers = [2**64, 10**37, -(10**37)]
+    p.run([{"i": n, "w": number} for n, number in enumerate(numbers)] + [{"i": len(numbers)}], table_name="t")
+    dataset = p.dataset()
+    assert dataset("SELECT w FROM t ORDER BY i").arrow()["w"].to_pylist() == [*numbers, None]
+    assert dataset("SELECT sum(w) AS s FROM t").arrow()["s"][0].as_py() == 2**64
+    assert dataset["t"].arrow().num_rows == 4
+    with pytest.raises(DestinationTerminalException, match="does not fit into Arrow's"):
+        dataset("SELECT 1e-77::numeric(156, 78) AS s").arrow()
 
 
 def test_rows_stay_at_the_server_until_they_are_asked_for(pipeline: Any) -> None:

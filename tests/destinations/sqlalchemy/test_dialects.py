@@ -213,7 +213,11 @@ def test_credentials(given: Any, backend: str, shown: str) -> None:
 
 def test_a_missing_driver_is_named() -> None:
     """With the line for pip; neither the import nor the factory loads a driver."""
-    for url, wanted in (("mysql+mysqldb://h/d", "MySQLdb"), ("oracle+oracledb://h/d", "oracledb")):
+    for url, wanted in (
+        ("mysql+mysqldb://h/d", "mysqlclient"),
+        ("foodb://h/d", "sqlalchemy-foodb"),
+        ("oracle+oracledb://h/d", "oracledb"),
+    ):
         with pytest.raises(MissingDependencyException, match=f'pip install "{wanted}"'):
             headrace.destinations.sqlalchemy(url).open("ds", headrace.Schema("demo"))
     loaded = "import sys, headrace; headrace.destinations.sqlalchemy('sqlite:///x.db').capabilities(); "
@@ -222,3 +226,13 @@ def test_a_missing_driver_is_named() -> None:
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_right_that_is_missing_is_told() -> None:
+    """MySQL's error alone does not say what the user needs."""
+    error = sa.exc.OperationalError(
+        "SELECT 1", {}, Exception(1142, "SELECT command denied to user 'u'@'h' for table `t`")
+    )
+    made = translate(error, "mysql")
+    assert isinstance(made, DatabaseTerminalException)
+    assert made.fix is not None and made.fix.startswith("the user lacks a right: GRANT")

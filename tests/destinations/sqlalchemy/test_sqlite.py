@@ -21,7 +21,9 @@ from headrace.errors.destination import (
     DatabaseTransientException,
     DatabaseUndefinedRelation,
     DestinationCapabilitiesException,
+    DestinationSchemaWillNotUpdate,
 )
+from headrace.errors.pipeline import PipelineStepFailed
 
 pytestmark = pytest.mark.destination("sqlite")
 N = 2_000
@@ -316,3 +318,23 @@ CREATE TABLE _dlt_pipeline_state (version BIGINT NOT NULL, engine_version BIGINT
 INSERT INTO items VALUES (1, 'a', 1.5, '1.0', 'x'), (2, 'b', 7, '1.0', 'y');
 INSERT INTO _dlt_loads VALUES ('1.0', 'demo', 0, '2026-01-01 00:00:00.000000', NULL);
 """
+
+
+def test_names_that_differ_in_case_alone_do_not_share_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite takes `Orders` and `orders` for one: the second is refused, and the next load is not in its way."""
+    monkeypatch.setenv("SCHEMA__NAMING", "direct")
+    p = pipeline(tmp_path)
+    p.run([{"Id": 1}], table_name="Orders")
+    for rows, table, told in (
+        ([{"Id": 2}], "orders", "table `orders` cannot be made: it has the name of table `Orders`"),
+        (
+            [{"Id": 3, "ID": 4}],
+            "Orders",
+            "column `ID` of table `Orders` cannot be made: it has the name of column `Id`",
+        ),
+    ):
+        with pytest.raises(PipelineStepFailed, match=told) as failed:
+            p.run(rows, table_name=table)
+        assert isinstance(failed.value.exception, DestinationSchemaWillNotUpdate)
+    p.run([{"Id": 5}], table_name="Orders")
+    assert p.dataset()("SELECT Id FROM Orders ORDER BY Id").fetchall() == [(1,), (5,)]

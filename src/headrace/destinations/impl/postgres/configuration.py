@@ -8,6 +8,7 @@ from headrace.config.credentials import ConnectionStringCredentials
 from headrace.config.hints import TSecretStrValue
 from headrace.config.known import DwhWithStagingConfiguration
 from headrace.config.spec import configspec
+from headrace.errors.specs import InvalidConnectionString
 
 DRIVER = "postgresql"
 
@@ -44,6 +45,8 @@ class PostgresCredentials(ConnectionStringCredentials):
     def parse_native_representation(self, native_value: Any) -> None:
         """Read a url; ``postgres://`` and ``postgresql+driver://`` mean the same."""
         super().parse_native_representation(native_value)
+        if self.drivername.partition("+")[0] not in (DRIVER, "postgres"):
+            raise InvalidConnectionString(type(self), native_value, DRIVER)
         self.drivername = DRIVER
         self._take_from_query()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _ROUND_DIGITS = (76, 38)
 """Of ``numeric`` without limits, which sums and averages are: as much as Arrow holds, half of it behind the point."""
+_EXACT = decimal.Context(prec=1000, traps=[decimal.Inexact, decimal.InvalidOperation])
 
 
 def _arrow_types() -> dict[int, Any]:
@@ -87,6 +89,8 @@ def to_batch(schema: pa.Schema, description: Any, rows: list[tuple[Any, ...]]) -
     for field, column, values in zip(schema, description, columns, strict=True):
         if pa.types.is_string(field.type):
             values = tuple(_text(value, column.type_code) for value in values)
+        elif pa.types.is_decimal256(field.type):
+            values = tuple(_rounded(value, field.type.scale) for value in values)
         try:
             arrays.append(pa.array(values, field.type))
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -96,6 +100,19 @@ def to_batch(schema: pa.Schema, description: Any, rows: list[tuple[Any, ...]]) -
                 fix="cast it in the query: `CAST(… AS numeric(38, 9))`, or `CAST(… AS text)`",
             ) from error
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _rounded(value: Any, scale: int) -> Any:
+    """A number without the zeros that Arrow has no room for; as it is where other digits stand there.
+
+    ``wei`` is ``numeric(156,78)``: each number comes with 78 digits behind the point.
+    """
+    if value is None or not value.is_finite() or value.as_tuple().exponent >= -scale:
+        return value
+    try:
+        return value.quantize(decimal.Decimal(1).scaleb(-scale), context=_EXACT)
+    except (decimal.Inexact, decimal.InvalidOperation):
+        return value
 
 
 def _text(value: Any, kind: int) -> str | None:

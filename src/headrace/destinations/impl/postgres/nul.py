@@ -33,15 +33,23 @@ class NulCharacters:
         """Texts of a column, without NUL if it is to be removed."""
         if not self._remove:
             return array
-        rows = _rows_with_nul(array, column.kind in _JSON or column.cast in _JSON)
+        is_json = column.kind in _JSON or column.cast in _JSON
+        rows = _rows_with_nul(array, is_json)
         if not len(rows):
             return array
         import pyarrow as pa
 
         texts = array.to_pylist()
+        changed = 0
         for row in rows:
-            texts[row] = _ESCAPED.sub(r"\1", texts[row].replace("\0", ""))
-        self.removed[column.target] = self.removed.get(column.target, 0) + len(rows)
+            text = texts[row].replace("\0", "")
+            if is_json:  # elsewhere the six signs of the escape are text like any other
+                text = _ESCAPED.sub(r"\1", text)
+            changed += text != texts[row]  # JSON may have the escape with its backslash escaped: no NUL
+            texts[row] = text
+        if not changed:
+            return array
+        self.removed[column.target] = self.removed.get(column.target, 0) + changed
         return pa.array(texts, array.type)
 
     def tell(self) -> None:

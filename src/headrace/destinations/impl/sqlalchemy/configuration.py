@@ -14,6 +14,8 @@ from headrace.errors.base import MissingDependencyException
 from headrace.load.destination import PipelineFacts
 
 MEMORY = ":memory:"
+_PACKAGES = {"MySQLdb": "mysqlclient", "psycopg2": "psycopg2-binary"}
+"""Where the package of a driver has another name than its module."""
 _EXTRAS = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql"}
 
 
@@ -82,14 +84,21 @@ class SqlalchemyClientConfiguration(DwhConfiguration):
     lock_timeout: float = 60.0
 
 
-def missing_driver(credentials: SqlalchemyCredentials, error: ImportError) -> MissingDependencyException:
-    """The error of a driver that a url asks for and that is not installed."""
+def missing_driver(credentials: SqlalchemyCredentials, error: Exception) -> MissingDependencyException:
+    """The error of a driver, or a dialect, that a url asks for and that is not installed."""
     extra = _EXTRAS.get(credentials.backend)
     ours = extra and credentials.drivername in ("sqlite", "mysql+pymysql", "mariadb+pymysql")
-    wanted = f"headrace[{extra}]" if ours else error.name or credentials.drivername
+    wanted = f"headrace[{extra}]" if ours else _package(credentials, getattr(error, "name", None))
     caller = f"the SQLAlchemy destination with `{credentials.drivername}`"
     hint = "" if ours or not extra else "or have the url ask for the driver of the extra: `mysql+pymysql://…`"
     return MissingDependencyException(caller, [wanted], hint)
+
+
+def _package(credentials: SqlalchemyCredentials, module: str | None) -> str:
+    """What to install: dialects that do not come with SQLAlchemy are mostly named after their database."""
+    if module:
+        return _PACKAGES.get(module, module)
+    return f"sqlalchemy-{credentials.backend}" if credentials.backend else credentials.drivername
 
 
 def sqlite_path(database: str | None, pipeline: PipelineFacts | None) -> str:

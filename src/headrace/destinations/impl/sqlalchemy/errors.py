@@ -29,6 +29,7 @@ _MYSQL_TRANSIENT = {
     *(0, 1021, 1040, 1053, 1077, 1079, 1080, 1114, 1152, 1153, 1158, 1159, 1160, 1161, 1180, 1184, 1203, 1205, 1206),
     *(1213, 1226, 1317, 1396, 1836, 1927, 1928, 1969, 2002, 2003, 2005, 2006, 2013, 2055, 3024, 4031),
 }
+_MYSQL_DENIED = {1044, 1045, 1142, 1143, 1227, 1370}
 # PostgreSQL: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _PG_UNDEFINED = {"42P01", "3F000"}
 _PG_TRANSIENT = ("08", "40", "53", "55P03", "57P", "58")
@@ -43,6 +44,10 @@ _FIXES = {
     "of the resource, or change the column in the database",
     "ProgrammingError": "check the statement, and that the user may do this",
 }
+_DENIED = (
+    "the user lacks a right: GRANT CREATE, ALTER, DROP, INDEX, SELECT, INSERT, UPDATE, DELETE and CREATE TEMPORARY "
+    "TABLES on the database of the dataset"
+)
 _LOCKED = "another process writes to the database; wait longer (`destination.sqlalchemy.lock_timeout`, in seconds)"
 
 
@@ -111,7 +116,8 @@ def translate(error: BaseException, backend: str, doing: str = "") -> DatabaseEx
         made.fix = _LOCKED if "is locked" in str(original) else "check that the database is up; it is tried again"
     else:
         made = DatabaseTerminalException(original)
-        made.fix = _FIXES.get(type(error).__name__)
+        denied = backend in ("mysql", "mariadb") and _code(original) in _MYSQL_DENIED
+        made.fix = _DENIED if denied else _FIXES.get(type(error).__name__)
     if doing:
         made.what, made.why = f"{backend} failed at {doing}.", str(original)
     return made

@@ -147,7 +147,7 @@ class sqlalchemy(ConfiguredDestination):
             options["connect_args"] = {"check_same_thread": False}
         if main == MEMORY:
             options.update(poolclass=sa.pool.StaticPool, pool_reset_on_return=None)
-        if url.get_driver_name() in ("pymysql", "mysqldb") and credentials.backend in ("mysql", "mariadb"):
+        if credentials.backend in ("mysql", "mariadb") and url.get_driver_name() in ("pymysql", "mysqldb"):
             on = True if url.get_driver_name() == "pymysql" else 1
             url = url.difference_update_query(["local_infile"])
             options["connect_args"] = {"local_infile": on}
@@ -156,7 +156,7 @@ class sqlalchemy(ConfiguredDestination):
         if key not in self._engines:
             try:
                 self._engines[key] = sa.create_engine(url, **{**options, **given})
-            except ImportError as error:
+            except (ImportError, sa.exc.NoSuchModuleError) as error:
                 raise missing_driver(credentials, error) from error
         return self._engines[key]
 
