@@ -320,6 +320,23 @@ class DestinationSchemaWillNotUpdate(DestinationTerminalException):
         super().__init__(f"Table `{table_name}` cannot be changed for columns {', '.join(columns)}.", why=msg)
 
 
+class TableFormatCannotChange(DestinationTerminalException):
+    """A table that has rows in one table format is to be kept in another."""
+
+    def __init__(self, table_name: str, have: str | None, wanted: str | None) -> None:
+        self.table_name, self.have, self.wanted = table_name, have, wanted
+        super().__init__(
+            f"Table `{table_name}` has rows in {_format_name(have)} and cannot go on in {_format_name(wanted)}.",
+            why="the rows that are there would be out of sight",
+            fix="load into another table, or drop the old rows and load all anew: "
+            '`pipeline.run(…, refresh="drop_resources")`',
+        )
+
+
+def _format_name(table_format: str | None) -> str:
+    return f"the table format {table_format}" if table_format else "plain files"
+
+
 class MergeDispositionException(DestinationTerminalException):
     """A table chain lacks what a merge needs."""
 

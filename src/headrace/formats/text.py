@@ -81,10 +81,11 @@ def _to_json(kind: pa.DataType, is_document: bool) -> Callable[[pa.Array], list[
 
 def _numbers(array: pa.Array) -> list[Any]:
     """Floats; those that are no JSON number as the texts that databases, Spark and pandas cast to a float."""
+    values: list[Any] = array.to_pylist()
     if compute.all(compute.is_finite(array)).as_py() is not False:
-        return array.to_pylist()
+        return values
     texts = {math.inf: "Infinity", -math.inf: "-Infinity"}
-    return ["NaN" if v != v else texts.get(v, v) for v in array.to_pylist()]
+    return ["NaN" if v != v else texts.get(v, v) for v in values]
 
 
 def _micros(array: pa.Array) -> pa.Array:

@@ -14,6 +14,7 @@ import headrace
 from headrace.destinations.impl.filesystem.iceberg_adapter import iceberg_adapter, iceberg_partition
 from headrace.destinations.opentables import get_delta_tables, get_iceberg_tables
 from headrace.errors.destination import OpenTableFormatNotSupported
+from headrace.errors.pipeline import PipelineStepFailed
 from tests.destinations.lake.tables import FORMATS, made_table, merge, rows_of, schema
 
 UPSERT = {"disposition": "merge", "strategy": "upsert"}
@@ -212,3 +213,30 @@ def test_nested_arrow_columns_are_json(kind: str, tmp_path: Path) -> None:
     p.run(headrace.resource([frame], name="orders", table_format=kind))
     rows = p.dataset()["orders"].order_by("id").select("id", "parts", "doc").fetchall()
     assert rows == [(1, "[1,null]", '{"a":1,"b":null}'), (2, None, None)]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("before", [None, "native", *FORMATS])
+@pytest.mark.parametrize("write_disposition", ["append", "replace"])
+def test_table_format_of_rows_is_not_changed_unawares(
+    kind: str, before: Any, write_disposition: Any, tmp_path: Path
+) -> None:
+    """Old rows would be out of sight; `refresh` drops them in the format that they have."""
+    p = pipeline(tmp_path)
+
+    def load(rows: range, table_format: Any, **settings: Any) -> Any:
+        data = [{"id": n, "items": [n]} for n in rows]
+        return p.run(headrace.resource(data, name="orders", table_format=table_format), **settings)
+
+    load(range(2), before)
+    if kind == before:
+        load(range(2, 3), kind, write_disposition="append")
+    else:
+        with pytest.raises(PipelineStepFailed, match=r"`orders` has rows in .* and cannot go on in the table format"):
+            load(range(2, 3), kind, write_disposition=write_disposition)
+        load(range(3), kind, refresh="drop_resources")
+    for column, table in (("id", "orders"), ("value", "orders__items")):
+        assert sorted(p.dataset()[table].select(column).fetchall()) == [(0,), (1,), (2,)]
+    folder = tmp_path / "bucket" / "ds" / "orders"
+    assert (folder / "_delta_log").exists() == (kind == "delta")
+    assert (folder / "metadata").exists() == (kind == "iceberg")

@@ -15,7 +15,7 @@ from headrace.destinations.impl.filesystem.files import TableFiles
 from headrace.destinations.impl.filesystem.opentables import OpenTables
 from headrace.destinations.impl.filesystem.records import Records
 from headrace.destinations.impl.filesystem.store import TEMPORARY, Store, open_store
-from headrace.errors.destination import DestinationCapabilitiesException
+from headrace.errors.destination import DestinationCapabilitiesException, TableFormatCannotChange
 from headrace.load.converge import parse_stored
 from headrace.load.destination import (
     AddColumns,
@@ -127,12 +127,13 @@ class FilesystemClient(FilesystemApi):
     def describe(self, tables: Sequence[str]) -> dict[str, TTableSchemaColumns | None]:
         """Which columns each table has: those of the newest stored schema; Delta and Iceberg tables are asked."""
         with self._translated("reading the stored schema"):
-            stored = self.records.newest_schema(self.schema.name, None)
-            known = parse_stored(stored.schema).tables if stored is not None else {}
+            before = self._stored()
+            known = before.tables if before is not None else {}
             found: dict[str, TTableSchemaColumns | None] = {}
             for name in tables:
-                if self.open_tables.format_of(name):
-                    found[name] = self.open_tables.table(name).describe()
+                opened = self._in_other_format(name, before) or self.open_tables
+                if opened.format_of(name):
+                    found[name] = opened.table(name).describe()
                     continue
                 table = known.get(name)
                 is_there = table is not None and (self.is_dlt_table(name) or has_seen_data(table))
@@ -140,11 +141,41 @@ class FilesystemClient(FilesystemApi):
                 found[name] = {n: c for n, c in columns.items() if is_complete_column(c)} or None
             return found
 
+    def _stored(self) -> Schema | None:
+        stored = self.records.newest_schema(self.schema.name, None)
+        return parse_stored(stored.schema) if stored is not None else None
+
+    def _in_other_format(self, name: str, before: Schema | None) -> OpenTables | None:
+        """Where the table is if it has rows in another table format than the schema says."""
+        if before is None or name not in before.tables or not has_seen_data(before.tables[name]):
+            return None
+        old = OpenTables(self.config, self.capabilities, self.store, self.files, before)
+        have = old.format_of(name)
+        if have == self.open_tables.format_of(name):
+            return None
+        return old if (old.table(name).describe() is not None if have else self.files.of(name)) else None
+
+    def _refuse_other_format(self, name: str, before: Schema | None) -> None:
+        """Rows of the old table format would be out of sight, or its log be read as rows."""
+        if old := self._in_other_format(name, before):
+            raise TableFormatCannotChange(name, old.format_of(name), self.open_tables.format_of(name))
+
     def migrate(self, changes: Sequence[AnyChange]) -> None:
-        """Apply changes: files need none, but for the folder of a new table."""
+        """Apply changes: files need none, but for the folder of a new table.
+
+        Raises:
+            TableFormatCannotChange: A table has rows in another table format than the schema says.
+        """
         self.create_dataset()
+        before = self._stored()
         for change in changes:
             with self._translated(f"changing table `{change.table}`"):
+                if isinstance(change, DropTable) and (old := self._in_other_format(change.table, before)):
+                    if old.format_of(change.table):
+                        old.table(change.table).drop()
+                    self.files.drop(change.table)
+                    continue
+                self._refuse_other_format(change.table, before)
                 if self.open_tables.format_of(change.table):
                     self._migrate_open(change)
                 elif isinstance(change, CreateTable):
@@ -245,6 +276,9 @@ class FilesystemClient(FilesystemApi):
     def store_schema(self, schema: Schema) -> None:
         """Write the schema into ``_dlt_version`` unless its hash is there."""
         with self._translated(f"storing schema `{schema.name}`"):
+            before = self._stored()
+            for name in schema.data_table_names() if schema.name == self.schema.name else ():
+                self._refuse_other_format(name, before)
             self.records.begin()
             self.records.add_schema(schema)
 

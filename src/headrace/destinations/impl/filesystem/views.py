@@ -47,8 +47,8 @@ def _refuse_names_alike(columns: TTableSchemaColumns) -> None:
             raise DestinationTerminalException(
                 f"The columns `{other}` and `{name}` cannot be told apart by DuckDB, which reads the files.",
                 why="their names differ only in upper and lower case",
-                fix="read the files themselves (`pipeline._fs_client().list_table_files(table)`), or load with a naming "
-                "convention in which case does not matter, such as `snake_case`",
+                fix="read the files themselves (`pipeline._fs_client().list_table_files(table)`), or load with a "
+                "naming convention in which case does not matter, such as `snake_case`",
             )
 
 
