@@ -71,6 +71,8 @@ def act(
     if limit:
         import resource
 
+        # a module's bytecode, cut short, would fail every later import of it
+        sys.dont_write_bytecode = True
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     work(folder, settings, ledger, kind)
 

@@ -90,6 +90,8 @@ def _pause_at(place: str, paused: Path) -> None:
 def _limit(limits: dict[str, int]) -> None:
     import resource
 
+    # a module's bytecode, cut short, would fail every later import of it
+    sys.dont_write_bytecode = sys.dont_write_bytecode or bool(limits)
     for name, value in limits.items():
         if name == "RLIMIT_AS":
             pages = int(Path("/proc/self/statm").read_text().split()[0])

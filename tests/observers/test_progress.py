@@ -152,7 +152,8 @@ def test_tqdm_draws_names_and_totals():
 
 
 @installed("rich")
-def test_rich_draws_on_a_terminal_and_leaves_files_clean():
+def test_rich_draws_on_a_terminal_and_leaves_files_clean(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERM", "xterm")
     from rich.console import Console
 
     for terminal in (True, False):

@@ -162,6 +162,7 @@ def test_a_failed_sync_makes_the_handle_refuse(tmp_path: Path, monkeypatch: pyte
 
 LIMITED = """
 import resource, signal, sys
+sys.dont_write_bytecode = True
 from headrace.base.logfile import LogFile
 log = LogFile(sys.argv[1])
 log.append([b"first"])
