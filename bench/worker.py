@@ -65,7 +65,7 @@ class Bench:
         if self.dlt is not None:
             rows = [{"id": 1, "nested": [{"at": "2024-01-01T00:00:00Z"}]}]
             more = {"loader_file_format": self.format} if self.format else {}
-            self.pipeline("warm", "warm").run(rows, table_name="rows", **more)
+            self.pipeline("warm", "warming").run(rows, table_name="rows", **more)
 
     def run(self, what: Any, **more: Any) -> Any:
         if self.format:
