@@ -1,13 +1,15 @@
 """Run a server for as long as somebody holds this process's standard input open: ``python guard.py command …``.
 
-The tests hold the other end of the pipe. However they end, kill -9 included, the pipe closes and the server is stopped:
-by SIGTERM, and by SIGKILL to its whole group when it does not listen.
+The tests hold the other end of the pipe, and say ``s`` to stop the server. However they end, kill -9 included, the pipe
+closes and the server is stopped too: by SIGTERM, and by SIGKILL to its whole group when it does not listen. Then nobody
+is left to remove the server's folder, and it goes as well.
 """
 
 from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,16 +20,20 @@ PATIENCE = 10.0
 
 
 def main() -> int:
-    user = os.environ.pop("GUARD_USER", "") or None
+    user, folder = os.environ.pop("GUARD_USER", "") or None, os.environ.pop("GUARD_FOLDER", "")
+    abandoned = False
     child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True, user=user)
     print(child.pid, flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         while child.poll() is None:
-            if select.select([0], [], [], 0.2)[0] and not os.read(0, 1):
+            if select.select([0], [], [], 0.2)[0]:
+                abandoned = not os.read(0, 1)
                 break
     finally:
         _end(child)
+        if abandoned and folder:
+            shutil.rmtree(folder, ignore_errors=True)
     return child.returncode or 0
 
 

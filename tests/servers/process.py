@@ -91,7 +91,7 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it serves."""
-        env = {**os.environ, **self.environment()}
+        env = {**os.environ, **self.environment(), "GUARD_FOLDER": str(self.folder)}
         if self.user is not None and os.getuid() == 0:
             env["GUARD_USER"] = self.user
         with (self.folder / "server.log").open("ab") as log:
@@ -130,7 +130,9 @@ class Server:
         guard, self._guard = self._guard, None
         if guard is not None:
             assert guard.stdin is not None
-            guard.stdin.close()
+            with suppress(BrokenPipeError):  # it has ended by itself
+                guard.stdin.write("s")
+                guard.stdin.close()
             guard.wait(30)
             assert guard.stdout is not None
             guard.stdout.close()

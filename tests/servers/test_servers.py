@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from tests.servers.process import ROOT, listens
 
@@ -20,7 +21,7 @@ class Plain(Server):
         return [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(self.port)]
 
 with Plain() as server:
-    print(server.port, flush=True)
+    print(server.port, server.folder, flush=True)
     time.sleep(60)
 """
 
@@ -28,12 +29,13 @@ with Plain() as server:
 def test_a_server_ends_when_its_holder_is_killed() -> None:
     holder = subprocess.Popen([sys.executable, "-c", _HOLDER], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert holder.stdout is not None
-    port = int(holder.stdout.readline())
-    assert listens(port)
+    number, folder = holder.stdout.readline().split()
+    port = int(number)
+    assert listens(port) and Path(folder).is_dir()
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     holder.stdout.close()
     end = time.monotonic() + 15
-    while listens(port) and time.monotonic() < end:
+    while (listens(port) or Path(folder).exists()) and time.monotonic() < end:
         time.sleep(0.1)
-    assert not listens(port)
+    assert not listens(port) and not Path(folder).exists()
