@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import sys
@@ -13,8 +14,6 @@ from tests.servers import Missing
 from tests.servers.process import VENVS, Server, package_folder
 
 AZURITE_ACCOUNT = "devstoreaccount1"
-# the account key that Microsoft publishes for its emulator: no secret (gitleaks:allow)
-AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
 class S3(Server):
@@ -126,6 +125,10 @@ class Azure(Server):
             raise Missing("Azurite", "npm install --prefix .venvs/node azurite@3.37.0")
         self._program = found
         self._buckets = 0
+        self.key = base64.b64encode(os.urandom(64)).decode()
+
+    def environment(self) -> dict[str, str]:
+        return {"AZURITE_ACCOUNTS": f"{AZURITE_ACCOUNT}:{self.key}"}
 
     def command(self) -> Sequence[str]:
         listen = ["--blobHost", "127.0.0.1", "--blobPort", str(self.port)]
@@ -139,7 +142,7 @@ class Azure(Server):
     @property
     def connection_string(self) -> str:
         """The connection string that Azure's clients take."""
-        account = f"AccountName={AZURITE_ACCOUNT};AccountKey={AZURITE_KEY}"
+        account = f"AccountName={AZURITE_ACCOUNT};AccountKey={self.key}"
         return f"DefaultEndpointsProtocol=http;{account};BlobEndpoint={self.endpoint};"
 
     def bucket(self) -> str:

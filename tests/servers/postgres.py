@@ -31,7 +31,8 @@ def _reachable(path: Path) -> bool:
 class Postgres(Server):
     """PostgreSQL with user ``postgres`` and no password asked; databases are made by `database`.
 
-    Durability is off (``fsync``), which a kill of the server does not notice: only a power cut would.
+    Durability is off: without ``fsync`` a kill of the server loses nothing, only a power cut would; with
+    ``synchronous_commit`` off it would lose commits of sessions that do not set it on, as headrace's do.
     """
 
     name = "postgres"
