@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from headrace.formats.options import FileOptions
+
+_FILE_MAGIC = b"ARROW1"
+
+
+def read_batches(source: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """The schema and the batches of Arrow IPC data, be they in the file or in the stream format.
+
+    Args:
+        source: An open Arrow file that can be rewound; it must stay open while batches are drawn.
+
+    Raises:
+        pyarrow.ArrowInvalid: They are neither.
+    """
+    is_file = source.read(len(_FILE_MAGIC)) == _FILE_MAGIC
+    source.seek(0)
+    if is_file:
+        reader = pa.ipc.open_file(source)
+        return reader.schema, (reader.get_batch(i) for i in range(reader.num_record_batches))
+    stream = pa.ipc.open_stream(source)
+    return stream.schema, iter(stream)
 
 
 class ArrowWriter:

@@ -24,8 +24,6 @@ row groups, 2.1 s and 300 MB. Up to half a million rows there is no difference i
 """
 BYTES_A_STATEMENT = 128 * 1024 * 1024
 
-_ARROW_FILE_MAGIC = b"ARROW1"
-
 
 @dataclass(frozen=True)
 class Selection:
@@ -44,14 +42,9 @@ def open_arrow(path: Path) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """Open an Arrow IPC file or stream; batches are read one by one."""
     import pyarrow as pa
 
-    source = pa.OSFile(str(path))
-    is_file = source.read(len(_ARROW_FILE_MAGIC)) == _ARROW_FILE_MAGIC
-    source.seek(0)
-    if not is_file:
-        stream = pa.ipc.open_stream(source)
-        return stream.schema, iter(stream)
-    reader = pa.ipc.open_file(source)
-    return reader.schema, (reader.get_batch(i) for i in range(reader.num_record_batches))
+    from headrace.formats.arrowfile import read_batches
+
+    return read_batches(pa.OSFile(str(path)))
 
 
 def readable_schema(schema: pa.Schema) -> pa.Schema:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 Opener = Callable[[], BinaryIO]
 Batches = tuple["pa.Schema", Iterator["pa.RecordBatch"]]
 
-_ARROW_FILE_MAGIC = b"ARROW1"
 _JSON_LINES = 10_000
 _ROWS = 65_536
 
@@ -72,15 +71,10 @@ def _arrow(path: Path) -> Iterator[Batches]:
     """An Arrow IPC file or stream."""
     import pyarrow as pa
 
+    from headrace.formats.arrowfile import read_batches
+
     with pa.memory_map(str(path)) as source:
-        is_file = source.read(len(_ARROW_FILE_MAGIC)) == _ARROW_FILE_MAGIC
-        source.seek(0)
-        if is_file:
-            reader = pa.ipc.open_file(source)
-            yield reader.schema, (reader.get_batch(i) for i in range(reader.num_record_batches))
-        else:
-            stream = pa.ipc.open_stream(source)
-            yield stream.schema, iter(stream)
+        yield read_batches(source)
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from headrace.model.jobs import LoadFile
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ARROW_FILE_MAGIC = b"ARROW1"
 ROWS = 16_384
 
 
@@ -53,15 +52,10 @@ def _cut(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 def _arrow(path: Path) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
     import pyarrow as pa
 
+    from headrace.formats.arrowfile import read_batches
+
     with pa.OSFile(str(path)) as source:
-        is_file = source.read(len(_ARROW_FILE_MAGIC)) == _ARROW_FILE_MAGIC
-        source.seek(0)
-        if is_file:
-            reader = pa.ipc.open_file(source)
-            yield reader.schema, (reader.get_batch(i) for i in range(reader.num_record_batches))
-        else:
-            stream = pa.ipc.open_stream(source)
-            yield stream.schema, iter(stream)
+        yield read_batches(source)
 
 
 @contextmanager
