@@ -1,0 +1,97 @@
+"""Errors of commands: what is said, and the exit code.
+
+====  ==============================================================================
+0     done
+1     it failed
+2     the command was not understood; for ``plan``: there are changes
+130   interrupted (Ctrl-C)
+====  ==============================================================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from headrace.cli.output import Output
+
+OK, FAILED, USAGE, CHANGES, INTERRUPTED = 0, 1, 2, 2, 130
+
+
+class CliError(click.ClickException):
+    """A command cannot do what it was asked to.
+
+    Args:
+        what: What happened.
+        why: The cause.
+        fix: What to do next.
+        code: The exit code.
+    """
+
+    def __init__(self, what: str, *, why: str | None = None, fix: str | None = None, code: int = FAILED) -> None:
+        super().__init__(what)
+        self.what, self.why, self.fix, self.exit_code = what, why, fix, code
+
+
+def report(error: BaseException, out: Output) -> int:
+    """Print an error; returns the exit code."""
+    if out.debug and not isinstance(error, (click.ClickException, click.Abort)):
+        _traceback(error)
+    if isinstance(error, (KeyboardInterrupt, EOFError)):
+        return _say(out, "interrupted", None, None, "Interrupted", INTERRUPTED)
+    if isinstance(error, click.Abort):
+        return _say(out, "given up: nothing was changed", None, None, "Abort", FAILED)
+    if isinstance(error, CliError):
+        return _say(out, error.what, error.why, error.fix, "CliError", error.exit_code)
+    if isinstance(error, click.UsageError):
+        command = error.ctx.command_path if error.ctx else "headrace"
+        return _say(out, error.format_message(), None, f"see `{command} --help`", "UsageError", USAGE)
+    if isinstance(error, click.ClickException):
+        return _say(out, error.format_message(), None, None, type(error).__name__, error.exit_code)
+    return _say(out, *parts_of(error), type(error).__name__, FAILED)
+
+
+def parts_of(error: BaseException) -> tuple[str, str | None, str | None]:
+    """What happened, why, and what to do, of any error and without secrets."""
+    from headrace.errors.base import HeadraceException
+    from headrace.errors.masking import without_secrets
+
+    if isinstance(error, HeadraceException):
+        text = without_secrets(str(error))
+        parts = [error.what, error.why, error.fix]
+        if text.startswith(without_secrets(error.what)) and error.what:
+            return without_secrets(error.what), *(None if p is None else without_secrets(p) for p in parts[1:])  # type: ignore[return-value]
+        return text, None, None
+    text = without_secrets(str(error))
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__, None, "--debug shows the traceback"
+
+
+def _say(out: Output, what: str, why: str | None, fix: str | None, kind: str, code: int) -> int:
+    from headrace.cli.output import paint
+
+    if out.json:
+        out.document({"error": {"type": kind, "what": what, "why": why, "fix": fix, "exit_code": code}})
+        return code
+    out.note(f"{paint('Error:', 'fail')} {what}")
+    if why:
+        out.note(f"{paint('Why:', 'head')} {why}")
+    if fix:
+        out.note(f"{paint('What to do:', 'head')} {fix}")
+    return code
+
+
+def _traceback(error: BaseException) -> None:
+    import traceback
+
+    from headrace.errors.masking import without_secrets
+
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    click.echo(without_secrets(text), err=True)
+
+
+def document_of(error: BaseException) -> dict[str, Any]:
+    """An error as a member of a JSON document."""
+    what, why, fix = parts_of(error)
+    return {"type": type(error).__name__, "what": what, "why": why, "fix": fix}

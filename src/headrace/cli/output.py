@@ -1,0 +1,173 @@
+"""What commands print: text for people, one JSON document for scripts, tables that fit the terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+NARROWEST = 8
+"""Columns of a table are not cut below this many characters, however narrow the terminal is."""
+
+STYLES: dict[str, dict[str, Any]] = {
+    "ok": {"fg": "green"},
+    "warn": {"fg": "yellow"},
+    "fail": {"fg": "red", "bold": True},
+    "dim": {"dim": True},
+    "head": {"bold": True},
+    "key": {"fg": "cyan"},
+}
+
+
+@dataclass
+class Output:
+    """How the running command talks; the object of click's context.
+
+    Attributes:
+        json: One JSON document on standard output, nothing else.
+        debug: Errors with their traceback.
+        verbose: 0 to 2.
+        yes: Questions are answered with yes.
+        ask: There may be questions: standard input is a terminal and nobody forbade them.
+    """
+
+    json: bool = False
+    debug: bool = False
+    verbose: int = 0
+    yes: bool = False
+    ask: bool = True
+
+    def text(self, *lines: str) -> None:
+        """Print lines for people; with ``--json`` they are left out."""
+        if not self.json:
+            for line in lines:
+                click.echo(line)
+
+    def note(self, *lines: str) -> None:
+        """Say something beside the result, on standard error."""
+        for line in lines:
+            click.echo(line, err=True)
+
+    def result(self, document: Any, tell: Callable[[], None]) -> None:
+        """Give the result of a command: as a JSON document, or as text by a function."""
+        if self.json:
+            self.document(document)
+        else:
+            tell()
+
+    def document(self, document: Any) -> None:
+        """Print a JSON document."""
+        from headrace.base import json
+
+        click.echo(json.dumps(document, pretty=True))
+
+    def table(self, head: Sequence[str], rows: Iterable[Sequence[Any]], indent: str = "", right: str = "") -> None:
+        """Print a table as wide as the terminal allows; longer cells are cut.
+
+        Args:
+            head: Names of the columns.
+            rows: The cells.
+            indent: In front of each line.
+            right: Names of the columns of numbers, with blanks between.
+        """
+        self.text(*table_lines(head, rows, terminal_width(), indent, right.split()))
+
+    def confirm(self, question: str) -> None:
+        """Ask before something that cannot be undone.
+
+        Raises:
+            click.Abort: The answer is no.
+            click.UsageError: Nobody can be asked, and ``--yes`` was not given.
+        """
+        if self.yes:
+            return
+        if not self.ask or self.json:
+            raise click.UsageError(f"{question} Nobody can be asked here: give --yes to do it.")
+        if not click.confirm(question, default=False, err=True):
+            raise click.Abort
+
+
+def paint(text: str, style: str) -> str:
+    """Text in the colour of a meaning (`STYLES`); click takes colours away where no terminal is."""
+    return click.style(text, **STYLES[style])
+
+
+def terminal_width() -> int | None:
+    """Characters in a line; None where standard output is no terminal, since nothing has to fit then."""
+    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else None
+
+
+def width_of(text: str) -> int:
+    """Columns that a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
+
+
+def cut(text: str, width: int) -> str:
+    """A text of at most so many columns; what is cut ends in an ellipsis."""
+    if width_of(text) <= width:
+        return text
+    kept = text[: max(width - 1, 0)]
+    while kept and width_of(kept) > width - 1:
+        kept = kept[:-1]
+    return f"{kept}…"
+
+
+def cell_text(value: Any) -> str:
+    """A value in one line; control characters are spelled out, so that data cannot steer the terminal."""
+    if value is None:
+        return ""
+    text = str(value)
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def table_lines(
+    head: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    width: int | None,
+    indent: str = "",
+    right: Sequence[str] = (),
+) -> list[str]:
+    """The lines of a table: the head, a rule, the rows.
+
+    Args:
+        head: Names of the columns.
+        rows: The cells.
+        width: Characters in a line; None for no limit.
+        indent: In front of each line.
+        right: Columns that are aligned to the right.
+    """
+    body = [[cell_text(value) for value in row] for row in rows]
+    widths = [max(width_of(row[i]) for row in [list(head), *body]) for i in range(len(head))]
+    if width is not None:
+        _shrink(widths, width - len(indent) - 2 * (len(head) - 1))
+    lines = [_line(head, widths, head, right, "head"), _line(["─" * n for n in widths], widths, head, (), "dim")]
+    lines += [_line(row, widths, head, right, None) for row in body]
+    return [indent + line for line in lines]
+
+
+def _shrink(widths: list[int], room: int) -> None:
+    """Take from the widest columns until all fit."""
+    while sum(widths) > room and max(widths) > NARROWEST:
+        widest = widths.index(max(widths))
+        others = max((w for i, w in enumerate(widths) if i != widest), default=NARROWEST)
+        widths[widest] = max(NARROWEST, min(others, widths[widest] - 1), widths[widest] - (sum(widths) - room))
+
+
+def _line(
+    cells: Sequence[str], widths: Sequence[int], head: Sequence[str], right: Sequence[str], style: str | None
+) -> str:
+    parts = []
+    for cell, width, name in zip(cells, widths, head, strict=True):
+        shown = cut(cell, width)
+        gap = " " * (width - width_of(shown))
+        parts.append(gap + shown if name in right else shown + gap)
+    text = "  ".join(parts).rstrip()
+    return paint(text, style) if style else text
