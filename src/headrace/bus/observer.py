@@ -33,6 +33,8 @@ class Run:
         trace: The trace so far.
         step: The innermost step that is open.
         package: The package that is being worked on.
+        error: What ended the step or run that the newest `StepEnded` or `RunEnded` tells of; None when it went well,
+            and again once everybody was told.
     """
 
     run_id: str = ""
@@ -40,6 +42,7 @@ class Run:
     trace: PipelineTrace | None = None
     step: str | None = None
     package: Any = None
+    error: BaseException | None = None
     extras: dict[str, Any] = field(default_factory=dict)
 
 

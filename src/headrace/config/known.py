@@ -34,6 +34,9 @@ class RuntimeConfiguration(BaseConfiguration):
 
     pipeline_name: str | None = None
     sentry_dsn: str | None = None
+    sentry_environment: str | None = None
+    sentry_traces_sample_rate: float = 1.0
+    otel: bool = False
     slack_incoming_hook: TSecretStrValue | None = None
     dlthub_telemetry: bool = False
     dlthub_telemetry_endpoint: str | None = None

@@ -206,13 +206,15 @@ class Scheduler:
             else:
                 self._graph.done(job.id)
                 self._spoiled.update([job.id] if isinstance(job, Truncate) else [])
-            return JobFailed(load_id=load_id, job_id=job.id, message=outcome.message)
+            return JobFailed(load_id=load_id, job_id=job.id, message=outcome.message, seconds=outcome.seconds)
         attempt = self.retries[job.id] = self.retries.get(job.id, 0) + 1
         if attempt % self._max_attempts == 0:
             self._fatal = self._worse(outcome)
         else:
             self._waiting[job.id] = time.monotonic() + self._policy.wait(attempt)
-        return JobRetried(load_id=load_id, job_id=job.id, attempt=attempt, message=outcome.message)
+        return JobRetried(
+            load_id=load_id, job_id=job.id, attempt=attempt, message=outcome.message, seconds=outcome.seconds
+        )
 
     def _worse(self, outcome: Outcome) -> Outcome:
         """A failure for good decides over one that may pass; else the first one stays."""

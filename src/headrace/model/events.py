@@ -89,6 +89,7 @@ class JobRetried(Event, frozen=True, tag=True):
     job_id: str
     attempt: int
     message: str
+    seconds: float = 0.0
 
 
 class JobFailed(Event, frozen=True, tag=True):
@@ -97,6 +98,7 @@ class JobFailed(Event, frozen=True, tag=True):
     load_id: str
     job_id: str
     message: str
+    seconds: float = 0.0
 
 
 class Loaded(Event, frozen=True, tag=True):

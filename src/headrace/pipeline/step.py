@@ -13,7 +13,7 @@ from headrace.model.events import RunEnded, RunStarted, StepEnded, StepStarted
 from headrace.pipeline import current
 from headrace.pipeline.recovery import recover
 from headrace.pipeline.refreshing import package_info
-from headrace.pipeline.watching import installed
+from headrace.pipeline.watching import watch
 
 if TYPE_CHECKING:
     from headrace.model.infos import LoadPackageInfo, StepInfo
@@ -82,8 +82,7 @@ def working(p: Pipeline) -> Iterator[None]:
 @contextmanager
 def _run(p: Pipeline) -> Iterator[None]:
     """The outermost bracket of events and trace."""
-    for observer in installed():
-        p.bus.observe(observer)
+    watch(p)
     run_id = p._tracer.begin()
     p._store.run_id = p.bus.run.run_id = run_id
     p.bus.run.trace = p._tracer.current
@@ -92,13 +91,14 @@ def _run(p: Pipeline) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        text = str(error) or type(error).__name__
+        text, p.bus.run.error = str(error) or type(error).__name__, error
         raise
     finally:
         p._session.close()
         p.bus.run.trace = p._tracer.end(keep=p._settings.pipeline.enable_runtime_trace)
         p._publish(RunEnded(run_id=run_id, pipeline_name=p.pipeline_name, error=text))
         p.bus.close()
+        p.bus.run.error = None  # its frames hold the data of the run
 
 
 @contextmanager
@@ -125,6 +125,7 @@ def step(p: Pipeline, name: TPipelineStep) -> Iterator[StepRun]:
         except Exception as error:
             rollback(p)
             failure = PipelineStepFailed(p, name, run.load_id, error, run.info, is_package_partially_loaded=run.partial)
+            failure.__cause__ = error  # trace and observers tell the whole chain
             _end(p, name, run, failure)
             raise failure from error
         except BaseException as error:
@@ -142,7 +143,9 @@ def _end(p: Pipeline, name: TPipelineStep, run: StepRun, error: BaseException | 
     # the field's traces have four steps: sync is told by events, and by the error of the run it belongs to
     if name != "sync":
         p._tracer.end_step(name, run.info, error)
+    p.bus.run.error = error
     p._publish(StepEnded(run_id=p._tracer.run_id, step=name, error=str(error) if error else None))
+    p.bus.run.error = None
 
 
 def rollback(p: Pipeline) -> None:
