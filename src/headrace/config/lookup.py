@@ -67,6 +67,10 @@ class Lookup:
                     return Found(value, provider, full_key)
         return None
 
+    def may_have_section(self, name: str) -> bool:
+        """Whether some value may be in a section of this name, wherever that is; False is sure."""
+        return any(reader.may_have_section(name) for _, reader in self.readers)
+
     def trace(self, key: str, paths: Paths) -> list[LookupTrace]:
         """Every place that `find` looks at, in order; the environment is told even when it is not in use."""
         traces: list[LookupTrace] = []

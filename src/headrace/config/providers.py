@@ -30,6 +30,10 @@ class Reader(ABC):
     def may_have(self, key: str) -> bool:
         """Whether some path may end in this key; False saves looking at the paths."""
 
+    def may_have_section(self, name: str) -> bool:
+        """Whether some path may lead through a section of this name."""
+        return self.may_have(name)
+
     @abstractmethod
     def get(self, key: str, secret: bool, pipeline_name: str | None, sections: Sequence[str]) -> Any:
         """The value at one place; None when there is none."""
@@ -195,6 +199,10 @@ class _EnvironReader(Reader):
 
     def may_have(self, key: str) -> bool:
         return self.files or "__" in key or key.upper() in self.last
+
+    def may_have_section(self, name: str) -> bool:
+        mark = f"{name.upper()}__"
+        return self.files or any(mark in key for key in self.values)
 
     def get(self, key: str, secret: bool, pipeline_name: str | None, sections: Sequence[str]) -> Any:
         name = env_key(key, pipeline_name, sections)

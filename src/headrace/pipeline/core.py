@@ -78,6 +78,7 @@ class PipelineCore:
         self.working_dir = str(self._folder.path)
         self._settings = Settings(self.pipeline_name, config)
         self.bus = Bus(Run(pipeline=self))
+        self._watchers: dict[str, Any] = {}  # by module: who watches because of a setting
         self._begin_afresh()
         external = ExternalSchemas(import_schema_path, export_schema_path, self._settings.external_schema_format)
         self._destinations = Destinations(self)

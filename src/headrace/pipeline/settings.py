@@ -30,6 +30,7 @@ class Settings:
 
     def __init__(self, pipeline_name: str, pipeline: PipelineConfiguration | None = None) -> None:
         self._name, self._given = pipeline_name, pipeline
+        self._sections: dict[str, bool] = {}
 
     @cached_property
     def pipeline(self) -> PipelineConfiguration:
@@ -47,6 +48,14 @@ class Settings:
         from headrace.config.known import runtime_settings
 
         return self._here(runtime_settings)
+
+    def has_section(self, name: str) -> bool:
+        """Whether something may be set in the section ``runtime.<name>``: a quick look, asked once for each name."""
+        if name not in self._sections:
+            from headrace.config.lookup import Lookup
+
+            self._sections[name] = Lookup(self._name).may_have_section(name)
+        return self._sections[name]
 
     def extract(self) -> ExtractConfiguration:
         """Section ``extract``."""

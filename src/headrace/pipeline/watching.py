@@ -1,8 +1,9 @@
-"""Observers that a pipeline begins with: the progress display and those that installed packages offer."""
+"""Observers that a pipeline begins with: the progress display, those that settings ask for, and those of packages."""
 
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from functools import lru_cache
@@ -12,8 +13,52 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headrace.pipeline.core import PipelineCore
 
+logger = logging.getLogger("headrace")
+
 # rooms above this one are only known by name
 _PROGRESS = "headrace.observers.progress"
+
+# Settings of `runtime`, and who watches runs when one of them is set. `name.` is any setting of the section
+# `runtime.name`. The module has a function `observer_for(pipeline)` that gives an observer or None.
+CONFIGURED: dict[str, tuple[str, ...]] = {
+    "headrace.observers.alerts.configured": ("slack_incoming_hook", "trace_url", "alerts."),
+}
+
+
+def watch(p: PipelineCore) -> None:
+    """Let those who watch every run look at the pipeline: called when a run begins, each is added once."""
+    for observer in installed():
+        p.bus.observe(observer)
+    for module, names in CONFIGURED.items():
+        if module not in p._watchers and any(_is_set(p, name) for name in names):
+            p._watchers[module] = _configured(p, module, names)
+
+
+def _is_set(p: PipelineCore, name: str) -> bool:
+    if name.endswith("."):
+        return p._settings.has_section(name[:-1])
+    # an empty list of addresses, say, switches nothing on
+    return bool(getattr(p._settings.runtime, name, None))
+
+
+def _configured(p: PipelineCore, module: str, names: tuple[str, ...]) -> Any:
+    """Make an observer that settings ask for. What goes wrong is said, and is no reason for a run to fail."""
+    from headrace.config.current import pipeline_name_scope
+
+    try:
+        with pipeline_name_scope(p.pipeline_name):
+            observer = importlib.import_module(module).observer_for(p)
+        if observer is not None:
+            p.bus.observe(observer)
+    except Exception as error:  # noqa: BLE001 - watching must not break what it watches
+        logger.warning(
+            "pipeline `%s`: `%s` could not be set up and sees nothing of its runs: %s: %s. The run goes on. It is "
+            "asked for by `runtime.%s`: correct that setting, or remove it.",
+            *(p.pipeline_name, module, type(error).__name__, error),
+            "`, `runtime.".join(name + "*" if name.endswith(".") else name for name in names if _is_set(p, name)),
+        )
+        return None
+    return observer
 
 
 def set_collector(p: PipelineCore, progress: Any) -> None:
