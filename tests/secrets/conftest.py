@@ -28,9 +28,7 @@ PLANTED = Planted(
 
 
 @pytest.fixture
-def record(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Record]:
+def record(project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Record]:
     """A record in an empty project, with no secret known yet."""
     monkeypatch.setattr(masking, "_known", {})
     monkeypatch.setattr(masking, "_pattern", None)

@@ -41,6 +41,7 @@ class Record:
         self.planted, self.folder = planted, folder
         self.things: list[tuple[str, bytes | str]] = []
         self.error: BaseException | None = None
+        self._streams: dict[str, io.StringIO] = {}
 
     def add(self, where: str, data: bytes | str) -> None:
         """Take note of something that was produced."""
@@ -49,7 +50,8 @@ class Record:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Logs at the level DEBUG: with handlers and formats of ours, of an application's, and at the root."""
-        ours, theirs, plain = io.StringIO(), io.StringIO(), io.StringIO()
+        names = ("log of ours, JSON", "log of the application, text", "log at the root")
+        ours, theirs, plain = (self._streams.setdefault(name, io.StringIO()) for name in names)
         handlers = [logging.StreamHandler(ours), logging.StreamHandler(theirs), _Records(self)]
         handlers[0].setFormatter(runtime_logging._formatter("JSON"))
         handlers[1].setFormatter(logging.Formatter("%(name)s %(message)s"))
@@ -68,9 +70,6 @@ class Record:
             root.removeHandler(at_root)
             for handler in handlers:
                 logger.removeHandler(handler)
-            self.add("log of ours, JSON", ours.getvalue())
-            self.add("log of the application, text", theirs.getvalue())
-            self.add("log at the root", plain.getvalue())
 
     def watch(self, pipeline: Any) -> Any:
         """Take note of all events of a pipeline."""
@@ -155,18 +154,18 @@ class Record:
         """Take note of the rows of our own tables at a destination that speaks SQL."""
         with pipeline.sql_client() as client:
             found = client.execute_sql(
-                "SELECT table_name FROM information_schema.tables WHERE table_schema = "
-                f"'{client.dataset_name}'"
+                f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{client.dataset_name}'"
             )
             for (name,) in found or []:
                 if name.startswith(OWN):
-                    rows = client.execute_sql(f'SELECT * FROM {client.make_qualified_table_name(name)}')
+                    rows = client.execute_sql(f"SELECT * FROM {client.make_qualified_table_name(name)}")
                     self.add(f"table {name}", "\n".join("\t".join(map(str, row)) for row in rows or []))
 
     def leaks(self, leave_out: tuple[str, ...] = ()) -> list[Leak]:
         """All secrets in all that was produced."""
         written = list(files(self.folder, (*DATA, *leave_out)))
-        return self.planted.find_all([*self.things, *written])
+        logs = [(name, stream.getvalue()) for name, stream in self._streams.items()]
+        return self.planted.find_all([*self.things, *logs, *written])
 
     def check(self, *, leave_out: tuple[str, ...] = (), expect: str = "") -> None:
         """Fail if a secret is found, or if the run did not produce what it should have.

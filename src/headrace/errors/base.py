@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from headrace.errors.masking import without_known
+from headrace.errors.masking import without_secrets
 
 
 class HeadraceException(Exception):
@@ -29,14 +29,25 @@ class HeadraceException(Exception):
             parts.append(f"Why: {self.why}")
         if self.fix:
             parts.append(f"What to do: {self.fix}")
-        return without_known("\n".join(parts))
+        return without_secrets("\n".join(parts))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(without_secrets(repr(arg)) for arg in self.args)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), self.args, dict(self.__dict__)))
+        facts = {k: without_secrets(v) if type(v) is str else v for k, v in self.__dict__.items()}
+        args = tuple(without_secrets(arg) if type(arg) is str else arg for arg in self.args)
+        return (_rebuild, (type(self), args, facts))
 
     def attrs(self) -> dict[str, Any]:
         """The facts the error carries, by name."""
-        return {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
+        return {
+            k: without_secrets(v) if type(v) is str else v for k, v in self.__dict__.items() if not k.startswith("_")
+        }
+
+    def hide_texts(self, hide: Callable[[str], str]) -> None:
+        """Do something to all texts that the error carries; `masking.clean` asks for it."""
+        self.__dict__.update({k: hide(v) for k, v in self.__dict__.items() if type(v) is str})
 
 
 def _rebuild(cls: type[HeadraceException], args: tuple[Any, ...], facts: dict[str, Any]) -> HeadraceException:

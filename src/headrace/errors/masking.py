@@ -182,6 +182,8 @@ def clean(error: BaseException, hide: Callable[[str], str] = without_secrets) ->
             notes = getattr(one, "__notes__", None)
             if notes:
                 notes[:] = [hide(note) for note in notes]
+            if hasattr(one, "hide_texts"):
+                one.hide_texts(hide)
         except Exception:  # noqa: BLE001 - an error of a strange class is no reason to lose the error
             continue
 
@@ -192,6 +194,12 @@ def _hidden(value: Any, hide: Callable[[str], str]) -> Any:
     if isinstance(value, (bytes, bytearray)):
         text = value.decode("utf-8", "backslashreplace")
         return hide(text).encode() if hide(text) != text else value
+    if type(value) is dict:
+        # the name may be what tells that it is one
+        told = {key: hide(f"{key!r}: {one!r}") != f"{key!r}: {one!r}" for key, one in value.items()}
+        return {key: HIDDEN if told[key] and type(one) is str else _hidden(one, hide) for key, one in value.items()}
+    if type(value) in (list, tuple, set, frozenset):
+        return type(value)(_hidden(one, hide) for one in value)
     return value
 
 

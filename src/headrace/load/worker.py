@@ -12,8 +12,10 @@ from typing import Literal
 import msgspec
 
 from headrace.base import failpoints
+from headrace.base.logs import log_context
 from headrace.base.time import now
 from headrace.errors.base import TerminalException
+from headrace.errors.masking import clean
 from headrace.load.destination import Applied, Client, LoadContext
 from headrace.load.staging import Staging
 from headrace.model.changes import RowChanges
@@ -133,9 +135,11 @@ def run_job(job: PlannedJob, context: LoadContext, clients: Clients, staging: St
     """
     started_at, start = now(), time.perf_counter()
     try:
-        applied = _apply(job, context, clients, staging)
+        with log_context(job_id=job.id, table_name=", ".join(job.tables)):
+            applied = _apply(job, context, clients, staging)
     except Exception as error:  # noqa: BLE001
         clients.discard()
+        clean(error)  # its text goes into the journal
         result: Result = "failed" if is_terminal(error) else "again"
         return Outcome(job=job, result=result, started_at=started_at, seconds=time.perf_counter() - start, error=error)
     failpoints.hit("job.applied")

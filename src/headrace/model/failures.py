@@ -56,12 +56,13 @@ def _facts(error: HeadraceException) -> dict[str, Any]:
     if type(error).__doc__:
         facts["docstring"] = type(error).__doc__
     if attributes:
-        facts["exception_attrs"] = str(attributes)
+        facts["exception_attrs"] = without_secrets(str(attributes))
     return facts
 
 
 def _short(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    text = value if isinstance(value, str) else str(value)
+    # first hidden, then cut: half a secret is not known as one
+    text = without_secrets(value if isinstance(value, str) else str(value))
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

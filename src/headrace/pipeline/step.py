@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from headrace.base.logs import log_context
 from headrace.config.current import pipeline_name_scope
+from headrace.errors.masking import clean
 from headrace.errors.pipeline import PipelineStepFailed
 from headrace.model.events import RunEnded, RunStarted, StepEnded, StepStarted
 from headrace.pipeline import current
@@ -84,6 +86,11 @@ def _run(p: Pipeline) -> Iterator[None]:
     """The outermost bracket of events and trace."""
     watch(p)
     run_id = p._tracer.begin()
+    with log_context(pipeline_name=p.pipeline_name, run_id=run_id):
+        yield from _told(p, run_id)
+
+
+def _told(p: Pipeline, run_id: str) -> Iterator[None]:
     p._store.run_id = p.bus.run.run_id = run_id
     p.bus.run.trace = p._tracer.current
     p._publish(RunStarted(run_id=run_id, pipeline_name=p.pipeline_name))
@@ -111,7 +118,7 @@ def step(p: Pipeline, name: TPipelineStep) -> Iterator[StepRun]:
     Raises:
         PipelineStepFailed: The block raised; state and schemas are again what they were before it.
     """
-    with working(p):
+    with working(p), log_context(step=name):
         run, outer = StepRun(), p.bus.run.step
         if name != "sync":
             p._tracer.begin_step(name)
@@ -124,6 +131,7 @@ def step(p: Pipeline, name: TPipelineStep) -> Iterator[StepRun]:
             raise
         except Exception as error:
             rollback(p)
+            clean(error)
             failure = PipelineStepFailed(p, name, run.load_id, error, run.info, is_package_partially_loaded=run.partial)
             failure.__cause__ = error  # trace and observers tell the whole chain
             _end(p, name, run, failure)
@@ -131,6 +139,7 @@ def step(p: Pipeline, name: TPipelineStep) -> Iterator[StepRun]:
         except BaseException as error:
             # an interrupt: it goes on as what it is
             rollback(p)
+            clean(error)
             _end(p, name, run, error)
             raise
         else:
