@@ -46,8 +46,12 @@ def _no_folder(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 )
 @click.version_option(VERSION, prog_name="headrace", message="%(prog)s %(version)s")
 @click.option("--non-interactive", is_flag=True, expose_value=False, callback=_no_questions, help="Never ask.")
-@click.option("--no-pwd", is_flag=True, expose_value=False, callback=_no_folder, help="Import nothing from this folder.")
-@click.option("--disable-telemetry", "--enable-telemetry", is_flag=True, expose_value=False, hidden=True, callback=_ignored)
+@click.option(
+    "--no-pwd", is_flag=True, expose_value=False, callback=_no_folder, help="Import nothing from this folder."
+)
+@click.option(
+    "--disable-telemetry", "--enable-telemetry", is_flag=True, expose_value=False, hidden=True, callback=_ignored
+)
 @yes_option
 @verbose_option
 def app() -> None:
@@ -67,7 +71,9 @@ def call(arguments: Sequence[str], name: str = "headrace") -> int:
     Returns:
         The exit code.
     """
-    out = Output(json="--json" in arguments, debug="--debug" in arguments, ask=sys.stdin is not None and sys.stdin.isatty())
+    out = Output(
+        json="--json" in arguments, debug="--debug" in arguments, ask=sys.stdin is not None and sys.stdin.isatty()
+    )
     color = False if os.environ.get("NO_COLOR") or "--no-color" in arguments else None
     try:
         found = app.main(list(arguments), prog_name=name, standalone_mode=False, obj=out, color=color)

@@ -137,6 +137,6 @@ def verbose_option(function: F) -> F:
 
 def yes_option(function: F) -> F:
     """Option ``--yes`` of what asks before it acts."""
-    return click.option(
-        "-y", "--yes", is_flag=True, expose_value=False, help="Do not ask.", callback=_set("yes")
-    )(function)
+    return click.option("-y", "--yes", is_flag=True, expose_value=False, help="Do not ask.", callback=_set("yes"))(
+        function
+    )
