@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from headrace.base.logs import get_logger
 from headrace.config.coerce import coerce, json_object, takes_mapping
 from headrace.config.current import ResolvedValue, get_pipeline_name, record_resolved
 from headrace.config.fields import Field, fields_of, make_field
@@ -211,7 +211,7 @@ def _resolve_nested(
         return None
     default = getattr(config, field.name)
     candidates = _candidates(field, explicit, default)
-    native = None if explicit is not None else _find_native(field, candidates, scope)
+    native = None if explicit is not None else find_native(field, candidates, scope)
     tries = _Tries()
     for position, spec in enumerate(candidates, 1):
         given = explicit
@@ -275,7 +275,7 @@ def _is_plain(value: Any, field: Field) -> bool:
     return any(isinstance(kind, type) and isinstance(value, kind) for kind in field.plain)
 
 
-def _find_native(field: Field, candidates: Sequence[type[BaseConfiguration]], scope: Scope) -> Found | None:
+def find_native(field: Field, candidates: Sequence[type[BaseConfiguration]], scope: Scope) -> Found | None:
     """Look for a value in the notation of the nested configuration, under the field's own name."""
     if not any(map(_reads_notation, candidates)):
         return None
@@ -325,7 +325,7 @@ def _convert(field: Field, found: Found) -> Any:
     members = field.plain or (Any,)
     value = found.value
     if isinstance(value, str) and value.startswith("<configure me>"):
-        logging.getLogger("headrace.config").warning(
+        get_logger("headrace.config").warning(
             "%s in %s still has the example value that `init` wrote", found.full_key, found.provider.name
         )
     for member in members:
