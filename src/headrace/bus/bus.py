@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from headrace.base.logs import get_logger
 from headrace.bus.observer import (
     Gate,
     Observer,
@@ -23,7 +24,7 @@ from headrace.model.events import AnyEvent, Event
 
 __all__ = ["Bus", "Publish", "ignore", "installed_observers"]
 
-logger = logging.getLogger("headrace.bus")
+logger = get_logger("headrace.bus")
 ENTRY_POINTS = "headrace.observers"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 

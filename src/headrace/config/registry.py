@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from headrace.base.logs import get_logger
 from headrace.config.providers import ConfigProvider, EnvironProvider
 from headrace.config.toml import ConfigTomlProvider, SecretsTomlProvider
 from headrace.errors.config import DuplicateConfigProviderException
@@ -118,4 +118,4 @@ def _add_vaults(names: Sequence[str]) -> None:
         except Exception as error:
             if name != "enable_airflow_secrets":
                 raise
-            logging.getLogger("headrace.config").warning("Airflow's variables cannot be read: %s", error)
+            get_logger("headrace.config").warning("Airflow's variables cannot be read: %s", error)

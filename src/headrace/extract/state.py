@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from headrace.base import logs
 from headrace.errors.extract import (
     CurrentSourceNotAvailable,
     CurrentSourceSchemaNotAvailable,
@@ -50,6 +51,16 @@ _state: ContextVar[StateDict | None] = ContextVar("headrace_state", default=None
 _scope: ContextVar[SourceScope | None] = ContextVar("headrace_source_scope", default=None)
 _pipe: ContextVar[Pipe | None] = ContextVar("headrace_pipe", default=None)
 _ambient: Callable[[], StateDict | None] | None = None
+
+
+def _log_fields() -> dict[str, str]:
+    """What log lines are told; asked for when a line is written, since the resource changes with every item."""
+    pipe, scope = _pipe.get(), _scope.get()
+    found = {} if scope is None else {"schema_name": scope.name}
+    return found if pipe is None else {**found, "resource_name": pipe.name}
+
+
+logs.add_source(_log_fields)
 
 
 def set_ambient_state(provider: Callable[[], StateDict | None] | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from headrace.base.ids import new_file_id
+from headrace.base.logs import log_context
 from headrace.errors.destination import DestinationIncompatibleLoaderFileFormatException
 from headrace.errors.normalize import NormalizeJobFailed
 from headrace.errors.schema import DataValidationError, UnboundColumnException
@@ -227,7 +229,8 @@ def _run(tasks: list[Task], workers: int, load_id: str, publish: Callable[[AnyEv
 
     def guarded(task: Task) -> FileResult:
         try:
-            return normalize_file(task)
+            with log_context(table_name=task.file.table, resource_name=task.file.resource or ""):
+                return normalize_file(task)
         except Exception as error:
             raise NormalizeJobFailed(load_id, task.file.path, str(error)) from error
 
@@ -236,7 +239,9 @@ def _run(tasks: list[Task], workers: int, load_id: str, publish: Callable[[AnyEv
         pool = None
     else:
         pool = ThreadPoolExecutor(count, thread_name_prefix="normalize")
-        done = pool.map(guarded, tasks)
+        # what is current here (the run, its package) is current for the files
+        scopes = [contextvars.copy_context() for _ in tasks]
+        done = pool.map(lambda scope, task: scope.run(guarded, task), scopes, tasks)
     try:
         for result in done:
             results.append(result)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from headrace.base.logs import log_context
 from headrace.config.current import set_pipeline_name
 from headrace.extract.state import set_ambient_state
 
@@ -86,7 +87,8 @@ def package_scope(package: Package) -> Iterator[None]:
     """Make the package the current one; its state document is saved on the way out if it was asked for."""
     token = _package.set(package)
     try:
-        yield
+        with log_context(load_id=package.load_id, schema_name=package.schema_name):
+            yield
         _save(package)
     finally:
         _package.reset(token)

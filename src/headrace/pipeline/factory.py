@@ -176,11 +176,10 @@ def _configured(config: PipelineConfiguration, role: str) -> Any:
 def _log_settings(config: PipelineConfiguration) -> tuple[str | None, str | None]:
     """Level and format, None for what nobody has set."""
     runtime = config.runtime
-    if runtime is None:
-        return None, None
-    plain = type(runtime)
-    level = runtime.log_level if runtime.log_level != getattr(plain, "log_level", "WARNING") else None
-    return level, runtime.log_format if runtime.log_format != getattr(plain, "log_format", None) else None
+    given = () if runtime is None else runtime.__resolved_fields_set__ or ()
+    level = getattr(runtime, "log_level", None) if "log_level" in given else None
+    log_format = getattr(runtime, "log_format", None) if "log_format" in given else None
+    return level, log_format
 
 
 def run(

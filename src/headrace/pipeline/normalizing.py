@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from headrace.base import signals
+from headrace.base.logs import log_context
 from headrace.base.time import now
 from headrace.errors.base import TransientException
 from headrace.errors.destination import DestinationIncompatibleLoaderFileFormatException
@@ -72,9 +73,10 @@ def _normalize_one(
     try:
         schema = p._fresh_schema(package.load_id) or schema_for(p, package)
         p._destinations.prepare_schema(schema)
-        result = normalize_package(
-            package, schema, p._destinations.capabilities(), settings=settings, publish=p._publish
-        )
+        with log_context(load_id=package.load_id, schema_name=schema.name):
+            result = normalize_package(
+                package, schema, p._destinations.capabilities(), settings=settings, publish=p._publish
+            )
     except Exception as error:
         # what breaks a contract would break it again: it must not stand in the way of later data
         if not breaks_contract(error) and not (park and is_final(error)):

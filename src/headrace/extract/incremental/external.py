@@ -8,7 +8,6 @@ data interval of a running Airflow task.
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from contextvars import ContextVar, Token
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from headrace.base.logs import get_logger
 from headrace.base.time import UTC, parse_iso
 from headrace.errors.incremental import ExternalSchedulerNotAvailable, JoinSchedulerError
 from headrace.extract.incremental.settings import Settings
@@ -23,7 +23,7 @@ from headrace.extract.incremental.values import to_kind_of
 
 __all__ = ["TTimeInterval", "TimeIntervalContext", "current_context", "express", "find_interval", "interval"]
 
-logger = logging.getLogger("headrace.incremental")
+logger = get_logger("headrace.incremental")
 
 
 class TTimeInterval(NamedTuple):

@@ -8,10 +8,10 @@ two questions and no row is looked at twice.
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from headrace.base.logs import get_logger
 from headrace.errors.incremental import IncrementalCursorInvalidCoercion, IncrementalPrimaryKeyMissing
 from headrace.extract.incremental.cursor import Cursor
 from headrace.extract.incremental.hashes import Boundary, Digest, Seen, digest, digest_of_row, legacy_digest
@@ -19,7 +19,7 @@ from headrace.extract.incremental.values import say_type, to_kind_of
 
 __all__ = ["Page", "Window", "run_page"]
 
-logger = logging.getLogger("headrace.incremental")
+logger = get_logger("headrace.incremental")
 
 
 class Page(Protocol):
