@@ -18,6 +18,7 @@ import msgspec
 
 from headrace.errors.destination import DestinationNoStagingMode
 from headrace.load.clientapi import ClientApi
+from headrace.load.foresight import Foresight
 from headrace.load.staging import StagingPlace
 from headrace.model.capabilities import Capabilities
 from headrace.model.changes import RowChanges
@@ -135,7 +136,7 @@ class StoredState(msgspec.Struct, frozen=True, kw_only=True):
     dlt_load_id: str | None = None
 
 
-class Client(ClientApi, ABC):
+class Client(ClientApi, Foresight, ABC):
     """A session with a destination's dataset; a context manager. One a thread.
 
     Attributes:

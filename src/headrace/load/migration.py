@@ -14,6 +14,7 @@ from headrace.model.widening import type_text
 from headrace.typing import TTableSchema, TTableSchemaColumns
 
 Settle = Callable[[Mapping[str, TTableSchemaColumns | None]], None]
+Approve = Callable[[list[AnyChange]], None]
 
 
 def filled_tables(jobs: Iterable[PlannedJob]) -> dict[str, set[str] | None]:
@@ -35,6 +36,7 @@ def migrate(
     *,
     comments: bool = True,
     settle: Settle | None = None,
+    approve: Approve | None = None,
 ) -> list[AnyChange]:
     """Change what has to change, and store the schema.
 
@@ -46,6 +48,7 @@ def migrate(
         capabilities: Of the destination.
         comments: Whether descriptions become comments.
         settle: Called with what is there before anything is compared with it; may change the schema.
+        approve: Called with the changes before anything is done; what it raises leaves all as it is.
 
     Returns:
         What was changed.
@@ -75,6 +78,8 @@ def migrate(
         described = {n: t for n, t in wanted.items() if present.get(n) and n not in system and has_descriptions(t)}
         if described:
             changes += plan_comments(described, client.describe_comments(list(described)))
+    if approve is not None:
+        approve(changes)
     if changes:
         client.create_dataset()
         client.migrate(changes)

@@ -17,7 +17,7 @@ import msgspec
 from headrace.base import failpoints
 from headrace.destinations.sql import ddl
 from headrace.destinations.sql.jobs import Work, expected_changes
-from headrace.destinations.sql.ledger import Ledger
+from headrace.destinations.sql.ledger import LEDGER_TABLE, Ledger
 from headrace.destinations.sql.records import Records
 from headrace.destinations.sql.session import SqlClient
 from headrace.errors.base import HeadraceException
@@ -41,9 +41,10 @@ from headrace.load.destination import (
     StoredState,
     TableComments,
 )
+from headrace.load.foresight import Present
 from headrace.load.staging import StagedFile, staged_file
 from headrace.model.changes import RowChanges
-from headrace.model.jobs import AnyJob, Copy, LoadFile
+from headrace.model.jobs import AnyJob, Copy, LoadFile, Merge
 from headrace.typing import TColumnSchema, TTableSchemaColumns
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class SqlJobClient(Client):
         schema: The schema whose naming convention and system tables apply.
         create_indexes: Enforce the ``unique`` hints of new tables.
     """
+
+    speaks_statements = True
+    own_tables = (LEDGER_TABLE,)
 
     def __init__(self, session: SqlClient, schema: Schema, *, create_indexes: bool = False) -> None:
         self.schema = schema
@@ -104,6 +108,30 @@ class SqlJobClient(Client):
         """Drop the dataset with all its tables."""
         self._doing(f"dropping dataset `{self._session.dataset_name}`")
         self._session.drop_dataset()
+
+    # ---- what would be done ---------------------------------------------------------------------------------------
+
+    def is_there(self) -> bool:
+        """Whether there is a database; False where connecting would make its file."""
+        return self._session.is_there()
+
+    def foresee_dataset(self, there: bool) -> list[str]:
+        """Statements of `create_dataset`."""
+        return self._session.dataset_statements(there)
+
+    def foresee_changes(self, changes: Sequence[AnyChange], present: Present) -> list[str]:
+        """Statements of `migrate`, in order."""
+        return [*(s for change in changes for s in self._statements_of(change)), self._ledger.making]
+
+    def foresee_job(self, job: AnyJob, context: LoadContext, present: Present) -> list[str]:
+        """Statements of a job that make, empty or drop tables. Those of a merge hang on the rows that it meets."""
+        if isinstance(job, (Copy, Merge)):
+            return []
+        from headrace.destinations.sql.rehearsal import rehearsed
+
+        return rehearsed(self._session, job, context, present, self.create_indexes)
+
+    # ---- dataset and tables ---------------------------------------------------------------------------------------
 
     def describe(self, tables: Sequence[str]) -> dict[str, TTableSchemaColumns | None]:
         """Say which columns each table has; None for a table that does not exist. One query for all."""

@@ -7,7 +7,7 @@ this is told after a crash as well. ``complete`` deletes the keys of a load once
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -35,27 +35,41 @@ class Ledger:
         """Its qualified name."""
         return self._session.make_qualified_table_name(LEDGER_TABLE)
 
-    def create(self) -> None:
-        """Make it if it is missing, and what it lacks if it comes from an earlier version."""
+    @property
+    def making(self) -> str:
+        """The statement that makes it if it is missing."""
         dialect = self._session.dialect
         text = dialect.column_type({"name": "job_key", "data_type": "text", "precision": 128})
         long_text = dialect.column_type({"name": "changes", "data_type": "text"})
-        self._session.run(
+        return (
             f"CREATE TABLE IF NOT EXISTS {self.table} (job_key {text} NOT NULL PRIMARY KEY, "
             f"load_id {text} NOT NULL, done_at {dialect.timestamp_type} NOT NULL, changes {long_text})"
         )
 
+    def create(self) -> None:
+        """Make it if it is missing."""
+        self._session.run(self.making)
+
+    def mending(self, columns: Collection[str] | None) -> list[str]:
+        """Statements for what a ledger lacks, if it is missing or of an earlier version.
+
+        Args:
+            columns: Those it has; None when it does not exist.
+        """
+        if columns is None:
+            return [self.making]
+        if "changes" in columns:
+            return []
+        kind = self._session.dialect.column_type({"name": "changes", "data_type": "text"})
+        return [f"ALTER TABLE {self.table} ADD COLUMN changes {kind}"]
+
     def mend(self) -> bool:
         """Bring a ledger that is missing or of an earlier version up to date; False when there was nothing to do."""
         columns = self._session.describe_tables([LEDGER_TABLE]).get(LEDGER_TABLE)
-        if columns is None:
-            self.create()
-            return True
-        if any(name == "changes" for name, _, _ in columns):
-            return False
-        kind = self._session.dialect.column_type({"name": "changes", "data_type": "text"})
-        self._session.run(f"ALTER TABLE {self.table} ADD COLUMN changes {kind}")
-        return True
+        statements = self.mending(None if columns is None else [name for name, _, _ in columns])
+        for statement in statements:
+            self._session.run(statement)
+        return bool(statements)
 
     def exists(self) -> bool:
         """Whether it is there."""

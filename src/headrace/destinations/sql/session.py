@@ -269,9 +269,22 @@ class SqlClient(ABC):
         """Comments of tables that exist: the table's own (empty if none), and those of columns that have one."""
         return {}
 
+    def is_there(self) -> bool:
+        """Whether there is a database; False where connecting would make its file. May be asked when closed."""
+        return True
+
+    def dataset_statements(self, there: bool) -> list[str]:
+        """What `create_dataset` runs.
+
+        Args:
+            there: Whether the dataset exists.
+        """
+        return [f"CREATE SCHEMA IF NOT EXISTS {self.fully_qualified_dataset_name()}"]
+
     def create_dataset(self) -> None:
         """Make the dataset if it is missing."""
-        self.run(f"CREATE SCHEMA IF NOT EXISTS {self.fully_qualified_dataset_name()}")
+        for statement in self.dataset_statements(False):
+            self.run(statement)
 
     def drop_dataset(self) -> None:
         """Drop the dataset with all its tables; quiet when there is none."""

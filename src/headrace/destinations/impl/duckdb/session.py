@@ -247,9 +247,18 @@ class DuckDbSqlClient(SqlClient):
 
     def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:
         """The database's name where a dataset has the same, which DuckDB could not tell apart; else None."""
-        if self._database is None or self._database.name.casefold() != self.dataset_name.casefold():
+        if self._database is not None:
+            name = self._database.name
+        else:
+            # DuckDB calls a database after its file, also one that is still to be made
+            name = "" if self.is_there() else Path(self._location).stem
+        if not name or name.casefold() != self.dataset_name.casefold():
             return None
-        return self.dialect.quote(self._database.name) if quote else self._database.name
+        return self.dialect.quote(name) if quote else name
+
+    def is_there(self) -> bool:
+        """Whether there is a database; False where connecting would make its file."""
+        return not Path(self._location).is_absolute() or Path(self._location).exists()
 
     def has_dataset(self) -> bool:
         """Whether the dataset exists."""

@@ -63,13 +63,18 @@ class PostgresClient(SqlJobClient):
 
     def _statements_of(self, change: AnyChange) -> list[str]:
         if isinstance(change, CreateTable) and self.create_indexes:
-            late = [n for n, c in change.schema["columns"].items() if c.get("row_key") and c.get("unique")]
+            late = _late(change)
             columns = {
                 n: {**c, "unique": n not in late and c.get("unique")} for n, c in change.schema["columns"].items()
             }
             made = super()._statements_of(CreateTable(table=change.table, schema={**change.schema, "columns": columns}))
             return [indexes.promise(self._dialect, made[0], name) for name in late[:1]] + made[len(late[:1]) :]
         return super()._statements_of(change)
+
+    def foresee_complete(self, changes: Sequence[AnyChange]) -> list[str]:
+        """Statements that make the indexes of new tables."""
+        made = sorted((c for c in changes if isinstance(c, CreateTable) and self.create_indexes), key=lambda c: c.table)
+        return [indexes.keeping(self._session, c.table, name) for c in made for name in _late(c)[:1]]
 
     def complete(self, context: LoadContext) -> dict[str, Any] | None:
         """Make indexes that new tables are still to get, and make the load visible."""
@@ -150,3 +155,8 @@ class PostgresClient(SqlJobClient):
             raise DestinationInvalidFileFormat(
                 "PostgreSQL", file.format, file.path, f"table `{file.table}` has no column {', '.join(strange)}"
             )
+
+
+def _late(change: CreateTable) -> list[str]:
+    """Columns of a new table that get their index at the end."""
+    return [n for n, c in change.schema["columns"].items() if c.get("row_key") and c.get("unique")]

@@ -39,12 +39,18 @@ def promised(session: PostgresSqlClient) -> tuple[str, str] | None:
     return (rows[0][0], rows[0][1]) if rows else None
 
 
+def keeping(session: PostgresSqlClient, table: str, column: str) -> str:
+    """The statement that makes the index in the place of its promise."""
+    name, quote = session.make_qualified_table_name(table), session.dialect.quote
+    return f"ALTER TABLE {name} DROP CONSTRAINT {PROMISE}, ADD UNIQUE ({quote(column)})"
+
+
 def keep(session: PostgresSqlClient, table: str, column: str) -> None:
     """Make the index, in the open transaction; without one where the column has a value twice, which is told."""
-    name, quote = session.make_qualified_table_name(table), session.dialect.quote
+    name = session.make_qualified_table_name(table)
     try:
         with session.begin_transaction():
-            session.run(f"ALTER TABLE {name} DROP CONSTRAINT {PROMISE}, ADD UNIQUE ({quote(column)})")
+            session.run(keeping(session, table, column))
     except DatabaseTerminalException as error:
         if getattr(error.dbapi_exception, "sqlstate", "") != "23505":
             raise

@@ -326,6 +326,10 @@ class PostgresSqlClient(SqlClient):
         if not self.has_dataset():
             super().create_dataset()
 
+    def dataset_statements(self, there: bool) -> list[str]:
+        """What `create_dataset` runs."""
+        return [] if there else super().dataset_statements(there)
+
     def describe_tables(self, tables: Sequence[str] | None = None) -> dict[str, list[tuple[str, str, bool]]]:
         """Columns of the dataset's tables that exist: name, database type, nullable; asked in one query."""
         sql = (

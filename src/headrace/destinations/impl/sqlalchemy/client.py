@@ -12,6 +12,7 @@ from headrace.destinations.impl.sqlalchemy.files import batches_of
 from headrace.destinations.impl.sqlalchemy.session import SqlalchemyClient
 from headrace.destinations.sql import ddl
 from headrace.destinations.sql.client import SqlJobClient
+from headrace.destinations.sql.ledger import LEDGER_TABLE
 from headrace.destinations.sql.models import insert_model
 from headrace.errors.destination import DestinationInvalidFileFormat
 from headrace.formats.sqlmodel import FORMAT
@@ -24,6 +25,7 @@ from headrace.load.destination import (
     LoadContext,
     SetComments,
 )
+from headrace.load.foresight import Present
 from headrace.model.jobs import LoadFile
 from headrace.model.schema import Schema
 from headrace.typing import TColumnSchema, TTableSchemaColumns
@@ -73,6 +75,13 @@ class SqlalchemyJobClient(SqlJobClient):
                 for statement in self._needed(change, present):
                     self._session.run(statement)
             self._ledger.mend()
+
+    def foresee_changes(self, changes: Sequence[AnyChange], present: Present) -> list[str]:
+        """Statements of `migrate`, in order."""
+        there = {table: [(name, "", True) for name in columns] for table, columns in present.items() if columns}
+        ledger = there.get(LEDGER_TABLE)
+        mending = self._ledger.mending(None if ledger is None else [name for name, _, _ in ledger])
+        return [*(s for change in changes for s in self._needed(change, there)), *mending]
 
     def _needed(self, change: AnyChange, present: dict[str, list[tuple[str, str, bool]]]) -> list[str]:
         """Statements for what of a change is still to be done."""

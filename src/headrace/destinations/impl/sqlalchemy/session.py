@@ -287,14 +287,17 @@ class SqlalchemyClient(SqlClient):
             self._settle()
             return found
 
-    def create_dataset(self) -> None:
-        """Make the dataset if it is missing."""
+    def dataset_statements(self, there: bool) -> list[str]:
+        """What `create_dataset` runs."""
         import sqlalchemy as sa
 
+        made = sa.schema.CreateSchema(self.dataset_name)
+        return [] if there else [str(made.compile(dialect=self.engine.dialect)).strip()]
+
+    def create_dataset(self) -> None:
+        """Make the dataset if it is missing."""
         if not self.has_dataset():
-            with self.translated(self.doing) as connection:
-                connection.execute(sa.schema.CreateSchema(self.dataset_name))
-                self._settle()
+            super().create_dataset()
 
     def drop_dataset(self) -> None:
         """Drop the dataset with all its tables; quiet when there is none."""

@@ -124,11 +124,22 @@ class SqliteClient(SqlalchemyClient):
                 return there
             return self._attached()
 
+    @property
+    def _attaching(self) -> str:
+        return f"ATTACH {self.dialect.text(self.path)} AS {self.dialect.quote(self.dataset_name)}"
+
     def _attach(self) -> None:
-        self._connection.exec_driver_sql(
-            f"ATTACH {self.dialect.text(self.path)} AS {self.dialect.quote(self.dataset_name)}"
-        )
+        self._connection.exec_driver_sql(self._attaching)
         self._connection.commit()
+
+    def is_there(self) -> bool:
+        """Whether there is a database; False where connecting would make its file."""
+        files = (self.main, self.path)
+        return any(not Path(file).is_absolute() or Path(file).exists() for file in files)
+
+    def dataset_statements(self, there: bool) -> list[str]:
+        """What `create_dataset` runs to make the dataset's file."""
+        return [] if there or self.dataset_name == "main" else [self._attaching]
 
     def create_dataset(self) -> None:
         """Make the dataset if it is missing."""
