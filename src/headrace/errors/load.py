@@ -36,8 +36,8 @@ class LoadClientJobFailed(DestinationTerminalException, LoadClientJobException):
         super().__init__(
             f"Job {job_id} of load package {load_id} failed for good; the package was set aside and blocks nothing.",
             why=failed_message,
-            fix="correct the cause and extract the data again; or set `load.raise_on_failed_jobs` to false to load the "
-            "rest of a package without the job that fails",
+            fix=f"correct the cause, then `pipeline.retry_failed_jobs('{load_id}')`, or extract the data again; "
+            "`load.raise_on_failed_jobs = false` loads the rest of a package without the job that fails",
         )
 
 
@@ -81,7 +81,8 @@ class DestinationHasFailedJobs(DestinationTerminalException):
         super().__init__(
             f"{len(self.failed_jobs)} job(s) of load package {load_id} failed for good in `{destination_name}`; the "
             "others are loaded.",
-            fix="`pipeline.list_failed_jobs_in_package(load_id)` tells which and why",
+            fix="`pipeline.list_failed_jobs_in_package(load_id)` tells which and why; when the cause is mended, "
+            "`pipeline.retry_failed_jobs(load_id)` loads them",
         )
 
 

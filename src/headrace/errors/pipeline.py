@@ -12,6 +12,7 @@ from headrace.errors.schema import DataValidationError
 
 __all__ = [
     "CannotRestorePipelineException",
+    "CannotRetryJobs",
     "InvalidPipelineName",
     "PipelineConfigMissing",
     "PipelineException",
@@ -97,6 +98,16 @@ class CannotRestorePipelineException(PipelineException):
             why=reason,
             fix=fix
             or "check the name and `pipelines_dir`, or give `destination` and `dataset_name` to restore from there",
+        )
+
+
+class CannotRetryJobs(PipelineException):
+    """Loading what had failed would do harm, or there is nothing left to load. Nothing was changed."""
+
+    def __init__(self, pipeline_name: str, load_id: str, reason: str, fix: str | None = None) -> None:
+        self.load_id, self.reason = load_id, reason
+        super().__init__(
+            pipeline_name, f"What failed in load package {load_id} cannot be loaded again.", why=reason, fix=fix
         )
 
 

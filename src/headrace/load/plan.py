@@ -36,6 +36,7 @@ def plan_jobs(
     replace_strategy: str | None = None,
     state_table: str = PIPELINE_STATE_TABLE_NAME,
     staged_formats: Collection[str] = (),
+    apart: bool = False,
 ) -> list[PlannedJob]:
     """Plan a package.
 
@@ -48,6 +49,7 @@ def plan_jobs(
         replace_strategy: From ``destination.<name>.replace_strategy``; a table's own hint wins.
         state_table: Name of the pipeline state's table, which is written after all data.
         staged_formats: Files of these formats go through the staging place; others to the destination directly.
+        apart: Each table chain has jobs of its own, so that one that fails takes no other table with it.
 
     Returns:
         The jobs; a job comes after those it waits for.
@@ -61,7 +63,7 @@ def plan_jobs(
         if file.format not in supported and file.format not in staged_formats:
             raise LoadClientUnsupportedFileFormats(file.format, supported, file.path)
     state = [f for f in files if f.table == state_table]
-    planner = _Planner(schema, capabilities, replace_strategy)
+    planner = _Planner(schema, capabilities, replace_strategy, apart)
     planner.add([f for f in files if f.table != state_table], replaced_tables)
     planner.add_state(state)
     if staged_formats:
@@ -70,7 +72,10 @@ def plan_jobs(
 
 
 class _Planner:
-    def __init__(self, schema: Schema, capabilities: Capabilities, replace_strategy: str | None) -> None:
+    def __init__(
+        self, schema: Schema, capabilities: Capabilities, replace_strategy: str | None, apart: bool = False
+    ) -> None:
+        self._apart = apart
         self.schema = schema
         self.capabilities = capabilities
         self.replace_strategy = replace_strategy
@@ -86,8 +91,7 @@ class _Planner:
         for name in sorted(replaced_tables):
             if name in self.schema.tables and _disposition(self.schema, name) == "replace":
                 chains.setdefault(_root(self.schema, name), [])
-        truncated: list[str] = []
-        appended: list[LoadFile] = []
+        copied: list[tuple[list[str], list[LoadFile]]] = []  # tables to empty, files to append
         for root, own in chains.items():
             match self._act(root):
                 case "skip":
@@ -97,17 +101,19 @@ class _Planner:
                 case "replace":
                     self._replace(root, own)
                 case "truncate":
-                    truncated += self._chain(root, own)
-                    appended += self._by_chain(root, own)
+                    copied.append((self._chain(root, own), self._by_chain(root, own)))
                 case _:
-                    appended += self._by_chain(root, own)
-        self._copy(appended, self._truncate(truncated))
+                    copied.append(([], self._by_chain(root, own)))
+        if not self._apart:
+            copied = [([t for tables, _ in copied for t in tables], [f for _, found in copied for f in found])]
+        for tables, found in copied:
+            self._copy(found, self._truncate(tables))
 
     def add_state(self, files: Sequence[LoadFile]) -> None:
         """Plan the state: in the only job if that is a copy with room, else in one after all others."""
         if not files:
             return
-        if len(self.jobs) == 1 and isinstance(only := self.jobs[0], Copy):
+        if len(self.jobs) == 1 and not self._apart and isinstance(only := self.jobs[0], Copy):
             together = [*only.files, *files]
             if len(together) <= self._most_files and sum(f.size for f in together) <= self._most_bytes:
                 self.jobs = [msgspec.structs.replace(only, tables=_tables_of(together), files=together)]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from headrace.load.worker import Outcome
 from headrace.model.changes import UNKNOWN_CHANGES, RowChanges, add_changes
-from headrace.model.events import JobDone, JobFailed, JobRetried, Planned
+from headrace.model.events import JobDone, JobRetried, Planned
 from headrace.model.jobs import LoadFile, PlannedJob, Upload
 from headrace.model.metrics import LoadJobMetrics
+from headrace.package.again import failed_jobs
 
 if TYPE_CHECKING:
     from headrace.package.package import Package
@@ -26,7 +27,7 @@ def changes_by_job(package: Package) -> dict[str, dict[str, RowChanges]]:
     """
     planned = package.fact(Planned)
     done = {fact.job_id: fact.changes for fact in package.journal.all(JobDone)}
-    failed = {fact.job_id for fact in package.journal.all(JobFailed)}
+    failed = failed_jobs(package)
     found: dict[str, dict[str, RowChanges]] = {}
     for job in planned.jobs if planned else ():
         if job.id in done or (package.phase == "loaded" and job.id not in failed):
@@ -53,7 +54,7 @@ def job_metrics(
     retries: dict[str, int] = {}
     for fact in package.journal.all(JobRetried):
         retries[fact.job_id] = fact.attempt
-    changes = changes_by_job(package)
+    changes, failed = changes_by_job(package), failed_jobs(package)
     metrics: dict[str, LoadJobMetrics] = {}
     for job in jobs:
         if isinstance(job, Upload):
@@ -67,7 +68,7 @@ def job_metrics(
                 file.table,
                 outcome.started_at if outcome else None,
                 outcome.started_at + dt.timedelta(seconds=outcome.seconds) if outcome else None,
-                _STATES[outcome.result] if outcome else "completed",
+                _STATES[outcome.result] if outcome else "failed" if job.id in failed else "completed",
                 url_of(file) or None,
                 retries.get(job.id, 0),
                 row_changes=told.pop(file.table, None),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from headrace.base import signals
 from headrace.base.retry import RetryPolicy
 from headrace.errors.destination import LoadClientJobFailed, LoadClientJobRetry
+from headrace.errors.masking import without_secrets
 from headrace.load.destination import LoadContext
 from headrace.load.staging import Staging
 from headrace.load.worker import Clients, Outcome, run_job
@@ -79,6 +80,7 @@ class Scheduler:
         self._ready: list[str] = []
         self._spoiled: set[str] = set()
         self._fatal: Outcome | None = None
+        self._half: Outcome | None = None  # the first job that did not fill again what was emptied for it
         self._graph: TopologicalSorter[str] = TopologicalSorter({j.id: j.after for j in jobs})
         self.outcomes: dict[str, Outcome] = {}
         self.retries: dict[str, int] = dict(attempts or {})
@@ -87,7 +89,8 @@ class Scheduler:
         """Run all jobs that are not done.
 
         Raises:
-            LoadClientJobFailed: A job failed for good and ``raise_on_failed`` is set.
+            LoadClientJobFailed: A job failed for good and ``raise_on_failed`` is set; or it was to fill tables that
+                were emptied for it: then the others have ended, and the load must not pass for a whole one.
             LoadClientJobRetry: A job was tried ``max_attempts`` times in vain. The others have ended.
             SignalReceivedException: A signal came. Jobs that ran have ended and are recorded.
         """
@@ -98,8 +101,9 @@ class Scheduler:
             self._run_here()
         else:
             self._run_in_threads(width)
-        if self._fatal is not None:
-            raise self._error(self._fatal)
+        ended = self._fatal or self._half
+        if ended is not None:
+            raise self._error(ended)
 
     def _is_chain(self) -> bool:
         """Whether never two jobs can run at once: each waits for the one before it."""
@@ -182,15 +186,31 @@ class Scheduler:
         """Record outcomes in one write, and let the followers of finished jobs through."""
         self._record(*[self._judge(outcome) for outcome in outcomes])
         self._advance()
-        while lost := [j for j in self._ready if not self._spoiled.isdisjoint(self._jobs[j].after)]:
+        while lost := [j for j in self._ready if self._lost(j)]:
             self._ready = [j for j in self._ready if j not in lost]
             self._record(*map(self._give_up, lost))
             self._advance()
 
+    def _lost(self, job_id: str) -> bool:
+        """Whether the tables of a job were to be emptied before, and could not be."""
+        job = self._jobs[job_id]
+        before = [self._jobs[i] for i in job.after if i in self._spoiled]
+        return any(not set(job.tables).isdisjoint(one.tables) for one in before)
+
     def _give_up(self, job_id: str) -> DurableEvent:
         """Fail a job whose tables could not be emptied: its rows would stand beside those they replace."""
         self._graph.done(job_id)
-        return JobFailed(load_id=self._context.load_id, job_id=job_id, message="its tables could not be emptied before")
+        return self._failure(self._jobs[job_id], "its tables could not be emptied before")
+
+    def _failure(self, job: PlannedJob, message: str, seconds: float = 0.0) -> JobFailed:
+        return JobFailed(
+            load_id=self._context.load_id,
+            job_id=job.id,
+            message=without_secrets(message),
+            seconds=seconds,
+            tables=job.tables or list(dict.fromkeys(file.table for file in job.files)),
+            files=[file.path for file in job.files],
+        )
 
     def _judge(self, outcome: Outcome) -> DurableEvent:
         job, load_id = outcome.job, self._context.load_id
@@ -204,17 +224,28 @@ class Scheduler:
             if self._raise_on_failed:
                 self._fatal = self._worse(outcome)
             else:
-                self._graph.done(job.id)
-                self._spoiled.update([job.id] if isinstance(job, Truncate) else [])
-            return JobFailed(load_id=load_id, job_id=job.id, message=outcome.message, seconds=outcome.seconds)
+                self._pass_over(outcome)
+            return self._failure(job, outcome.message, outcome.seconds)
         attempt = self.retries[job.id] = self.retries.get(job.id, 0) + 1
         if attempt % self._max_attempts == 0:
             self._fatal = self._worse(outcome)
         else:
             self._waiting[job.id] = time.monotonic() + self._policy.wait(attempt)
         return JobRetried(
-            load_id=load_id, job_id=job.id, attempt=attempt, message=outcome.message, seconds=outcome.seconds
+            load_id=load_id,
+            job_id=job.id,
+            attempt=attempt,
+            message=without_secrets(outcome.message),
+            seconds=outcome.seconds,
         )
+
+    def _pass_over(self, outcome: Outcome) -> None:
+        job = outcome.job
+        self._graph.done(job.id)
+        if isinstance(job, Truncate):
+            self._spoiled.add(job.id)
+        elif self._half is None and any(isinstance(self._jobs[i], Truncate) for i in job.after):
+            self._half = outcome
 
     def _worse(self, outcome: Outcome) -> Outcome:
         """A failure for good decides over one that may pass; else the first one stays."""

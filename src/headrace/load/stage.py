@@ -23,7 +23,7 @@ from headrace.errors.destination import DestinationUndefinedEntity, LoadClientJo
 from headrace.errors.package import LoadPackageNotCompleted
 from headrace.load.converge import Meeting, state_claim
 from headrace.load.destination import Client, Destination, LoadContext, PipelineFacts
-from headrace.load.migration import filled_tables, migrate
+from headrace.load.migration import Approve, filled_tables, migrate
 from headrace.load.plan import plan_jobs
 from headrace.load.report import job_metrics, row_changes
 from headrace.load.scheduler import Scheduler
@@ -43,11 +43,12 @@ from headrace.model.events import (
     Progress,
     SchemaMigrated,
 )
-from headrace.model.jobs import PlannedJob
+from headrace.model.jobs import PlannedJob, Upload
 from headrace.model.metrics import LoadJobMetrics, LoadMetrics
 from headrace.model.migrate import AnyChange, applied_changes
 from headrace.model.schema import Schema
 from headrace.model.tables import has_seen_data
+from headrace.package.again import failed_jobs, finished_jobs
 from headrace.package.package import Package, Publish, ignore
 from headrace.typing import TTableSchema
 
@@ -137,6 +138,7 @@ def load(
     client: Client | None = None,
     schema: Schema | None = None,
     staging: Destination | None = None,
+    approve: Approve | None = None,
 ) -> LoadResult:
     """Load a normalized package, once, however often it is called.
 
@@ -150,6 +152,7 @@ def load(
         client: An entered client of this dataset to work with on this thread; it is not closed here.
         schema: The package's schema if the caller has it, to save reading it.
         staging: A destination that holds files on their way.
+        approve: Called with the changes of tables, before they are made; what it raises ends the load.
 
     Returns:
         What was done.
@@ -161,7 +164,7 @@ def load(
         LoadPackageNotCompleted: It is not normalized.
         SignalReceivedException: SIGINT or SIGTERM; the package stays as it is, for the next run.
     """
-    if (aborted := package.fact(Aborted)) is not None:
+    if package.phase == "aborted" and (aborted := package.fact(Aborted)) is not None:
         raise LoadPackageAborted(package.load_id, aborted.reason)
     if package.phase not in ("normalized", "loaded"):
         raise LoadPackageNotCompleted(package.load_id, f"it is {package.phase}; normalize it first")
@@ -169,13 +172,16 @@ def load(
     with ExitStack() as stack:
         clients = Clients(lambda: destination.open(dataset_name, frozen, pipeline), client)
         stack.callback(clients.close)
-        loading = _Loading(package, destination, frozen, clients, settings or LoadSettings(), publish)
+        loading = Loading(package, destination, frozen, clients, settings or LoadSettings(), publish)
+        loading.approve = approve
         if staging is not None:
             loading.stage_in(staging.open_staging(dataset_name, frozen, pipeline), staging.capabilities())
         return loading.run(dataset_name)
 
 
-class _Loading:
+class Loading:
+    """The load of one package, made of `load`'s arguments."""
+
     def __init__(
         self,
         package: Package,
@@ -197,7 +203,9 @@ class _Loading:
         self.clients = clients
         self.settings = settings
         self.publish = publish
+        self.approve: Approve | None = None
         self.started_at = now()
+        self.again = package.was_loaded
         normalized = package.fact(Normalized)
         self.meeting = Meeting(schema, normalized.schema_update if normalized else {}, self.capabilities)
         self.context = LoadContext(
@@ -206,7 +214,8 @@ class _Loading:
             schema=schema,
             created_at=package.created_at.timestamp(),
             renames=self.meeting.renames,
-            state=state_claim(package, schema.state_table_name),
+            # when it was loaded first, its state was written; later loads have brought newer ones
+            state=None if self.again else state_claim(package, schema.state_table_name),
         )
 
     def stage_in(self, place: StagingPlace, capabilities: Capabilities) -> None:
@@ -215,6 +224,7 @@ class _Loading:
         self.staged_formats = self.capabilities.staged_formats(capabilities)
 
     def run(self, dataset_name: str) -> LoadResult:
+        """Do what is left to do of it."""
         complete = self.package.phase == "loaded" or self._is_complete()
         update: dict[str, Any] = {}
         outcomes: dict[str, Outcome] = {}
@@ -228,7 +238,7 @@ class _Loading:
             joined = self._trying(lambda client: client.complete(self.context))
             failpoints.hit("complete.after")
         self._tidy_staging()
-        failed = self._failed()
+        failed = list(failed_jobs(self.package))
         if self.package.phase != "loaded":
             self.package.seal_loaded(len(failed))
         self.package.clean(self.settings.delete_completed_jobs)
@@ -259,6 +269,16 @@ class _Loading:
         if self.context.staging is not None:
             self._trying(lambda client: self.staging.tidy(client, self.context, own=own, older=older))
 
+    def rehearse(self, client: Client) -> list[PlannedJob]:
+        """Let a client that does nothing go through all of it; the plan is recorded."""
+        jobs = self._plan()
+        self._change(client, jobs)
+        for job in jobs:
+            if not isinstance(job, Upload):
+                client.apply(job, self.context)
+        client.complete(self.context)
+        return jobs
+
     # ---- asking and preparing --------------------------------------------------------------------------------------
 
     def _trying(self, act: Callable[[Client], T]) -> T:
@@ -274,8 +294,9 @@ class _Loading:
         return self.settings.retry.call(once, lambda error: isinstance(error, TransientException), signals.sleep)
 
     def _is_complete(self) -> bool:
-        if self.package.sealed_here and self.package.fact(Planned) is None:
-            return False  # no process but this one has ever seen it normalized
+        if self.again or (self.package.sealed_here and self.package.fact(Planned) is None):
+            # the loads table knows nothing of jobs put back; nobody else has ever seen a package that is sealed here
+            return False
 
         def ask(client: Client) -> bool:
             try:
@@ -299,33 +320,33 @@ class _Loading:
             replace_strategy=self.settings.replace_strategy,
             state_table=self.schema.state_table_name,
             staged_formats=self.staged_formats,
+            apart=not self.settings.raise_on_failed_jobs,
         )
         self.package.record(Planned(load_id=self.package.load_id, jobs=jobs))
         return jobs
 
     def _wanted(self, jobs: list[PlannedJob]) -> dict[str, TTableSchema]:
         """Tables that must be there: those that saw data, those of jobs, and the system's."""
-        touched = {table for job in jobs for table in job.tables}
+        left = finished_jobs(self.package) if self.again else frozenset()
+        touched = {table for job in jobs for table in job.tables if job.id not in left}
         system = set(self.schema.dlt_table_names())
         return {
             name: table
             for name, table in self.schema.tables.items()
-            if name in system or name in touched or has_seen_data(table)
+            # tables of jobs done long ago may have been dropped since, on purpose
+            if name in system or name in touched or (has_seen_data(table) and not self.again)
         }
 
+    def _change(self, client: Client, jobs: list[PlannedJob]) -> list[AnyChange]:
+        wanted, filled, comments = self._wanted(jobs), filled_tables(jobs), self.settings.comments
+        with client.exclusive():
+            self.meeting.join_stored(client)
+            how: Any = {"comments": comments, "settle": partial(self.meeting.settle, client), "approve": self.approve}
+            return migrate(client, self.schema, wanted, filled, self.capabilities, **how)
+
     def _migrate(self, jobs: list[PlannedJob]) -> dict[str, Any]:
-        wanted = self._wanted(jobs)
         failpoints.hit("migrate.before")
-
-        filled, comments = filled_tables(jobs), self.settings.comments
-
-        def change(client: Client) -> list[AnyChange]:
-            with client.exclusive():
-                self.meeting.join_stored(client)
-                settle = partial(self.meeting.settle, client)
-                return migrate(client, self.schema, wanted, filled, self.capabilities, comments=comments, settle=settle)
-
-        changes = self._trying(change)
+        changes = self._trying(partial(self._change, jobs=jobs))
         failpoints.hit("migrate.after")
         update = applied_changes(changes)
         if update:
@@ -337,14 +358,14 @@ class _Loading:
     def _run_jobs(self, jobs: list[PlannedJob]) -> dict[str, Outcome]:
         journal = self.package.journal
         self.staging.check(self.destination_name, self.capabilities)
-        done = frozenset(fact.job_id for fact in journal.all(JobDone))
+        done = finished_jobs(self.package)
         scheduler = Scheduler(
             jobs,
             self.context,
             self.clients,
             self._record,
             workers=min(self.settings.workers, self.capabilities.max_parallel_load_jobs or self.settings.workers),
-            raise_on_failed=self.settings.raise_on_failed_jobs,
+            raise_on_failed=self.settings.raise_on_failed_jobs and not self.again,
             max_attempts=self.settings.raise_on_max_retries,
             policy=self.settings.retry,
             done=done,
@@ -360,13 +381,8 @@ class _Loading:
         return scheduler.outcomes
 
     def _record(self, *facts: DurableEvent) -> None:
-        self.package.record(*facts)
+        # of a package loaded before, the destination's loads table says nothing new: what is done must stay known here
+        self.package.record(*facts, sync=self.again)
         ended = sum(isinstance(fact, JobDone | JobFailed) for fact in facts)
         if ended:
             self.publish(Progress(run_id=self.package.run_id, step="load", name="Jobs", inc=ended))
-
-    def _failed(self) -> list[str]:
-        """Jobs that failed for good and were not done by a later attempt."""
-        done = {fact.job_id for fact in self.package.journal.all(JobDone)}
-        failed = dict.fromkeys(fact.job_id for fact in self.package.journal.all(JobFailed))
-        return [job_id for job_id in failed if job_id not in done]

@@ -93,12 +93,14 @@ class JobRetried(Event, frozen=True, tag=True):
 
 
 class JobFailed(Event, frozen=True, tag=True):
-    """A job ended with an error that will not pass."""
+    """A job ended with an error that will not pass; ``files`` are relative to the package's folder."""
 
     load_id: str
     job_id: str
     message: str
     seconds: float = 0.0
+    tables: list[str] = []
+    files: list[str] = []
 
 
 class Loaded(Event, frozen=True, tag=True):
@@ -113,6 +115,16 @@ class Aborted(Event, frozen=True, tag=True):
 
     load_id: str
     reason: str
+
+
+class Reopened(Event, frozen=True, tag=True):
+    """The package waits to be loaded again: after it was set aside, or for jobs that had failed when it was loaded.
+
+    ``jobs`` are those that were put back; none for a package that was set aside, all of which is to be loaded.
+    """
+
+    load_id: str
+    jobs: list[str] = []
 
 
 # ---- passing: published only ---------------------------------------------------------------------------------------
@@ -196,6 +208,7 @@ DurableEvent = (
     | JobFailed
     | Loaded
     | Aborted
+    | Reopened
 )
 AnyEvent = (
     DurableEvent | RunStarted | RunEnded | StepStarted | StepEnded | Progress | SchemaEvolved | Rejected | PackageParked

@@ -15,12 +15,12 @@ import msgspec
 from headrace.base import failpoints, json
 from headrace.base.logfile import LogFile
 from headrace.errors.package import JournalCorrupted
-from headrace.model.events import Aborted, DurableEvent, Event, Extracted, Loaded, Normalized
+from headrace.model.events import Aborted, DurableEvent, Event, Extracted, Loaded, Normalized, Reopened
 
 E = TypeVar("E", bound=Event)
 
 # commit points are always synced, and so is all that stands before them: a good one behind a bad line is damage
-_SYNCED = (Extracted, Normalized, Loaded, Aborted)
+_SYNCED = (Extracted, Normalized, Loaded, Aborted, Reopened)
 
 _decoder: msgspec.json.Decoder[DurableEvent] = msgspec.json.Decoder(DurableEvent)
 

@@ -37,9 +37,11 @@ from headrace.model.events import (
     PackageCreated,
     PackageParked,
     Planned,
+    Reopened,
 )
 from headrace.model.jobs import LoadFile, SpoolFile
 from headrace.model.rejected import RejectedCount
+from headrace.package.again import failed_jobs
 from headrace.package.journal import E, Journal
 
 if TYPE_CHECKING:
@@ -107,6 +109,8 @@ class Package:
                     return "aborted"
                 case Normalized():
                     return "normalized"
+                case Reopened():
+                    return "normalized" if self.fact(Normalized) else "extracted"
                 case Extracted():
                     return "extracted"
         return "new"
@@ -255,8 +259,17 @@ class Package:
         """
         if self.phase in ("loaded", "aborted"):
             raise LoadPackageAlreadyCompleted(self.load_id)
+        if self.was_loaded:
+            # its load id is at the destination: it goes back to what it was
+            self.seal_loaded(len(failed_jobs(self)))
+            return
         self.record(Aborted(load_id=self.load_id, reason=reason), sync=True)
         self._publish(PackageParked(run_id=self.run_id, load_id=self.load_id, reason=reason))
+
+    @property
+    def was_loaded(self) -> bool:
+        """Whether it was loaded before and was reopened for jobs that had failed."""
+        return self.phase == "normalized" and self.fact(Loaded) is not None
 
     def _expect(self, phase: Phase) -> None:
         if self.phase != phase:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from headrace.model.events import Aborted, Extracted, JobDone, JobFailed, JobRetried, Loaded, Normalized, Planned
+from headrace.model.events import Aborted, Extracted, JobDone, JobRetried, Loaded, Normalized, Planned
 from headrace.model.events import SchemaMigrated as Migrated
 from headrace.model.jobs import LoadFile, SpoolFile
 from headrace.model.packages import (
@@ -18,6 +18,7 @@ from headrace.model.packages import (
     SchemaRef,
     TPackageJobState,
 )
+from headrace.package.again import failed_jobs, finished_jobs, planned_jobs
 
 if TYPE_CHECKING:
     from headrace.package.package import Package
@@ -35,7 +36,7 @@ def package_info(package: Package) -> LoadPackageInfo:
     jobs: dict[TPackageJobState, list[LoadJobInfo]] = {state: [] for state in JOB_STATES}
     for job in _jobs(package):
         jobs[job.state].append(job)
-    ended = package.fact(Loaded) or package.fact(Aborted)
+    ended = (package.fact(Loaded) or package.fact(Aborted)) if package.phase in ("loaded", "aborted") else None
     return LoadPackageInfo(
         package.load_id,
         str(package.path),
@@ -78,9 +79,10 @@ def _fates(package: Package) -> Callable[[LoadFile], _Fate]:
     job_of = {file.id: job.id for job in planned.jobs for file in job.files} if planned else {}
     journal = package.journal
     done = {fact.job_id: fact.at for fact in journal.all(JobDone)}
-    failed = {fact.job_id: fact for fact in journal.all(JobFailed)}
+    failed = failed_jobs(package)
     retried = {fact.job_id: fact.attempt for fact in journal.all(JobRetried)}
     loaded = package.fact(Loaded)
+    waiting = {j.id for j in planned_jobs(package)} - finished_jobs(package) if package.was_loaded else frozenset()
 
     def fate(file: LoadFile) -> _Fate:
         job = job_of.get(file.id, "")
@@ -89,7 +91,7 @@ def _fates(package: Package) -> Callable[[LoadFile], _Fate]:
             return "completed_jobs", done[job], tries, None
         if job in failed:
             return "failed_jobs", failed[job].at, tries, failed[job].message
-        if loaded:
+        if loaded and job not in waiting:
             # the destination said so; the fact of the job itself was lost in a crash
             return "completed_jobs", loaded.at, tries, None
         return ("started_jobs" if tries else "new_jobs"), None, tries, None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,9 +17,11 @@ from headrace.base.ids import new_load_id
 from headrace.base.logfile import LogFile
 from headrace.errors.package import LoadPackageNotFound, StorageException
 from headrace.model.events import PackageCreated
+from headrace.package.again import reopen
 from headrace.package.package import Package, Phase, Publish, ignore
 
 _FINISHED = ".finished"
+_OPEN = "reopened"
 _DROPPED = ".dropped-"
 _PENDING: tuple[Phase, ...] = ("extracted", "normalized")
 
@@ -130,6 +132,11 @@ class PackageStore:
     def __iter__(self) -> Iterator[Package]:
         return map(self.get, self.list())
 
+    def gone_since(self, load_id: str) -> LoadIds:
+        """Load ids of loaded packages after this one whose folders are gone."""
+        names = set(self._names())
+        return sorted(i for i, phase in self._finished.items() if phase == "loaded" and i > load_id and i not in names)
+
     # ---- after a crash ---------------------------------------------------------------------------------------------
 
     def recover(self, delete_files: bool = False) -> Packages:
@@ -185,10 +192,21 @@ class PackageStore:
             self._note_finished([*self._finished_log.append([entry]), entry])
         self._packages.pop(package.load_id, None)
 
+    def reopen(self, package: Package, jobs: Sequence[str] = ()) -> None:
+        """Let a finished package be loaded again; see `headrace.package.again.reopen`."""
+        # taken from the list first: killed in between, the next recovery puts it there again
+        entry = f"{package.load_id} {_OPEN}".encode()
+        self._note_finished([*self._finished_log.append([entry], sync=True), entry])
+        reopen(package, jobs)
+        self._packages[package.load_id] = package
+
     def _note_finished(self, entries: Iterable[bytes]) -> None:
         for entry in entries:
             load_id, _, phase = entry.decode("utf-8").rpartition(" ")
-            self._finished[load_id] = phase
+            if phase == _OPEN:
+                self._finished.pop(load_id, None)
+            else:
+                self._finished[load_id] = phase
 
     # ---- dropping --------------------------------------------------------------------------------------------------
 

@@ -17,8 +17,9 @@ from headrace.model.infos import LoadInfo
 from headrace.model.metrics import LoadMetrics
 from headrace.model.rejected import add_counts
 from headrace.model.state_converge import join_states
+from headrace.package.again import failed_jobs
 from headrace.pipeline.current import package_scope
-from headrace.pipeline.parking import park_package
+from headrace.pipeline.parking import leave_package, park_package
 from headrace.pipeline.recovery import LAST_EXTRACTED_HASH, LAST_LOADED_HASH
 from headrace.pipeline.schemas import parse_schema
 from headrace.pipeline.step import StepParts, StepRun, step
@@ -101,6 +102,7 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
     destination = p._need_destination("load")
     schema = p._fresh_schema(package.load_id) or parse_schema(package.load_schema())
     dataset_name = p._destinations.dataset_for(schema)
+    again = package.was_loaded
     facts, via, first_run = p._destinations.facts(), p.staging, run.info.first_run if run.info else p.first_run
     try:
         with p._session.use(destination, dataset_name, schema, facts) as client, package_scope(package):
@@ -115,10 +117,12 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
         done.metrics[package.load_id] = [_metrics(result, package)]
         _follow(p, schema, result)
         _finish(p, package, settings)
+        _tell_failures(p, package)
     except DestinationTerminalException as error:
         # a job, or the change of the tables before it: another try would end the same way
         run.partial = package.fact(JobDone) is not None
-        park_package(p, package, error.failed_message if isinstance(error, LoadClientJobFailed) else error.what)
+        why = error.failed_message if isinstance(error, LoadClientJobFailed) else error.what
+        (leave_package if again else park_package)(p, package, why)
         if not park:
             raise
     except Exception:
@@ -128,6 +132,22 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
         # also after a failure: how far it came
         done.add(package)
         run.info = new_info(p, destination, done, dataset_name, first_run)
+
+
+def _tell_failures(p: Pipeline, package: Package) -> None:
+    """Say loudly which jobs of a package that counts as loaded are not in it."""
+    for job_id, failure in failed_jobs(package).items():
+        logger.error(
+            "pipeline `%s`: job %s of load %s FAILED and was passed over (`load.raise_on_failed_jobs` is off); "
+            "NOT LOADED are %s of %s: %s. When the cause is mended: `pipeline.retry_job(%r, %r)`",
+            *(
+                p.pipeline_name,
+                job_id,
+                package.load_id,
+                ", ".join(str(package.path / f) for f in failure.files) or "rows",
+            ),
+            *(", ".join(failure.tables), failure.message, package.load_id, job_id),
+        )
 
 
 def _follow(p: Pipeline, loaded: Schema, result: LoadResult) -> None:

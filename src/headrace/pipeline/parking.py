@@ -26,6 +26,9 @@ def park_package(p: Pipeline, package: Package, reason: str) -> None:
     if not package.journal.all(JobDone):
         for later in reversed(_later_parts(p, package)):
             park_package(p, later, f"package {package.load_id}, on which it builds, was set aside")
+    if package.was_loaded:
+        leave_package(p, package, reason)
+        return
     if package.phase not in ("loaded", "aborted"):
         package.abort(reason)
     back = rewind(p, package)
@@ -39,6 +42,17 @@ def park_package(p: Pipeline, package: Package, reason: str) -> None:
     logger.error(
         "pipeline `%s`: package %s was SET ASIDE and is not loaded: %s. %s Its files stay in %s.",
         *(p.pipeline_name, package.load_id, reason, after, package.path),
+    )
+
+
+def leave_package(p: Pipeline, package: Package, reason: str) -> None:
+    """After jobs of a loaded package were tried again in vain: it is as it was, loaded but for them."""
+    if package.was_loaded:
+        package.abort(reason)
+    p._store.finish(package)
+    logger.error(
+        "pipeline `%s`: failed jobs of load %s were tried again and failed again: %s. Its files stay in %s.",
+        *(p.pipeline_name, package.load_id, reason, package.path),
     )
 
 
@@ -99,15 +113,15 @@ def _schema_back(p: Pipeline, package: Package) -> None:
 
 def _later_parts(p: Pipeline, package: Package) -> list[Package]:
     """Packages that the same extract has sealed after this one, and that nothing was loaded of."""
-    extract = _extract_of(package)
+    extract = extract_of(package)
     if extract is None:
         return []
     later = [p._store.get(i) for i in p._store.list("extracted", "normalized") if i > package.load_id]
-    return [other for other in later if _extract_of(other) == extract and not other.journal.all(JobDone)]
+    return [other for other in later if extract_of(other) == extract and not other.journal.all(JobDone)]
 
 
-def _extract_of(package: Package) -> str | None:
-    """The extract with checkpoints that has made a package."""
+def extract_of(package: Package) -> str | None:
+    """The extract with checkpoints that has made a package; None without checkpoints."""
     document = package.load_state()
     return document.get("extract") if document is not None else None
 

@@ -232,6 +232,50 @@ class Pipeline(PipelineCore):
 
         return replay_rejected(self, Wanted(table, load_id, rule), schema_contract)
 
+    def retry_failed_jobs(self, load_id: str | None = None, *, force: bool = False) -> LoadInfo | None:
+        """Load what failed for good, once more and once only: when the destination, or a file, is mended.
+
+        Of packages that were loaded without some jobs (``load.raise_on_failed_jobs`` is false) these are loaded;
+        packages that were set aside are loaded whole, and cursors that went back behind them go forward again.
+
+        Args:
+            load_id: The package; None for all that have failed jobs.
+            force: Also where later loads have written the same tables, or may have extracted the same data.
+
+        Returns:
+            What was loaded; None when nothing has failed.
+
+        Raises:
+            CannotRetryJobs: It would write old rows over newer ones, or bring rows twice; or files are gone. With no
+                ``load_id`` such packages are named in the log and left.
+            LoadPackageNotFound: There is no such package.
+            PipelineStepFailed: Jobs failed again, and ``load.raise_on_failed_jobs`` is true; or the destination is
+                away: then the package waits for the next run.
+        """
+        from headrace.pipeline.reviving import retry_failed_jobs
+
+        return retry_failed_jobs(self, load_id, None, force)
+
+    def retry_job(self, load_id: str, job_id: str, *, force: bool = False) -> LoadInfo | None:
+        """Load one job of a package that failed for good, as `retry_failed_jobs` does.
+
+        Jobs that emptied its tables, or wait for that, go with it. A package that was set aside is loaded whole.
+
+        Args:
+            load_id: The package.
+            job_id: The job, or one of its files: `list_failed_jobs_in_package(load_id)[0].job_file_info.job_id()`.
+            force: See `retry_failed_jobs`.
+
+        Returns:
+            What was loaded.
+
+        Raises:
+            CannotRetryJobs: The package has no failed job of this id; or as for `retry_failed_jobs`.
+        """
+        from headrace.pipeline.reviving import retry_failed_jobs
+
+        return retry_failed_jobs(self, load_id, job_id, force)
+
     # ---- maintenance ----------------------------------------------------------------------------------------------
 
     def drop(self, pipeline_name: str | None = None) -> Pipeline:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from headrace.model.events import Reopened
 from headrace.pipeline.schemas import parse_schema
 from headrace.pipeline.state import without_local
 
@@ -26,6 +27,7 @@ def recover(p: Pipeline) -> None:
     if not p._folder.packages.is_dir():
         return
     pending = p._store.recover()
+    bring_forward(p, pending)
     last = p._state.local.get(LAST_SEALED) or ""
     newer = [load_id for load_id in p._store.list() if load_id > last]
     if not newer:
@@ -44,6 +46,26 @@ def recover(p: Pipeline) -> None:
     p._state.save()
     if pending:
         logger.info("pipeline `%s`: %d packages of an earlier run are finished first", p.pipeline_name, len(pending))
+
+
+def bring_forward(p: Pipeline, pending: list[Package]) -> None:
+    """Let cursors that went back behind packages set aside go forward again, where these were put back.
+
+    Nothing is done a second time: it is the cursor from before the package that is looked for.
+    """
+    back = [package for package in pending if package.fact(Reopened) is not None and not package.was_loaded]
+    sources = p._state.document.setdefault("sources", {})
+    moved = False
+    for package in back:
+        document = package.load_state()
+        if document is None or document.get("before") is None:
+            continue
+        name = package.schema_name
+        after = document["pipeline_state"].get("sources", {}).get(name)
+        if sources.get(name) == document["before"]["source"] and after is not None and sources.get(name) != after:
+            sources[name], moved = after, True
+    if moved:
+        p._state.save()
 
 
 def _adopt_state(p: Pipeline, package: Package) -> bool:
