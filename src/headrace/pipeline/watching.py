@@ -6,6 +6,8 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,12 +24,29 @@ _PROGRESS = "headrace.observers.progress"
 # `runtime.name`. The module has a function `observer_for(pipeline)` that gives an observer or None.
 CONFIGURED: dict[str, tuple[str, ...]] = {
     "headrace.observers.alerts.configured": ("slack_incoming_hook", "trace_url", "alerts."),
+    "headrace.observers.sentry": ("sentry_dsn",),
+    "headrace.observers.otel": ("otel",),
 }
+
+_everywhere: list[Any] = []
+
+
+@contextmanager
+def watching_all(observer: Callable[[Any, Any], None]) -> Iterator[None]:
+    """Inside, a function of an event and the run is told of the runs of all pipelines of the process."""
+    from headrace.bus.observer import OnEvent
+
+    added = OnEvent(observer)
+    _everywhere.append(added)
+    try:
+        yield
+    finally:
+        _everywhere.remove(added)
 
 
 def watch(p: PipelineCore) -> None:
     """Let those who watch every run look at the pipeline: called when a run begins, each is added once."""
-    for observer in installed():
+    for observer in (*installed(), *_everywhere):
         p.bus.observe(observer)
     for module, names in CONFIGURED.items():
         if module not in p._watchers and any(_is_set(p, name) for name in names):
