@@ -24,7 +24,14 @@ FLUSH_SECONDS = 1.5
 MOST_PIECES = 200
 """Jobs and resources of one run that are told one by one; failed ones are always told, the others are counted."""
 
-_BLAMED = ("resource_name", "table_name", "column_name", "load_id", "job_id")
+_BLAMED = {
+    "resource_name": "resource",
+    "pipe_name": "resource",
+    "table_name": "table",
+    "column_name": "column",
+    "load_id": "load_id",
+    "job_id": "job_id",
+}
 
 
 class Piece(NamedTuple):
@@ -75,15 +82,30 @@ class Jobs:
             facts["rows"] = event.rows
         if job is not None:
             facts |= {"job_kind": job.kind, "bytes": sum(file.size for file in job.files)}
-        if job is not None and job.tables:
-            facts |= {"table": job.tables[0], **_owner(run, event.load_id, job.tables[0])}
+        tables = _tables(job)
+        if tables:
+            facts |= {"table": tables[0], **_owner(run, tables[0])}
+        if len(tables) > 1:
+            facts["tables"] = ", ".join(tables)
         ended = event.at.timestamp()
-        name = f"{facts.get('job_kind', 'job')} {facts.get('table', event.job_id)}"
         error = None if isinstance(event, JobDone) else without_secrets(event.message)
-        return Piece("job", name, ended - event.seconds, ended, facts, error)
+        return Piece("job", _name_of(job, event.job_id), ended - event.seconds, ended, facts, error)
 
 
-def _owner(run: Run, load_id: str, table: str) -> dict[str, str]:
+def _name_of(job: Job | None, job_id: str) -> str:
+    tables = _tables(job)
+    if job is None or not tables:
+        return f"job {job_id}"
+    more = f" and {len(tables) - 1} more" if len(tables) > 1 else ""
+    return f"{job.kind} {tables[0]}{more}"
+
+
+def _tables(job: Job | None) -> list[str]:
+    """The tables of a job; those of the user stand before those of the system."""
+    return sorted(job.tables, key=lambda name: name.lower().startswith("_dlt")) if job is not None else []
+
+
+def _owner(run: Run, table: str) -> dict[str, str]:
     """The resource that a table is of, if the schema says so."""
     with contextlib.suppress(Exception):
         schema: Schema = run.pipeline.schemas[run.package.schema_name]
@@ -158,10 +180,10 @@ def blamed(error: BaseException | None) -> dict[str, str]:
     """Resource, table, column, package and job that an error names, and the step that it ended."""
     found: dict[str, str] = {}
     for one in chain(error):
-        for name in _BLAMED:
-            value = getattr(one, name, None)
+        for attribute, name in _BLAMED.items():
+            value = getattr(one, attribute, None)
             if isinstance(value, str) and value:
-                found.setdefault(name.removesuffix("_name"), value)
+                found.setdefault(name, value)
         step = getattr(one, "step", None)
         if isinstance(step, str) and hasattr(one, "step_info"):
             found.setdefault("step", step)

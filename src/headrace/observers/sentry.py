@@ -76,7 +76,6 @@ def own_client(dsn: str, environment: str | None, traces_sample_rate: float) -> 
         auto_enabling_integrations=False,
         include_local_variables=False,
         max_request_body_size="never",
-        send_default_pii=False,
         send_client_reports=False,
         auto_session_tracking=False,
         enable_backpressure_handling=False,
