@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
-from headrace.config.hints import NotResolved, TSecretStrValue
+from headrace.config.hints import NotResolved, SecretSentinel, TSecretStrValue
 from headrace.config.resolve import resolve_configuration
 from headrace.config.sections import DESTINATION, LOAD, NORMALIZE, PIPELINES, SOURCES
 from headrace.config.spec import BaseConfiguration, CredentialsConfiguration, configspec
@@ -38,6 +38,8 @@ class RuntimeConfiguration(BaseConfiguration):
     sentry_traces_sample_rate: float = 1.0
     otel: bool = False
     slack_incoming_hook: TSecretStrValue | None = None
+    trace_url: TSecretStrValue | None = None
+    trace_headers: Annotated[dict[str, Any], SecretSentinel] | None = None
     dlthub_telemetry: bool = False
     dlthub_telemetry_endpoint: str | None = None
     dlthub_telemetry_segment_write_key: str | None = None
@@ -155,7 +157,10 @@ class NormalizeConfiguration(PoolRunnerConfiguration):
 
 @configspec
 class LoadConfiguration(PoolRunnerConfiguration):
-    """How packages are loaded: section `load`."""
+    """How packages are loaded: section `load`.
+
+    `keep_undo`: how many of a pipeline's loads the destination keeps undoable; 0 keeps nothing.
+    """
 
     pool_type: TPoolType = "thread"
     workers: int = 20
@@ -167,6 +172,7 @@ class LoadConfiguration(PoolRunnerConfiguration):
     auto_abort_on_terminal_error: bool = False
     delete_completed_jobs: bool = False
     comments: bool = True
+    keep_undo: int = 0
 
 
 LoaderConfiguration = LoadConfiguration

@@ -49,6 +49,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         idempotency: By what means a job is applied once.
         recommended_file_size: Bytes of a loader file.
         max_parallel_load_jobs: None leaves it to ``load.workers``.
+        supports_undo: Whether it can keep what loads change, so that they can be undone (`load.keep_undo`).
         max_files_per_job: How many loader files one job may append at most; small ones share a job up to that.
     """
 
@@ -72,6 +73,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     supports_ddl_transactions: bool = True
     supports_transactions: bool = True
     supports_naive_datetime: bool = True
+    supports_undo: bool = False
     supported_merge_strategies: tuple[TMergeStrategy, ...] = ()
     supported_replace_strategies: tuple[TReplaceStrategy, ...] = ()
     max_table_nesting: int | None = None

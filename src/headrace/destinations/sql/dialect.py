@@ -33,6 +33,8 @@ class SqlDialect(ABC):
         adds_unique: Whether ``ALTER TABLE … ADD UNIQUE (…)`` is known, so that tables can be filled before.
         no_table: What stands behind a select list that reads no table.
         reopens_temp: Whether a statement may read a temporary table twice.
+        alters_in_transaction: Whether a column can be narrowed, or made NOT NULL again, in the transaction that has
+            changed rows of the table.
     """
 
     name: ClassVar[str]
@@ -44,6 +46,7 @@ class SqlDialect(ABC):
     adds_unique: ClassVar[bool] = False
     no_table: ClassVar[str] = ""
     reopens_temp: ClassVar[bool] = True
+    alters_in_transaction: ClassVar[bool] = True
 
     @abstractmethod
     def column_type(self, column: TColumnSchema) -> str:
@@ -171,6 +174,28 @@ class SqlDialect(ABC):
     def drop_not_null(self, table: str, column: TColumnSchema) -> list[str]:
         """Let a column be NULL."""
         return [f"ALTER TABLE {table} ALTER COLUMN {self.quote(column['name'])} DROP NOT NULL"]
+
+    def narrowed(self, name: str, present: str, before: str) -> str:
+        """The expression that makes the old values of a column that was widened.
+
+        Args:
+            name: The column, quoted.
+            present: Its type as the database has it.
+            before: The type it had.
+        """
+        if before.casefold() == "date" and present.casefold() == "timestamp with time zone":
+            return f"CAST({name} AT TIME ZONE 'UTC' AS DATE)"
+        return f"CAST({name} AS {before})"
+
+    def restore_column(self, table: str, column: str, present: tuple[str, bool], before: tuple[str, bool]) -> list[str]:
+        """Give a column of a table (qualified) the type it had and say again whether it may be NULL."""
+        name, made = self.quote(column), []
+        if present[0] != before[0]:
+            using = self.narrowed(name, present[0], before[0])
+            made.append(f"ALTER TABLE {table} ALTER COLUMN {name} TYPE {before[0]} USING {using}")
+        if present[1] and not before[1]:
+            made.append(f"ALTER TABLE {table} ALTER COLUMN {name} SET NOT NULL")
+        return made
 
     def comment_on_table(self, table: str, text: str) -> list[str]:
         """Set a table's comment; an empty text removes it. No statement where the database has no comments."""

@@ -8,15 +8,18 @@ only: an OR between groups would leave the database no better plan than comparin
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.base.time import parse_iso
 from headrace.destinations.sql.chain import Chain, ChainTable
 from headrace.destinations.sql.dialect import SqlDialect
 from headrace.errors.destination import MergeDispositionException
 from headrace.model.changes import RowChanges
+
+if TYPE_CHECKING:
+    from headrace.destinations.sql.undo import Keeper
 
 GONE_KEYS = "_hr_gone"
 LOSERS = "_hr_losers"
@@ -61,6 +64,7 @@ class MergeRun:
         loads: The table of loads, ready for a statement, and its columns with the load id and the instant; None when
             there is none.
         tally: Where the changes are counted.
+        keeper: Keeps rows before they are changed, so that the load can be undone; None when nothing is to be kept.
     """
 
     chain: Chain
@@ -74,6 +78,7 @@ class MergeRun:
     cleanup: list[str]
     loads: tuple[str, str, str] | None = None
     tally: Tally = field(default_factory=Tally)
+    keeper: Keeper | None = None
 
     def q(self, name: str) -> str:
         """Quote a name."""
@@ -103,7 +108,32 @@ class MergeRun:
 
     def delete(self, table: str, where: str) -> int:
         """Delete the rows ``d`` of a table; returns how many."""
-        return self.run(self.dialect.delete(table, where))
+        if self.keeper is None:
+            return self.run(self.dialect.delete(table, where))
+        check = self.keeper.deleted(table, where)
+        rows = self.run(self.dialect.delete(table, where))
+        check(rows)
+        return rows
+
+    def update(self, table: str, sets: Mapping[str, str], where: str = "", source: str | None = None) -> int:
+        """Set columns of the rows ``d`` of a table, joined with the rows ``s`` of a source; returns how many."""
+        statement = (
+            self.dialect.update(table, sets, where)
+            if source is None
+            else self.dialect.update_from(table, source, sets, where)
+        )
+        if self.keeper is None:
+            return self.run(statement)
+        check = self.keeper.updated(table, sets, where, source)
+        rows = self.run(statement)
+        check(rows)
+        return rows
+
+    def insert(self, table: str, columns: Sequence[str], query: str) -> int:
+        """Append the rows of a query to a table; returns how many."""
+        if self.keeper is not None:
+            self.keeper.inserted(table, columns, query)
+        return self.run(f"INSERT INTO {table} ({self.dialect.columns(columns)}) {query}")
 
     def staged(self, condition: str, source: str | None = None) -> str:
         """A predicate: the root's stage, or another table, has a row ``s`` for which the condition holds."""
@@ -238,8 +268,7 @@ def insert_staged(m: MergeRun) -> int:
     """Append all staged rows; counts those of nested tables, and returns how many root rows there were."""
     rows = 0
     for table in m.chain.tables:
-        columns = m.dialect.columns(table.columns)
-        added = m.run(f"INSERT INTO {table.target} ({columns}) SELECT {columns} FROM {table.stage}")
+        added = m.insert(table.target, table.columns, f"SELECT {m.dialect.columns(table.columns)} FROM {table.stage}")
         if table is m.chain.root:
             rows = added
         else:
@@ -259,11 +288,11 @@ def fill_root_keys(m: MergeRun) -> None:
             continue
         root, above = m.q(table.root_key), m.q(table.parent_key)
         if table.depth == 1:
-            m.run(m.dialect.update(table.target, {table.root_key: above}, f"{root} IS NULL"))
+            m.update(table.target, {table.root_key: f"d.{above}"}, f"d.{root} IS NULL")
         elif parent.key_of_root:
             sets = {table.root_key: f"s.{m.q(parent.key_of_root)}"}
             where = f"d.{root} IS NULL AND s.{m.q(parent.row_key)} = d.{above}"
-            m.run(m.dialect.update_from(table.target, parent.target, sets, where))
+            m.update(table.target, sets, where, parent.target)
 
 
 def remember_ranges(m: MergeRun) -> str | None:
@@ -348,11 +377,10 @@ def put(m: MergeRun, table: ChainTable, key: Sequence[str], compared: Sequence[s
     if compared is not None:
         differs = [m.dialect.differs(f"s.{m.q(c)}", f"d.{m.q(c)}") for c in compared]
         where = f"{same} AND ({' OR '.join(differs)})" if differs else f"{same} AND 1 = 0"
-    updated = m.run(m.dialect.update_from(table.target, table.stage, sets, where)) if sets else 0
+    updated = m.update(table.target, sets, where, table.stage) if sets else 0
     absent = f"NOT {m.dialect.has_row(table.target, 'd', same, table.stage, 's')}"
-    inserted = m.run(
-        f"INSERT INTO {table.target} ({m.dialect.columns(columns)}) "
-        f"SELECT {m.dialect.columns(columns, 's')} FROM {table.stage} AS s WHERE {absent}"
+    inserted = m.insert(
+        table.target, columns, f"SELECT {m.dialect.columns(columns, 's')} FROM {table.stage} AS s WHERE {absent}"
     )
     unchanged: int | None = None if updated else 0
     if compared is not None:

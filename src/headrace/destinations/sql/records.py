@@ -89,6 +89,37 @@ class Records:
             *(load_id, schema.name, now(), schema.version_hash, load_id),
         )
 
+    def remove_load(self, load_id: str) -> None:
+        """Delete a load's row."""
+        loads = self._table(self._schema.loads_table_name)
+        self._session.run(f"DELETE FROM {loads} WHERE {self._name('load_id')} = ?", load_id)
+
+    def later_loads(self, table: str, load_id: str, since: dt.datetime | None) -> dict[str, str]:
+        """Other loads that rows of a table (qualified) belong to and that are later than a load, with their schemas.
+
+        Args:
+            table: With a column of load ids.
+            load_id: The load.
+            since: When it began.
+        """
+        loads, own = self._table(self._schema.loads_table_name), f"t.{self._session.dialect.quote(self.load_id_column)}"
+        rows = self._rows(
+            f"SELECT DISTINCT {own}, l.{self._name('schema_name')} FROM {table} AS t LEFT JOIN {loads} AS l "
+            f"ON l.{self._name('load_id')} = {own} WHERE {own} <> ? AND "
+            f"({own} > ? OR l.{self._name('inserted_at')} > ?)",
+            *(load_id, load_id, since or now()),
+        )
+        return {str(found): str(schema or "unknown") for found, schema in rows}
+
+    @property
+    def load_id_column(self) -> str:
+        """The name of the column with the load id of a row."""
+        return self._schema.naming.normalize_identifier("_dlt_load_id")
+
+    def table_names(self) -> set[str]:
+        """Names of the system tables."""
+        return {self._schema.loads_table_name, self._schema.version_table_name, self._schema.state_table_name}
+
     def unfinished_loads(self, ledger: str) -> list[str]:
         """Loads whose jobs stand in the ledger and that are not complete."""
         loads, load_id = self._table(self._schema.loads_table_name), self._name("load_id")
@@ -100,8 +131,8 @@ class Records:
 
     # ---- schemas --------------------------------------------------------------------------------------------------
 
-    def add_schema(self, schema: Schema) -> None:
-        """Write a schema, unless its content hash is there."""
+    def add_schema(self, schema: Schema) -> bool:
+        """Write a schema, unless its content hash is there; returns whether it was written."""
         versions = self._table(self._schema.version_table_name)
         document = schema.to_dict()
         values = (
@@ -112,12 +143,18 @@ class Records:
             document["version_hash"],
             json.dumps(document),
         )
-        self._session.run(
+        rows = self._session.run(
             f"INSERT INTO {versions} ({self._names(_SCHEMA_COLUMNS)}) "
             f"SELECT ?, ?, ?, ?, ?, ?{self._session.dialect.no_table} "
             f"WHERE NOT EXISTS (SELECT 1 FROM {versions} WHERE {self._name('version_hash')} = ?)",
             *(*values, document["version_hash"]),
         )
+        return rows != 0
+
+    def remove_schema(self, version_hash: str) -> None:
+        """Delete the stored version of a hash."""
+        versions = self._table(self._schema.version_table_name)
+        self._session.run(f"DELETE FROM {versions} WHERE {self._name('version_hash')} = ?", version_hash)
 
     def newest_schema(self, schema_name: str | None, version_hash: str | None) -> StoredSchema | None:
         """The newest stored schema of a name, or the one with a hash, or the newest of all."""

@@ -37,7 +37,7 @@ def scd2(m: MergeRun) -> None:
     elif m.chain.merge_key:
         ranges = None if m.dialect.reopens_temp else steps.remember_ranges(m)
         retire += f" AND {m.staged(m.same(m.chain.merge_key), ranges)}"
-    retired = m.run(m.dialect.update(root.target, {end: boundary}, retire))
+    retired = m.update(root.target, {end: boundary}, retire)
 
     still = f"t.{q(end)} {is_active} AND t.{q(version)} = d.{q(version)}"
     unchanged = m.delete(root.stage, m.dialect.has_row(root.target, "t", still, root.stage, "d"))
@@ -58,9 +58,9 @@ def _adopt(m: MergeRun, start: str, end: str, forever: str) -> None:
     if m.loads is not None and load_id in root.columns:
         loads, name, instant = m.loads
         where = f"{unknown} AND s.{m.q(name)} = d.{m.q(load_id)}"
-        m.run(m.dialect.update_from(root.target, loads, {start: f"s.{m.q(instant)}", end: forever}, where))
+        m.update(root.target, {start: f"s.{m.q(instant)}", end: forever}, where, loads)
     if forever != "NULL":
-        m.run(m.dialect.update(root.target, {end: forever}, f"{m.q(start)} IS NULL AND {m.q(end)} IS NULL"))
+        m.update(root.target, {end: forever}, unknown)
 
 
 def _new_nested_only(m: MergeRun) -> None:

@@ -23,4 +23,5 @@ CAPABILITIES = Capabilities(
     supported_merge_strategies=("delete-insert", "upsert", "scd2", "insert-only", "cdc"),
     supported_replace_strategies=("insert-from-staging", "truncate-and-insert", "staging-optimized"),
     idempotency="transaction",
+    supports_undo=True,
 )

@@ -21,6 +21,7 @@ CAPABILITIES = Capabilities(
     supported_merge_strategies=("delete-insert", "upsert", "scd2", "insert-only", "cdc"),
     supported_replace_strategies=("insert-from-staging", "truncate-and-insert", "staging-optimized"),
     idempotency="transaction",
+    supports_undo=True,
     # a connection keeps one core of the server busy, so larger loads are cut for several
     recommended_file_size=8 * 1024 * 1024,
     max_parallel_load_jobs=4,
