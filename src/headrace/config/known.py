@@ -9,8 +9,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
-from headrace.config.hints import NotResolved, SecretSentinel, TSecretStrValue
+from headrace.config.hints import NotResolved, TSecretStrValue
 from headrace.config.resolve import resolve_configuration
+from headrace.config.runtime import RuntimeConfiguration as RuntimeConfiguration
 from headrace.config.sections import DESTINATION, LOAD, NORMALIZE, PIPELINES, SOURCES
 from headrace.config.spec import BaseConfiguration, CredentialsConfiguration, configspec
 
@@ -21,40 +22,6 @@ else:
 
 TPoolType = Literal["process", "thread", "none"]
 TDestination = TypeVar("TDestination", bound="DestinationConfiguration")
-
-
-@configspec
-class RuntimeConfiguration(BaseConfiguration):
-    """Logging, web requests, notifications: section `runtime`. Durations are in seconds.
-
-    headrace sends no telemetry; the fields of that name are read so that old files stay valid.
-    """
-
-    __section__: ClassVar[str | None] = "runtime"
-
-    pipeline_name: str | None = None
-    sentry_dsn: str | None = None
-    sentry_environment: str | None = None
-    sentry_traces_sample_rate: float = 1.0
-    otel: bool = False
-    slack_incoming_hook: TSecretStrValue | None = None
-    trace_url: TSecretStrValue | None = None
-    trace_headers: Annotated[dict[str, Any], SecretSentinel] | None = None
-    dlthub_telemetry: bool = False
-    dlthub_telemetry_endpoint: str | None = None
-    dlthub_telemetry_segment_write_key: str | None = None
-    log_format: str = "{asctime}|[{levelname}]|{process}|{thread}|{name}|{filename}|{funcName}:{lineno}|{message}"
-    log_level: str = "WARNING"
-    request_timeout: float = 60
-    request_max_attempts: int = 5
-    request_backoff_factor: float = 1
-    request_max_retry_delay: float = 300
-    config_files_storage_path: str = "/run/config/"
-    dlthub_dsn: TSecretStrValue | None = None
-    run_id: str | None = None
-    http_show_error_body: bool = False
-    http_max_error_body_length: int = 8192
-    intercept_signals: bool = True
 
 
 @configspec

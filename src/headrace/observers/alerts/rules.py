@@ -1,0 +1,284 @@
+"""From the events of a run to an alert."""
+
+from __future__ import annotations
+
+import datetime as dt
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from headrace.base.ids import new_load_id
+from headrace.errors.base import HeadraceException, ValueErrorWithKnownValues
+from headrace.errors.load import LoadClientJobRetry
+from headrace.errors.masking import without_secrets
+from headrace.model.events import (
+    AnyEvent,
+    JobFailed,
+    Loaded,
+    Normalized,
+    PackageParked,
+    Rejected,
+    RunStarted,
+    SchemaMigrated,
+    StepEnded,
+)
+from headrace.model.packages import ParsedLoadJobFileName, is_new_table
+from headrace.observers.alerts.alert import (
+    LONGEST,
+    MOST,
+    Alert,
+    ErrorFacts,
+    FailedJob,
+    RejectedRows,
+    SetAside,
+    TableChange,
+    TKind,
+    clip,
+)
+
+if TYPE_CHECKING:
+    from headrace.bus.observer import Run
+    from headrace.model.events import RunEnded
+
+
+class RejectedRule(NamedTuple):
+    """When rejected rows are worth an alert: both bounds must be reached.
+
+    Attributes:
+        table: Tables it is about, as a pattern: ``orders*``.
+        rule: Rules of contracts it is about, as a pattern: ``columns:*``.
+        rows: How many rows or values at least, in one run and table.
+        share: Which part of the table's rows at least, 0 to 1.
+    """
+
+    table: str = "*"
+    rule: str = "*"
+    rows: int = 1
+    share: float = 0.0
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any] | RejectedRule) -> RejectedRule:
+        """Make a rule of what a configuration file says.
+
+        Raises:
+            ValueErrorWithKnownValues: It has a field that there is not.
+            TypeError: It is no table of settings.
+            ValueError: A bound is no number.
+        """
+        if isinstance(fields, RejectedRule):
+            return fields
+        if not isinstance(fields, Mapping):
+            raise TypeError(
+                f"`runtime.alerts.rejected` is a list of tables like {{table = 'orders', rows = 10}}, not {fields!r}"
+            )
+        for name in fields:
+            if name not in cls._fields:
+                raise ValueErrorWithKnownValues("runtime.alerts.rejected", name, cls._fields)
+        rule = cls(**fields)
+        return rule._replace(rows=int(rule.rows), share=float(rule.share))
+
+    def met_by(self, group: Sequence[RejectedRows]) -> bool:
+        """Whether the losses of one table are enough."""
+        mine = [one for one in group if fnmatchcase(one.table, self.table) and fnmatchcase(one.rule, self.rule)]
+        total = sum(one.lost for one in mine)
+        return bool(mine) and total >= self.rows and sum(one.share for one in mine) >= self.share
+
+
+class Report:
+    """Collects what a run gives cause to tell.
+
+    Args:
+        event: The run's beginning.
+    """
+
+    def __init__(self, event: RunStarted) -> None:
+        self.run_id, self.started_at, self.pipeline_name = event.run_id, event.at, event.pipeline_name
+        self.steps: dict[str, None] = {}  # that ended well
+        self.failed_step = ""
+        self.rejected_steps: set[str] = set()
+        self._rows: dict[str, Mapping[str, int]] = {}
+        self._loaded: dict[str, None] = {}
+        self._applied: dict[str, tuple[Mapping[str, Any], Any]] = {}
+        self._lost: dict[tuple[str, str, str], int] = {}
+        self._failed: list[FailedJob] = []
+        self._aside: dict[str, SetAside] = {}
+
+    def add(self, event: AnyEvent, run: Run) -> None:
+        """Look at an event."""
+        if isinstance(event, StepEnded):
+            self._end_step(event)
+        elif isinstance(event, Normalized):
+            self._rows[event.load_id] = event.row_counts
+        elif isinstance(event, Loaded):
+            self._loaded[event.load_id] = None
+            self._take_rows(event.load_id, run)
+        elif isinstance(event, SchemaMigrated) and event.applied:
+            self._applied[event.load_id] = (event.applied, _schema_of(run, event.load_id))
+        elif isinstance(event, Rejected):
+            self.rejected_steps.add(event.step)
+            key = (event.table, event.rule, event.column)
+            self._lost[key] = self._lost.get(key, 0) + event.count
+        elif isinstance(event, JobFailed):
+            table = ParsedLoadJobFileName.parse(event.job_id).table_name
+            self._failed.append(FailedJob(event.load_id, event.job_id, table, _said(event.message)))
+        elif isinstance(event, PackageParked):
+            self._aside[event.load_id] = SetAside(event.load_id, _said(event.reason))
+
+    def _end_step(self, event: StepEnded) -> None:
+        if event.error is None:
+            self.steps[event.step] = None
+        elif not self.failed_step:  # the innermost comes first
+            self.failed_step = event.step
+
+    def _take_rows(self, load_id: str, run: Run) -> None:
+        """Rows of a package that an earlier run normalized."""
+        package = run.package
+        if load_id not in self._rows and package is not None and package.load_id == load_id:
+            fact = package.fact(Normalized)
+            self._rows[load_id] = fact.row_counts if fact is not None else {}
+
+    def alert(self, event: RunEnded, run: Run, rules: Iterable[RejectedRule]) -> Alert:
+        """What there is to tell; its ``kinds`` are empty when that is nothing."""
+        p, rejected = run.pipeline, self._rejected()
+        failed = event.error is not None
+        error = self._error(run.error, event.error) if failed else None
+        interrupted = isinstance(run.error, KeyboardInterrupt)
+        outcome: Literal["success", "failure", "interrupted"] = "success"
+        if failed:
+            outcome = "interrupted" if interrupted else "failure"
+        changes = tuple(c for applied, schema in self._applied.values() for c in _changes(applied, schema))
+        alert = Alert(
+            id=new_load_id(),
+            kinds=(),
+            outcome=outcome,
+            pipeline_name=self.pipeline_name,
+            run_id=self.run_id,
+            started_at=self.started_at.astimezone(dt.timezone.utc),
+            finished_at=event.at.astimezone(dt.timezone.utc),
+            dataset_name=getattr(p, "dataset_name", None),
+            destination=_place(p),
+            host=platform.node(),
+            steps=tuple(self.steps),
+            load_ids=tuple({**self._rows, **self._loaded, **self._aside}),
+            loaded="load" in self.steps,
+            rows=self._data_rows(),
+            schema_changes=changes[:MOST],
+            rejected=tuple(rejected[:MOST]),
+            failed_jobs=tuple(self._failed[:MOST]),
+            set_aside=tuple(list(self._aside.values())[:MOST]),
+            error=error,
+        )
+        kinds = self._kinds(alert, run.error, rules)
+        return _with_next(alert.because(kinds))
+
+    def _kinds(self, alert: Alert, error: BaseException | None, rules: Iterable[RejectedRule]) -> set[TKind]:
+        kinds: set[TKind] = set()
+        if alert.outcome != "success":
+            kinds.add("failure")
+        elif alert.loaded:
+            kinds.add("success")
+        if any(isinstance(one, LoadClientJobRetry) for one in _chain(error)):
+            kinds.add("retries_exhausted")
+        if self._failed:
+            kinds.add("failed_jobs")
+        if self._aside:
+            kinds.add("set_aside")
+        if alert.schema_changes:
+            kinds.add("schema_change")
+        lost = self._rejected()
+        tables = {one.table for one in lost}
+        if any(rule.met_by([one for one in lost if one.table == table]) for rule in rules for table in tables):
+            kinds.add("rejected")
+        return kinds
+
+    def _data_rows(self) -> dict[str, int]:
+        total: dict[str, int] = {}
+        for rows in self._rows.values():
+            for table, n in rows.items():
+                if not table.startswith("_dlt_"):
+                    total[table] = total.get(table, 0) + n
+        return total
+
+    def _rejected(self) -> list[RejectedRows]:
+        written = self._data_rows()
+        found = []
+        for (table, rule, column), n in self._lost.items():
+            kept = written.get(table, 0)
+            # a row that lost a value is still among those that were written
+            whole = max(kept, n) if rule.endswith("discard_value") and not rule.startswith("tables") else kept + n
+            found.append(RejectedRows(table, rule, column, n, n / whole if whole else 0.0))
+        return sorted(found, key=lambda one: -one.lost)
+
+    def _error(self, error: BaseException | None, text: str | None) -> ErrorFacts:
+        inner = getattr(error, "exception", None) or error
+        kind = type(inner).__name__ if inner is not None else ""
+        if not isinstance(inner, HeadraceException):
+            said = text or "" if inner is None else f"{kind}: {inner}" if str(inner) else kind
+            return ErrorFacts(self.failed_step, kind, _said(said), None, _optional(getattr(error, "fix", None)))
+        fix = inner.fix or getattr(error, "fix", None)
+        return ErrorFacts(self.failed_step, kind, _said(inner.what), _optional(inner.why), _optional(fix))
+
+
+def _chain(error: BaseException | None) -> Iterable[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__
+
+
+def _said(text: str) -> str:
+    return clip(without_secrets(text), LONGEST)
+
+
+def _optional(text: str | None) -> str | None:
+    return _said(text) if text else None
+
+
+def _place(p: Any) -> str | None:
+    """The destination's name, and where it is without what is secret."""
+    destination = getattr(p, "destination", None)
+    if destination is None:
+        return None
+    name = str(destination.destination_name)
+    try:
+        place = without_secrets(str(destination.describe_location() or ""))
+    except Exception:  # noqa: BLE001 - its settings may be what the run failed of
+        place = ""
+    return clip(f"{name} at {place}" if place else name, 200)
+
+
+def _schema_of(run: Run, load_id: str) -> Any:
+    """The schema that a package's tables follow; None when it is not at hand."""
+    package = run.package
+    if package is None or package.load_id != load_id:
+        return None
+    find = getattr(getattr(run.pipeline, "schemas", None), "find", None)
+    return find(package.schema_name) if find is not None else None
+
+
+def _changes(applied: Mapping[str, Any], schema: Any) -> list[TableChange]:
+    found = []
+    for name in sorted(name for name in applied if not name.startswith("_dlt_")):
+        columns = applied[name].get("columns", {})
+        kinds = {
+            key: str(column.get("data_type", "?")) for key, column in columns.items() if not key.startswith("_dlt_")
+        }
+        found.append(TableChange(name, is_new_table(name, columns, schema), kinds))
+    return found
+
+
+def _with_next(alert: Alert) -> Alert:
+    """Say what to type next."""
+    import dataclasses
+
+    name = alert.pipeline_name
+    typed: dict[str, None] = {}
+    for load_id in dict.fromkeys(job.load_id for job in alert.failed_jobs):
+        typed[f"headrace pipeline {name} failed-jobs {load_id}"] = None
+    for package in alert.set_aside:
+        typed[f"headrace pipeline {name} load-package {package.load_id}"] = None
+    if alert.outcome != "success":
+        typed[f"headrace pipeline {name} trace"] = None
+    return dataclasses.replace(alert, next=tuple(typed)[:5])
