@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -95,6 +96,23 @@ class Output:
 def paint(text: str, style: str) -> str:
     """Text in the colour of a meaning (`STYLES`); click takes colours away where no terminal is."""
     return click.style(text, **STYLES[style])
+
+
+def wrapped(text: str, first: str, rest: str) -> list[str]:
+    """The lines of a text, broken where the terminal ends; words are not.
+
+    Args:
+        text: One or more lines.
+        first: In front of the first line; what it has of colours takes no room.
+        rest: In front of the others.
+    """
+    width = terminal_width()
+    room = None if width is None else max(width - len(rest), 20)
+    lines: list[str] = []
+    for line in text.splitlines() or [""]:
+        broken = [line] if room is None else textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False)
+        lines += [(rest if lines else first) + part for part in broken or [""]]
+    return lines
 
 
 def terminal_width() -> int | None:
