@@ -101,6 +101,10 @@ def moved_if_conflict() -> Iterator[None]:
         raise
 
 
+# the schema of the table or of the rows is at fault, not the moment
+_REFUSED = re.compile(r"\bschema error\b|invalid (data )?type|unsupported (data )?type|arrow error: cast", re.IGNORECASE)
+
+
 @contextmanager
 def translated(place: TablePlace) -> Iterator[None]:
     """deltalake's errors as ours."""
@@ -114,9 +118,16 @@ def translated(place: TablePlace) -> Iterator[None]:
     except (DeltaProtocolError, SchemaMismatchError) as error:
         raise DestinationTerminalException(f"{doing} cannot be written.", why=str(error)) from error
     except DeltaError as error:
-        raise DestinationTransientException(f"{doing} could not be written.", why=str(error)) from error
+        kind = DestinationTerminalException if _REFUSED.search(str(error)) else DestinationTransientException
+        raise kind(f"{doing} could not be written.", why=str(error)) from error
     except OSError as error:
         raise DestinationTransientException(f"{doing} could not be reached.", why=str(error)) from error
+    except Exception as error:
+        # what deltalake has no class for comes as a bare `Exception`
+        if type(error) is not Exception or not _REFUSED.search(str(error)):
+            raise
+        fix = "Delta does not tell column names by upper and lower case: rename one" if "case" in str(error) else None
+        raise DestinationTerminalException(f"{doing} cannot be written.", why=str(error), fix=fix) from error
 
 
 def delta_type(column: Mapping[str, Any], place: TablePlace) -> pa.DataType:
