@@ -20,6 +20,7 @@ from headrace.errors.destination import DestinationNoStagingMode
 from headrace.load.clientapi import ClientApi
 from headrace.load.foresight import Foresight
 from headrace.load.staging import StagingPlace
+from headrace.load.undoing import UndoApi
 from headrace.model.capabilities import Capabilities
 from headrace.model.changes import RowChanges
 from headrace.model.jobs import AnyJob
@@ -35,6 +36,7 @@ from headrace.model.migrate import (
     type_name,
 )
 from headrace.model.schema import Schema
+from headrace.model.undo import UndoPlan
 from headrace.typing import TColumnSchema, TTableSchemaColumns
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ class LoadContext(msgspec.Struct, frozen=True, kw_only=True):
         renames: By table: columns of the files that go to another column of the table.
         state: The state that the package brings, if it brings one.
         staging: The staging place, if the pipeline has one: files with ``remote`` set are there.
+        undo: What has to be kept so that the load can be undone; None keeps nothing.
     """
 
     load_id: str
@@ -95,6 +98,7 @@ class LoadContext(msgspec.Struct, frozen=True, kw_only=True):
     renames: dict[str, dict[str, str]] = {}
     state: StateClaim | None = None
     staging: StagingPlace | None = None
+    undo: UndoPlan | None = None
 
     def key(self, job: AnyJob) -> str:
         """The job's key at the destination."""
@@ -136,7 +140,7 @@ class StoredState(msgspec.Struct, frozen=True, kw_only=True):
     dlt_load_id: str | None = None
 
 
-class Client(ClientApi, Foresight, ABC):
+class Client(ClientApi, Foresight, UndoApi, ABC):
     """A session with a destination's dataset; a context manager. One a thread.
 
     Attributes:

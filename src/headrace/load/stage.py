@@ -28,6 +28,7 @@ from headrace.load.plan import plan_jobs
 from headrace.load.report import job_metrics, row_changes
 from headrace.load.scheduler import Scheduler
 from headrace.load.staging import Staging, StagingPlace
+from headrace.load.undoing import undo_plan
 from headrace.load.worker import Clients, Outcome
 from headrace.model.capabilities import Capabilities
 from headrace.model.changes import RowChanges
@@ -68,6 +69,7 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True):
         unstage: Delete the package's files in the staging place when it is loaded.
         unstage_older: Delete those of earlier loads of the same tables.
         parallelism_strategy: ``parallel``, ``table-sequential`` or ``sequential``; None leaves it to the destination.
+        keep_undo: How many of the pipeline's loads the destination keeps undoable.
         retry: Waits between attempts.
     """
 
@@ -80,6 +82,7 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True):
     unstage: bool = False
     unstage_older: bool = True
     parallelism_strategy: Literal["parallel", "table-sequential", "sequential"] | None = None
+    keep_undo: int = 0
     retry: RetryPolicy = RetryPolicy()
 
 
@@ -216,6 +219,7 @@ class Loading:
             renames=self.meeting.renames,
             # when it was loaded first, its state was written; later loads have brought newer ones
             state=None if self.again else state_claim(package, schema.state_table_name),
+            undo=undo_plan(package, settings.keep_undo, self.capabilities),
         )
 
     def stage_in(self, place: StagingPlace, capabilities: Capabilities) -> None:
@@ -237,6 +241,8 @@ class Loading:
             failpoints.hit("complete.before")
             joined = self._trying(lambda client: client.complete(self.context))
             failpoints.hit("complete.after")
+            if self.context.undo is not None:
+                self._trying(lambda client: client.prune_undo(self.context))
         self._tidy_staging()
         failed = list(failed_jobs(self.package))
         if self.package.phase != "loaded":
@@ -270,9 +276,12 @@ class Loading:
             self._trying(lambda client: self.staging.tidy(client, self.context, own=own, older=older))
 
     def rehearse(self, client: Client) -> list[PlannedJob]:
-        """Let a client that does nothing go through all of it; the plan is recorded."""
-        jobs = self._plan()
-        self._change(client, jobs)
+        """Let a client that does nothing go through what is left to do; the plan is recorded."""
+        if self._is_complete():
+            return []
+        planned, done = self._plan(), finished_jobs(self.package)
+        self._change(client, planned)
+        jobs = [job for job in planned if job.id not in done]
         for job in jobs:
             if not isinstance(job, Upload):
                 client.apply(job, self.context)
@@ -339,6 +348,7 @@ class Loading:
 
     def _change(self, client: Client, jobs: list[PlannedJob]) -> list[AnyChange]:
         wanted, filled, comments = self._wanted(jobs), filled_tables(jobs), self.settings.comments
+        client.begin_undo(self.context)
         with client.exclusive():
             self.meeting.join_stored(client)
             how: Any = {"comments": comments, "settle": partial(self.meeting.settle, client), "approve": self.approve}

@@ -12,9 +12,11 @@ from headrace.base import signals
 from headrace.errors.base import HeadraceException
 from headrace.errors.destination import DestinationTerminalException
 from headrace.errors.load import LoadClientJobFailed
-from headrace.model.events import JobDone
+from headrace.errors.masking import without_secrets
+from headrace.errors.plan import PlanOutdated
+from headrace.model.events import JobDone, Normalized
 from headrace.model.infos import LoadInfo
-from headrace.model.metrics import LoadMetrics
+from headrace.model.metrics import LoadMetrics, dataset_outputs, table_metrics
 from headrace.model.rejected import add_counts
 from headrace.model.state_converge import join_states
 from headrace.package.again import failed_jobs
@@ -57,7 +59,7 @@ def load(
         run.info = new_info(p, destination, done)
         load_ids = p._store.list("normalized")
         if load_ids:
-            settings = _settings(p, destination, workers, raise_on_failed_jobs)
+            settings = load_settings(p, destination, workers, raise_on_failed_jobs)
             for load_id in load_ids:
                 signals.raise_if_received()
                 package = p._store.get(load_id)
@@ -96,6 +98,7 @@ def _environment(destination: Destination) -> str | None:
 
 def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, settings: LoadSettings, park: bool) -> None:
     from headrace.load.stage import load as load_package
+    from headrace.load.undoing import undo_plan
     from headrace.pipeline.refreshing import apply_refresh
 
     run.load_id, p.bus.run.package = package.load_id, package
@@ -107,18 +110,17 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
     try:
         with p._session.use(destination, dataset_name, schema, facts) as client, package_scope(package):
             p.bus.check(package)
-            apply_refresh(p, package, client, schema)
+            apply_refresh(p, package, client, schema, undo_plan(package, settings.keep_undo, destination.capabilities()))
             where = (package, destination, dataset_name)
-            result = load_package(
-                *where, pipeline=facts, settings=settings, publish=p._publish, client=client, schema=schema, staging=via
-            )
+            how: Any = {"pipeline": facts, "publish": p._publish, "client": client, "schema": schema, "staging": via}
+            result = load_package(*where, settings=settings, **how, approve=p._promised.get(package.load_id))
             if result.state is not None:
                 _prune_states(p, client, result.state)
-        done.metrics[package.load_id] = [_metrics(result, package)]
+        done.metrics[package.load_id] = [_metrics(result, package, schema, destination)]
         _follow(p, schema, result)
         _finish(p, package, settings)
         _tell_failures(p, package)
-    except DestinationTerminalException as error:
+    except (DestinationTerminalException, PlanOutdated) as error:
         # a job, or the change of the tables before it: another try would end the same way
         run.partial = package.fact(JobDone) is not None
         why = error.failed_message if isinstance(error, LoadClientJobFailed) else error.what
@@ -200,9 +202,10 @@ def _finish(p: Pipeline, package: Package, settings: LoadSettings) -> None:
         p._state.save()
 
 
-def _settings(
-    p: Pipeline, destination: Destination, workers: int | None, raise_on_failed_jobs: bool | None
+def load_settings(
+    p: Pipeline, destination: Destination, workers: int | None = None, raise_on_failed_jobs: bool | None = None
 ) -> LoadSettings:
+    """Settings of the step for a destination; arguments as of `load`."""
     from headrace.load.stage import LoadSettings
 
     found = p._settings.load()
@@ -215,6 +218,7 @@ def _settings(
         raise_on_max_retries=found.raise_on_max_retries,
         delete_completed_jobs=found.delete_completed_jobs,
         comments=found.comments,
+        keep_undo=_keep_undo(p, destination, found.keep_undo),
         unstage=found.truncate_staging_dataset,
         unstage_older=str(truncate).lower() not in ("false", "no", "0", "f", "n"),
         replace_strategy=p._settings.of_destination(name, "replace_strategy")
@@ -222,13 +226,38 @@ def _settings(
     )
 
 
-def _metrics(result: LoadResult, package: Package) -> LoadMetrics:
+def _keep_undo(p: Pipeline, destination: Destination, asked: int) -> int:
+    """How many loads stay undoable; says so when that is asked of a destination that cannot."""
+    own = p._settings.of_destination(destination.destination_name, "keep_undo")
+    keep = int(own) if own is not None else asked
+    if keep > 0 and not destination.capabilities().supports_undo:
+        logger.warning(
+            "pipeline `%s`: `load.keep_undo` is %d, but the destination `%s` cannot undo loads; nothing is kept",
+            *(p.pipeline_name, keep, destination.destination_name),
+        )
+        return 0
+    return keep
+
+
+def _metrics(result: LoadResult, package: Package, schema: Schema, destination: Destination) -> LoadMetrics:
+    normalized = package.fact(Normalized)
+    files = normalized.files if normalized else []
+    place = {
+        "location": without_secrets(destination.describe_location() or ""),
+        "destination_type": destination.destination_type,
+        "destination_name": destination.destination_name,
+        "destination_fingerprint": destination.fingerprint(),
+        "case_sensitive": destination.capabilities().has_case_sensitive_identifiers,
+        "dataset_name": result.dataset_name,
+    }
     return {
         "started_at": result.started_at,
         "finished_at": result.finished_at,
         "job_metrics": dict(result.job_metrics),
         "row_changes": dict(result.row_changes),
+        "table_metrics": table_metrics(files),
         "dataset_name": result.dataset_name,
+        "outputs": dataset_outputs((file.table for file in files), schema, **place),
         "rejected": [msgspec.to_builtins(one) for one in add_counts(package.rejected())],
     }
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from headrace.load.destination import Client
     from headrace.model.packages import LoadPackageInfo
     from headrace.model.schema import Schema
+    from headrace.model.undo import UndoPlan
     from headrace.package.package import Package
     from headrace.pipeline.core import PipelineCore
     from headrace.pipeline.pipeline import Pipeline
@@ -117,31 +118,45 @@ def _tables(schema: Schema, resources: set[str] | None) -> list[str]:
     return [name for chain in chains for name in reversed(chain)]
 
 
-def apply_refresh(p: Pipeline, package: Package, client: Client, schema: Schema) -> None:
+def apply_refresh(
+    p: Pipeline, package: Package, client: Client, schema: Schema, undo: UndoPlan | None = None
+) -> None:
     """Drop or empty tables before the package is loaded; done once, however often the load is begun.
 
     Tables are dropped again only while nothing of the package can be in them: the fact that it is done is synced before
     any job runs.
     """
+    dropped, emptied = refresh_tables(p, package, client, schema)
+    if dropped or emptied:
+        package.record(SchemaMigrated(load_id=package.load_id), sync=True)
+        logger.info("pipeline `%s`: refresh dropped %s and emptied %s", p.pipeline_name, dropped, emptied)
+
+
+def refresh_tables(p: PipelineCore, package: Package, client: Client, schema: Schema) -> tuple[list[str], list[str]]:
+    """Drop or empty the tables that a package wants dropped or emptied, unless that is done.
+
+    Returns:
+        What was wanted: tables to drop, tables to empty.
+    """
     refresh = order_of(p, package)
     begun = package.fact(SchemaMigrated) is not None or package.fact(JobDone) is not None
     if not refresh or begun:
-        return
+        return [], []
     if not client.has_dataset() or client.is_complete(package.load_id):
-        return
+        return [], []
+    from headrace.load.destination import LoadContext
+
+    context = LoadContext(load_id=package.load_id, path=package.path, schema=schema, undo=undo)
+    client.begin_undo(context)
     dropped, truncated = refresh.get("dropped_tables", []), refresh.get("truncated_tables", [])
     present = client.describe([*dropped, *truncated])
     client.migrate([DropTable(table=name) for name in dropped if present.get(name) is not None])
     emptied = [name for name in truncated if present.get(name) is not None]
     if emptied:
-        from headrace.load.destination import LoadContext
-
-        context = LoadContext(load_id=package.load_id, path=package.path, schema=schema)
         client.apply(Truncate(id="refresh", tables=emptied), context)
     if refresh.get("erase_history"):
         _erase_history(client, schema)
-    package.record(SchemaMigrated(load_id=package.load_id), sync=True)
-    logger.info("pipeline `%s`: refresh dropped %s and emptied %s", p.pipeline_name, dropped, emptied)
+    return dropped, truncated
 
 
 def _erase_history(client: Client, schema: Schema) -> None:

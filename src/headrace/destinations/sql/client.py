@@ -20,6 +20,7 @@ from headrace.destinations.sql.jobs import Work, expected_changes
 from headrace.destinations.sql.ledger import LEDGER_TABLE, Ledger
 from headrace.destinations.sql.records import Records
 from headrace.destinations.sql.session import SqlClient
+from headrace.destinations.sql.undoclient import UndoingClient
 from headrace.errors.base import HeadraceException
 from headrace.errors.destination import (
     DatabaseException,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from headrace.model.schema import Schema
 
 
-class SqlJobClient(Client):
+class SqlJobClient(UndoingClient, Client):
     """A client that keeps its promise by a ledger row in each job's transaction.
 
     Args:
@@ -162,6 +163,7 @@ class SqlJobClient(Client):
         names = ", ".join(f"`{name}`" for name in dict.fromkeys(change.table for change in changes))
         self._doing(f"changing tables {names} of dataset `{self._session.dataset_name}`")
         with self.exclusive(), self._session.begin_transaction():
+            self._keep_changes(changes)
             for change in changes:
                 for statement in self._statements_of(change):
                     self._session.run(statement)
@@ -277,6 +279,7 @@ class SqlJobClient(Client):
         try:
             with self._alone(job), self._session.begin_transaction():
                 self._ledger.enter(key, context.load_id, expected)
+                work.keeper = self._keeper(job, context)
                 work.do(job)
                 if work.tally.changes != expected:
                     self._ledger.correct(key, work.tally.changes)
@@ -313,6 +316,7 @@ class SqlJobClient(Client):
             self._records.add_load(context.load_id, context.schema)
             if has_ledger:
                 self._ledger.forget(context.load_id)
+            self._end_undo(context)
             failpoints.hit("complete.before_commit")
         return joined
 
@@ -323,7 +327,11 @@ class SqlJobClient(Client):
     def store_schema(self, schema: Schema) -> None:
         """Write the schema into ``_dlt_version`` unless its hash is there."""
         self._doing(f"storing schema `{schema.name}` in dataset `{self._session.dataset_name}`")
-        self._records.add_schema(schema)
+        if self._saver is None:
+            self._records.add_schema(schema)
+        else:
+            with self._session.begin_transaction():
+                self._saver.note_schema(self._records, schema)
         failpoints.hit("schema.stored")
 
     def read_schema(self, schema_name: str | None = None, version_hash: str | None = None) -> StoredSchema | None:
@@ -349,7 +357,12 @@ class SqlJobClient(Client):
 
     def drop_schema_history(self, schema_name: str) -> None:
         """Delete stored versions of a schema."""
-        self._records.drop_schemas(schema_name)
+        if self._saver is None:
+            self._records.drop_schemas(schema_name)
+        else:
+            with self._session.begin_transaction():
+                self._saver.note_history(self._records, schema_name)
+                self._records.drop_schemas(schema_name)
 
     def _doing(self, what: str) -> None:
         self._session.doing = what

@@ -33,7 +33,7 @@ class SqlDialect(ABC):
         adds_unique: Whether ``ALTER TABLE … ADD UNIQUE (…)`` is known, so that tables can be filled before.
         no_table: What stands behind a select list that reads no table.
         reopens_temp: Whether a statement may read a temporary table twice.
-        alters_in_transaction: Whether a column can be narrowed, or made NOT NULL again, in the transaction that has
+        alters_after_changes: Whether columns can be dropped, narrowed and made NOT NULL in the transaction that has
             changed rows of the table.
     """
 
@@ -46,7 +46,7 @@ class SqlDialect(ABC):
     adds_unique: ClassVar[bool] = False
     no_table: ClassVar[str] = ""
     reopens_temp: ClassVar[bool] = True
-    alters_in_transaction: ClassVar[bool] = True
+    alters_after_changes: ClassVar[bool] = True
 
     @abstractmethod
     def column_type(self, column: TColumnSchema) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from headrace.base.strings import digest128
@@ -18,6 +19,7 @@ from headrace.model.jobs import AnyJob, Copy, Job, LoadFile, Merge, Replace, Tru
 
 if TYPE_CHECKING:
     from headrace.destinations.sql.session import SqlClient
+    from headrace.destinations.sql.undo import Keeper
     from headrace.load.destination import LoadContext
 
 STRATEGIES: dict[str, Callable[[MergeRun], None]] = {
@@ -55,7 +57,10 @@ class Work:
     Attributes:
         rows: Rows moved from files.
         tally: What was done to the tables so far.
+        keeper: Keeps rows before they are changed, so that the load can be undone; None when nothing is to be kept.
     """
+
+    keeper: Keeper | None = None
 
     def __init__(
         self, session: SqlClient, context: LoadContext, insert_file: InsertFile, *, unique: bool = False
@@ -66,6 +71,11 @@ class Work:
 
     def do(self, job: AnyJob) -> None:
         """Run the job."""
+        self._do(job)
+        if self.keeper is not None:
+            self.keeper.close()
+
+    def _do(self, job: AnyJob) -> None:
         if isinstance(job, Merge):
             self._merge(job)
             return
@@ -80,9 +90,15 @@ class Work:
     def _copy(self, files: Iterable[LoadFile]) -> None:
         name = self._session.make_qualified_table_name
         for file in files:
-            rows = self._insert_file(file, self._context, name(file.table), None)
+            if self.keeper is None:
+                rows = self._insert_file(file, self._context, name(file.table), None)
+            else:
+                rows = self.keeper.append(file, partial(self._insert_to, file))
             self.rows += rows
             self.tally.add(file.table, inserted=rows)
+
+    def _insert_to(self, file: LoadFile, target: str) -> int:
+        return self._insert_file(file, self._context, target, None)
 
     def _empty(self, tables: Sequence[str], job: Job) -> None:
         # a nested table of the schema need not exist here: it is made when its first row comes
@@ -93,9 +109,12 @@ class Work:
                 continue
             name = session.make_qualified_table_name(table)
             statement = dialect.truncate_table(name) if isinstance(job, Truncate) else dialect.empty_table(name)
+            kept = self.keeper.whole(table, present[table]) if self.keeper is not None else None
             rows = self._count(name) if statement.startswith("TRUNCATE") else None
             deleted = session.run(statement)
             self.tally.add(table, deleted=deleted if rows is None else rows)
+            if self.keeper is not None:
+                self.keeper.check(table, kept, deleted if rows is None else rows)
 
     def _count(self, name: str) -> int:
         return int(self._session.fetch(f"SELECT count(*) FROM {name}")[0][0])
@@ -116,11 +135,17 @@ class Work:
                 rows = self._insert_file(file, self._context, name(new), None)
                 self.rows += rows
                 self.tally.add(table, inserted=rows)
+                if self.keeper is not None:
+                    self.keeper.fill(table, rows)
             if self._unique and dialect.adds_unique:
                 for column in (n for n, c in columns.items() if c.get("unique")):
                     session.run(f"ALTER TABLE {name(new)} ADD UNIQUE ({dialect.quote(column)})")
             if table in present:
-                self.tally.add(table, deleted=self._count(name(table)))
+                kept = self.keeper.whole(table, present[table]) if self.keeper is not None else None
+                deleted = self._count(name(table))
+                self.tally.add(table, deleted=deleted)
+                if self.keeper is not None:
+                    self.keeper.check(table, kept, deleted)
             for statement in dialect.swap_table(name(table), name(new), table):
                 session.run(statement)
             for statement in ddl.comments(dialect, name(table), facts.get("description") or None, columns):
@@ -143,6 +168,8 @@ class Work:
         for file in job.files:
             table = by_name[file.table]
             self.rows += self._insert_file(file, self._context, table.stage, table.columns)
+        if self.keeper is not None:
+            self.keeper.watch(chain)
         run = self._merge_run(job, chain)
         try:
             strategy(run)
@@ -171,6 +198,7 @@ class Work:
                 context.schema.naming.normalize_identifier("inserted_at"),
             ),
             tally=self.tally,
+            keeper=self.keeper,
         )
 
     def _chain(self, job: Job) -> Chain:

@@ -151,6 +151,15 @@ class Records:
         )
         return rows != 0
 
+    @property
+    def versions(self) -> str:
+        """The bare name of the table of stored schemas."""
+        return self._schema.version_table_name
+
+    def of_schema(self, schema_name: str) -> str:
+        """A predicate: a stored schema has a name."""
+        return f"{self._name('schema_name')} = {self._session.dialect.text(schema_name)}"
+
     def remove_schema(self, version_hash: str) -> None:
         """Delete the stored version of a hash."""
         versions = self._table(self._schema.version_table_name)

@@ -20,9 +20,11 @@ from headrace.model import tables as tb
 from headrace.model.migrate import AddColumns, AlterColumn, AnyChange, CreateTable, DropTable, SetComments
 
 if TYPE_CHECKING:
+    from headrace.destinations.sql.records import Records
     from headrace.destinations.sql.session import SqlClient
     from headrace.load.destination import LoadContext
     from headrace.model.jobs import LoadFile
+    from headrace.model.schema import Schema
 
 Present = Sequence[tuple[str, str, bool]]
 
@@ -65,8 +67,22 @@ class Saver:
         shape = shape_of(
             self.session, table, present, unique_columns(self._schema_tables.get(table), self._unique)
         )
-        self.book.add(self.load_id, table, kind, place=place, rows=rows, shape=shape)
+        self.book.add(self.load_id, table, kind, {"shape": shape}, place=place, rows=rows)
         return rows
+
+    def note_schema(self, records: Records, schema: Schema) -> None:
+        """Store a schema, and write down that it is new."""
+        if records.add_schema(schema):
+            self.book.add(self.load_id, records.versions, "schema", {"version_hash": schema.version_hash})
+
+    def note_history(self, records: Records, schema_name: str) -> None:
+        """Keep the stored versions of a schema, which are about to be deleted."""
+        table = self.session.make_qualified_table_name(records.versions)
+        place = _place(self.load_id, "history", records.versions)
+        self.session.run(
+            f"CREATE TABLE {self.book.name(place)} AS SELECT * FROM {table} WHERE {records.of_schema(schema_name)}"
+        )
+        self.book.add(self.load_id, records.versions, "removed", place=place)
 
     def note_changes(self, changes: Sequence[AnyChange]) -> None:
         """Write down changes of tables before they are made."""
@@ -84,25 +100,21 @@ class Saver:
                 add(self.load_id, table, "created")
             return
         there = {name.casefold(): (name, kind, nullable) for name, kind, nullable in present}
+        unique = unique_columns(self._schema_tables.get(table), self._unique)
         if isinstance(change, AddColumns):
             cased = self.session.capabilities.has_case_sensitive_identifiers
             known = {name for name, _, _ in present} if cased else set(there)
             new = [name for name in change.columns if (name if cased else name.casefold()) not in known]
-            add(self.load_id, table, "columns", columns=new)
+            add(self.load_id, table, "columns", {"columns": new, "unique": unique})
         elif isinstance(change, AlterColumn):
             name, kind, nullable = there[change.column["name"].casefold()]
-            unique = unique_columns(self._schema_tables.get(table), self._unique)
-            add(self.load_id, table, "altered", column=name, type=kind, nullable=nullable, unique=unique)
+            facts = {"column": name, "type": kind, "nullable": nullable, "unique": unique}
+            add(self.load_id, table, "altered", facts)
         elif isinstance(change, SetComments):
             own, columns = self.session.describe_comments([table]).get(table, ("", {}))
             before = {name: columns.get(name, "") for name in change.columns}
-            add(
-                self.load_id,
-                table,
-                "comments",
-                table_comment=None if change.description is None else own,
-                columns=before,
-            )
+            table_comment = None if change.description is None else own
+            add(self.load_id, table, "comments", {"table_comment": table_comment, "columns": before})
         elif isinstance(change, DropTable):
             self.copy_whole(table, present, "dropped")
 
@@ -144,9 +156,15 @@ class Keeper(Saver):
                 self.load_id,
                 table,
                 "spoiled",
-                why=f"{changed} rows of table `{table}` were changed, of which {kept} could be kept: another writer "
-                "changed the table at the same moment, or several rows of the load have one key",
+                {
+                    "why": f"{changed} rows of table `{table}` were changed, of which {kept} could be kept: another "
+                    "writer changed the table at the same moment, or several rows of the load have one key"
+                },
             )
+
+    def fill(self, table: str, rows: int) -> None:
+        """Note that rows came into a table that is known as a whole."""
+        self._filled[table] = self._filled.get(table, 0) + rows
 
     def append(self, file: LoadFile, insert: Callable[[str], int]) -> int:
         """Append a file's rows to its table.
@@ -158,7 +176,7 @@ class Keeper(Saver):
         target = self.session.make_qualified_table_name(file.table)
         if file.table in self._covered:
             rows = insert(target)
-            self._filled[file.table] = self._filled.get(file.table, 0) + rows
+            self.fill(file.table, rows)
             return rows
         facts = self._load_facts(file)
         if facts is not None:
@@ -269,7 +287,7 @@ class Keeper(Saver):
                 self.session.run(f"DROP TABLE {self.book.name(place)}")
         for table, (rows, facts) in self._by_load.items():
             if rows:
-                self.book.add(self.load_id, table, "load", rows=rows, **facts)
+                self.book.add(self.load_id, table, "load", rows=rows, facts=facts)
         for table, rows in self._filled.items():
             if rows:
                 self.book.add(self.load_id, table, "filled", rows=rows)

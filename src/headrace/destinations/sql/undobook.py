@@ -7,7 +7,7 @@ of the change that it tells of. Without the setting ``load.keep_undo`` nothing h
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -166,12 +166,21 @@ class UndoBook:
 
     # ---- entries --------------------------------------------------------------------------------------------------
 
-    def add(self, load_id: str, table: str, kind: str, *, place: str = "", rows: int = 0, **facts: Any) -> None:
+    def add(
+        self,
+        load_id: str,
+        table: str,
+        kind: str,
+        facts: Mapping[str, Any] | None = None,
+        *,
+        place: str = "",
+        rows: int = 0,
+    ) -> None:
         """Write an entry."""
         self._session.run(
             f"INSERT INTO {self.name(ENTRIES)} (load_id, number, table_name, kind, place, num_rows, facts) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            *(load_id, time.time_ns(), table, kind, place, rows, json.dumps(facts)),
+            *(load_id, time.time_ns(), table, kind, place, rows, json.dumps(facts or {})),
         )
 
     def entries(self, load_id: str) -> list[Entry]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from headrace.destinations.sql.session import SqlClient
 
 GONE, BACK = "_hr_gone_rows", "_hr_back_rows"
+_Before = Mapping[str, tuple[str, bool]]
 _TABLE = ("created", "dropped", "columns", "altered", "comments")
 
 
@@ -40,6 +41,8 @@ class Undoing:
         self._session, self._dialect, self._book = session, session.dialect, book
         self._records, self._ledger = records, ledger
         self.report = UndoReport()
+        self._load_id = ""
+        self._changed: set[str] = set()  # tables whose rows were changed in this transaction
 
     def undo(self, load: UndoLoad, others: Sequence[UndoLoad]) -> None:
         """Undo a load.
@@ -64,7 +67,7 @@ class Undoing:
         self._remove_by_load({t: [e for e in found if e.kind == "load"] for t, found in by_table.items()})
         for table, found in by_table.items():
             self._restore_rows(table, found)
-        self._restore_tables([entry for entry in entries if entry.kind in _TABLE], by_table)
+        self._restore_tables([entry for entry in entries if entry.kind in _TABLE])
         self._records.remove_load(load.load_id)
         if self._ledger is not None:
             self._ledger.forget(load.load_id)
@@ -131,6 +134,7 @@ class Undoing:
         for table in sorted(facts, key=depth, reverse=True):
             wanted = sum(entry.rows for entry in by_table[table])
             name = self._session.make_qualified_table_name(table)
+            self._changed.add(table)
             removed = self._session.run(self._dialect.delete(name, self._of_load(table, "d", facts)))
             self._expect(table, wanted, removed, "appended")
             self.report.of(table).removed += removed
@@ -170,6 +174,7 @@ class Undoing:
             self._exchange(table, added, removed)
 
     def _empty(self, table: str, name: str, filled: Sequence[int]) -> None:
+        self._changed.add(table)
         removed = self._session.run(self._dialect.empty_table(name))
         if not any(rows < 0 for rows in filled):
             self._expect(table, sum(filled), removed, "put into it")
@@ -194,6 +199,7 @@ class Undoing:
         session, dialect = self._session, self._dialect
         name, present = session.make_qualified_table_name(table), session.describe_tables([table])[table]
         listed = dialect.columns(column for column, _, _ in present)
+        self._changed.add(table)
         new, old = self._together(added, listed), self._together(removed, listed)
         if added:
             wanted = self._make(GONE, f"{new} EXCEPT ALL {old}" if removed else new)
@@ -237,52 +243,70 @@ class Undoing:
 
     # ---- tables ---------------------------------------------------------------------------------------------------
 
-    def _restore_tables(self, entries: Sequence[Entry], by_table: Mapping[str, list[Entry]]) -> None:
-        altered: dict[str, list[Entry]] = {}
+    def _restore_tables(self, entries: Sequence[Entry]) -> None:
+        """Let tables be what they were: newest change first, and each table's columns at once."""
+        columns: dict[str, list[Entry]] = {}
         for entry in reversed(entries):
-            name = self._session.make_qualified_table_name(entry.table)
+            name, report = self._session.make_qualified_table_name(entry.table), self.report.of(entry.table)
             if entry.kind == "created":
+                columns.pop(entry.table, None)
                 self._session.run(ddl.drop_table(name))
-                self.report.of(entry.table).dropped = True
+                report.dropped = True
             elif entry.kind == "dropped":
-                back = self._rebuild(entry.table, entry.facts["shape"], self._book.name(entry.place))
-                self.report.of(entry.table).dropped = False
-                self.report.of(entry.table).restored += back
-            elif entry.kind == "columns":
-                for column in reversed(entry.facts["columns"]):
-                    self._session.run(f"ALTER TABLE {name} DROP COLUMN {self._dialect.quote(column)}")
-                self.report.of(entry.table).columns_dropped += entry.facts["columns"]
+                report.dropped = False
+                report.restored += self._rebuild(entry.table, entry.facts["shape"], self._book.name(entry.place))
             elif entry.kind == "comments":
                 self._comment(name, entry.facts["table_comment"], entry.facts["columns"])
-            elif entry.kind == "altered":
-                altered.setdefault(entry.table, []).append(entry)
-        for table, found in altered.items():
-            self._narrow(table, found)
+            else:
+                columns.setdefault(entry.table, []).append(entry)
+        for table, found in columns.items():
+            self._reshape(table, found)
 
-    def _narrow(self, table: str, entries: Sequence[Entry]) -> None:
-        """Give columns the type and nullability that they had; ``entries`` newest first, so the oldest has the word."""
+    def _reshape(self, table: str, entries: Sequence[Entry]) -> None:
+        """Drop columns that were added, and give others the type and nullability that they had.
+
+        Args:
+            table: The table.
+            entries: Newest first, so that of two about one column the older has the last word.
+        """
+        gone = [column for entry in entries if entry.kind == "columns" for column in entry.facts["columns"]]
+        facts = [entry.facts for entry in entries if entry.kind == "altered"]
+        before = {e["column"]: (e["type"], bool(e["nullable"])) for e in facts if e["column"] not in gone}
+        report = self.report.of(table)
+        report.columns_dropped += gone
+        report.columns_restored += [column for column in before if column not in report.columns_restored]
+        in_place = self._dialect.alters_after_changes or (not before and table not in self._changed)
+        (self._reshape_in_place if in_place else self._reshape_anew)(table, gone, before, entries)
+
+    def _reshape_in_place(self, table: str, gone: Sequence[str], before: _Before, entries: Sequence[Entry]) -> None:
         session, name = self._session, self._session.make_qualified_table_name(table)
-        before = {e.facts["column"]: (e.facts["type"], bool(e.facts["nullable"])) for e in entries}
-        present = session.describe_tables([table])[table]
-        now = {column: (kind, nullable) for column, kind, nullable in present}
-        self.report.of(table).columns_restored += list(before)
-        if self._dialect.alters_in_transaction:
-            for column, (kind, nullable) in before.items():
-                for statement in self._dialect.restore_column(name, column, now[column], (kind, nullable)):
-                    session.run(statement)
-            return
-        copy = f"u_{digest128(f'{self._load_id} narrow {table}')}"
-        quote = self._dialect.quote
+        for column in gone:
+            session.run(f"ALTER TABLE {name} DROP COLUMN {self._dialect.quote(column)}")
+        now = {column: (kind, nullable) for column, kind, nullable in session.describe_tables([table])[table]}
+        for column, old in before.items():
+            for statement in self._dialect.restore_column(name, column, now[column], old):
+                session.run(statement)
+
+    def _reshape_anew(self, table: str, gone: Sequence[str], before: _Before, entries: Sequence[Entry]) -> None:
+        session, name, quote = self._session, self._session.make_qualified_table_name(table), self._dialect.quote
+        present = [column for column in session.describe_tables([table])[table] if column[0] not in gone]
         values = ", ".join(
             f"{self._dialect.narrowed(quote(c), kind, before[c][0]) if c in before else quote(c)} AS {quote(c)}"
             for c, kind, _ in present
         )
-        session.run(f"CREATE TABLE {self._book.name(copy)} AS SELECT {values} FROM {name}")
+        copy = self._book.name(f"u_{digest128(f'{self._load_id} shape {table}')}")
+        session.run(f"CREATE TABLE {copy} AS SELECT {values} FROM {name}")
         own, comments = session.describe_comments([table]).get(table, ("", {}))
-        columns = [[c, *before.get(c, (kind, nullable))] for c, kind, nullable in present]
-        shape = {"columns": columns, "unique": entries[0].facts["unique"], "comments": [own, dict(comments)]}
-        self._rebuild(table, shape, self._book.name(copy))
-        session.run(f"DROP TABLE {self._book.name(copy)}")
+        self._rebuild(
+            table,
+            {
+                "columns": [[c, *before.get(c, (kind, nullable))] for c, kind, nullable in present],
+                "unique": [column for column in entries[0].facts["unique"] if column not in gone],
+                "comments": [own, {column: text for column, text in comments.items() if column not in gone}],
+            },
+            copy,
+        )
+        session.run(f"DROP TABLE {copy}")
 
     def _rebuild(self, table: str, shape: Mapping[str, Any], source: str) -> int:
         """Make a table anew with the rows of another one; returns how many."""
@@ -292,6 +316,7 @@ class Undoing:
             f"{quote(column)} {kind}{'' if nullable else ' NOT NULL'}{' UNIQUE' if column.casefold() in unique else ''}"
             for column, kind, nullable in shape["columns"]
         ]
+        self._changed.add(table)
         self._session.run(ddl.drop_table(name))
         self._session.run(f"CREATE TABLE {name} ({', '.join(clauses)})")
         listed = self._dialect.columns(column for column, _, _ in shape["columns"])

@@ -61,8 +61,8 @@ class DuckDbDialect(SqlDialect):
 
     name = "duckdb"
     row_address = "rowid"
-    # SET NOT NULL still sees rows that the transaction has deleted (DuckDB 1.5)
-    alters_in_transaction = False
+    # SET NOT NULL still sees rows that the transaction has deleted, DROP COLUMN fails when it commits (DuckDB 1.5)
+    alters_after_changes = False
 
     def __init__(self, decimal_precision: tuple[int, int] = (38, 9), wei_precision: tuple[int, int] = (38, 0)) -> None:
         self.decimal_precision, self.wei_precision = decimal_precision, wei_precision
