@@ -82,7 +82,7 @@ class Record:
         self.error = None
         try:
             result = function(*args, **kwargs)
-        except BaseException as error:  # noqa: BLE001 - signals too
+        except BaseException as error:
             self.error = error
             self._raised(error)
             return None

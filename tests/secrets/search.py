@@ -7,6 +7,7 @@ unpacked and searched as well.
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import html
 import io
@@ -16,6 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus
@@ -47,14 +49,20 @@ class Planted:
 
     secrets: dict[str, str]
 
-    def forms(self) -> Iterator[tuple[str, str, bytes]]:
+    @cached_property
+    def forms(self) -> list[tuple[str, str, bytes]]:
         """Name, form and bytes of all that is looked for."""
-        for name, secret in self.secrets.items():
-            for form, text in forms(secret):
-                yield name, form, text
+        found = {
+            (name, text): form for name, secret in self.secrets.items() for form, text in reversed([*forms(secret)])
+        }
+        return [(name, form, text) for (name, text), form in reversed(found.items())]
+
+    @cached_property
+    def _any(self) -> re.Pattern[bytes]:
+        return re.compile(b"|".join(re.escape(text) for _, _, text in self.forms))
 
     def find(self, data: bytes | str, where: str = "text") -> list[Leak]:
-        """All secrets in some bytes.
+        """All secrets in some bytes; of each the first form that is found.
 
         Args:
             data: What was produced.
@@ -64,14 +72,15 @@ class Planted:
         return [leak for place, part in unpacked(raw, where) for leak in self._in(part, place)]
 
     def _in(self, raw: bytes, where: str) -> Iterator[Leak]:
-        joined = _WRAPS.sub(b"", raw)
-        for name, form, wanted in self.forms():
-            for kind, text in (("", raw), (", wrapped", joined)):
+        texts = [(kind, t) for kind, t in (("", raw), (", wrapped", _WRAPS.sub(b"", raw))) if self._any.search(t)]
+        told: set[str] = set()
+        for name, form, wanted in self.forms if texts else ():
+            for kind, text in texts:
                 at = text.find(wanted)
-                if at >= 0:
+                if at >= 0 and name not in told:
+                    told.add(name)
                     around = text[max(0, at - 60) : at + len(wanted) + 40].decode("utf-8", "replace")
                     yield Leak(name, form + kind, where, around)
-                    break
 
     def find_all(self, things: Iterable[tuple[str, bytes | str]]) -> list[Leak]:
         """All secrets in many things, each with its name."""
@@ -121,10 +130,8 @@ def _inner(raw: bytes) -> Iterator[tuple[str, bytes]]:
             for name in archive.namelist():
                 yield f"zip: {name}", archive.read(name)
     if raw[:1] == b"\x78":
-        try:
+        with contextlib.suppress(zlib.error):
             yield "zlib", zlib.decompress(raw)
-        except zlib.error:
-            pass
     for found in _PACKED.findall(raw):
         packed = found.translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
         try:

@@ -35,8 +35,8 @@ class HeadraceException(Exception):
         return f"{type(self).__name__}({', '.join(without_secrets(repr(arg)) for arg in self.args)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        facts = {k: without_secrets(v) if type(v) is str else v for k, v in self.__dict__.items()}
-        args = tuple(without_secrets(arg) if type(arg) is str else arg for arg in self.args)
+        facts = {k: _to_send(v) for k, v in self.__dict__.items()}
+        args = tuple(map(_to_send, self.args))
         return (_rebuild, (type(self), args, facts))
 
     def attrs(self) -> dict[str, Any]:
@@ -48,6 +48,18 @@ class HeadraceException(Exception):
     def hide_texts(self, hide: Callable[[str], str]) -> None:
         """Do something to all texts that the error carries; `masking.clean` asks for it."""
         self.__dict__.update({k: hide(v) for k, v in self.__dict__.items() if type(v) is str})
+
+
+def _to_send(value: Any) -> Any:
+    """What travels to another process: of others' errors the type and the text, not the request or row they hold."""
+    if type(value) is str:
+        return without_secrets(value)
+    if not isinstance(value, Exception) or isinstance(value, HeadraceException):
+        return value
+    kind = type(value)
+    bare = kind.__new__(kind)
+    bare.args = tuple(without_secrets(str(arg)) for arg in value.args)
+    return bare
 
 
 def _rebuild(cls: type[HeadraceException], args: tuple[Any, ...], facts: dict[str, Any]) -> HeadraceException:

@@ -131,6 +131,11 @@ def _forms(text: str) -> Iterator[str]:
             yield coded[(0, 2, 3)[ahead] : len(coded) - (0, 3, 2)[left]]
 
 
+def names_a_secret(name: str) -> bool:
+    """Whether a column or key is called like one that holds secrets: ``password``, ``api_key``, ``refresh_token``."""
+    return re.fullmatch(_WORDS, name, re.IGNORECASE) is not None
+
+
 def without_known(text: str) -> str:
     """The text without the secrets that the configuration has resolved."""
     global _pattern

@@ -28,6 +28,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors.base import HeadraceException, PipelineException, TerminalException
+from headrace.errors.masking import names_a_secret
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -182,7 +183,7 @@ class SchemaEngineNoUpgradePathException(SchemaException):
         )
 
 
-REDACTED = "<redacted: the column is marked sensitive>"
+REDACTED = "<redacted: the column is marked sensitive, or its name says so>"
 
 
 class DataValidationError(SchemaException):
@@ -253,12 +254,21 @@ class DataValidationError(SchemaException):
         said += [f"at {path}"] if path else []
         why = ", ".join(said)
         if value is not None:
-            shown = value if value is REDACTED else _short(value)
+            hidden = value is REDACTED or names_a_secret(self.column_name or "")
+            shown = REDACTED if hidden else _short(value)
             why += f"{': ' if why else ''}{shown}" + (f" where {expected} is expected" if expected else "")
         self.why = "; ".join(part for part in (self.extended_info, why) if part) or None
         then = f", and it becomes {becomes}" if becomes else ""
         self.fix = f'change the data, or accept it with schema_contract={{"{self.schema_entity}": "evolve"}}{then}'
         return self
+
+    def attrs(self) -> dict[str, Any]:
+        """The facts the error carries, without the item: its values belong into no trace."""
+        return {k: v for k, v in super().attrs().items() if k != "data_item"}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        rebuild, (kind, args, facts) = super().__reduce__()[:2]
+        return (rebuild, (kind, args, {**facts, "data_item": None}))
 
 
 def _short(value: Any) -> str:

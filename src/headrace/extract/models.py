@@ -279,11 +279,12 @@ class ModelValidator(BaseItemTransform):
             resource=self.table_name,
             position=None if item is None else first + item[0],
             path=json_path(place),
-            value=REDACTED if hidden else found.get("input"),
+            # of a field that is missing, pydantic gives the whole item
+            value=REDACTED if hidden else None if found["type"] == "missing" else found.get("input"),
             expected="no such field" if entity == "columns" else "",
         )
-        # the text of pydantic's own error shows values
-        raise refusal from (None if self.sensitive else error)
+        # the text of pydantic's own error shows values: it stays the context, and is not printed
+        raise refusal from None
 
     def _without_sensitive(self, item: Any) -> Any:
         if not self.sensitive or not isinstance(item, Mapping):

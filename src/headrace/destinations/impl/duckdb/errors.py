@@ -11,6 +11,7 @@ from headrace.errors.destination import (
     DatabaseUndefinedRelation,
     DestinationTerminalException,
 )
+from headrace.errors.masking import HIDDEN, clean
 
 
 class InvalidInMemoryDuckdbCredentials(DestinationTerminalException):
@@ -48,6 +49,22 @@ _FIXES = {
     "BinderException": "a column or function of the statement does not exist as it is used there",
     "ParserException": "correct the statement",
 }
+# where DuckDB repeats values of rows
+_WITH_VALUES = (
+    "ConversionException",
+    "OutOfRangeException",
+    "ConstraintException",
+    "InvalidInputException",
+    "DataError",
+)
+# from the first quote to the last: a value may have quotes in it
+_VALUES = re.compile(r"""(?s)['"](?:.*['"](?=$|\n|[.]| (?:to|when|violates|can't|cannot)\b)|.*['"][^\n]*|[^\n]*)""")
+_STATEMENT = re.compile(r"(?s)\n+LINE \d+:.*|\n *Original Line:.*?(?=\n|$)|\n[^\n]*\n *\^(?=\n|$)")
+
+
+def without_values(text: str) -> str:
+    """DuckDB's message without values of rows: they may be anything, and a log is read by many."""
+    return _VALUES.sub(f'"{HIDDEN}"', _STATEMENT.sub("", text))
 
 
 def translate(error: Exception, doing: str = "") -> DatabaseException:
@@ -61,6 +78,8 @@ def translate(error: Exception, doing: str = "") -> DatabaseException:
         The error to raise from it; its text has DuckDB's message, what was going on, and what to do.
     """
     name = type(error).__name__
+    if name in _WITH_VALUES:
+        clean(error, without_values)
     if name == "CatalogException" and _UNDEFINED.search(str(error)):
         made: DatabaseException = DatabaseUndefinedRelation(error)
         fix: str | None = "check the name; tables are made by the first load that has rows for them"

@@ -5,6 +5,7 @@ The codes are those of https://www.postgresql.org/docs/current/errcodes-appendix
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from headrace.errors.destination import (
@@ -13,6 +14,7 @@ from headrace.errors.destination import (
     DatabaseTransientException,
     DatabaseUndefinedRelation,
 )
+from headrace.errors.masking import HIDDEN, clean
 
 _UNDEFINED = {"42P01", "3F000"}  # table, schema
 _TRANSIENT_CLASSES = {
@@ -50,6 +52,23 @@ _FIXES = {
     "3D000": "make the database, or correct its name in the credentials",
     "42601": "correct the statement",
 }
+# where PostgreSQL repeats values of rows; names of tables and columns stay
+_VALUES = [
+    re.compile(r"(?is)(?P<before>\bkey \([^)]*\)=\().*(?=\))"),
+    re.compile(r"(?s)(?P<before>\bFailing row contains \().*(?=\))"),
+    re.compile(r"(?s)(?P<before>\b(?:COPY \S+, line \d+(?:, column [^:]+)?|JSON data, line \d+): ).*?(?=$|\n)"),
+    re.compile(
+        r"(?i)(?P<before>\b(?:for type|for enum|for encoding|out of range|literal|value|token|syntax|digit)\b"
+        r'[^"\n]*").*(?=")'
+    ),
+]
+
+
+def without_values(text: str) -> str:
+    """The server's message without values of rows: they may be anything, and a log is read by many."""
+    for pattern in _VALUES:
+        text = pattern.sub(rf"\g<before>{HIDDEN}", text)
+    return text
 
 
 def translate(error: Exception, doing: str = "") -> DatabaseException:
@@ -62,6 +81,7 @@ def translate(error: Exception, doing: str = "") -> DatabaseException:
     Returns:
         The error to raise from it; its text has PostgreSQL's message, what was going on, and what to do.
     """
+    clean(error, without_values)
     state: str = getattr(error, "sqlstate", None) or ""
     if state in _UNDEFINED:
         made: DatabaseException = DatabaseUndefinedRelation(error)
@@ -96,4 +116,4 @@ def _told(error: Any) -> str:
     if diag is None or not diag.message_primary:
         return str(error).strip()
     parts = [diag.message_primary, diag.message_detail, diag.message_hint, diag.context]
-    return "; ".join(" ".join(part.split()) for part in parts if part)
+    return "; ".join(" ".join(without_values(part).split()) for part in parts if part)

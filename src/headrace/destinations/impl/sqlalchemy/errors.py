@@ -15,6 +15,7 @@ from headrace.errors.destination import (
     DatabaseTransientException,
     DatabaseUndefinedRelation,
 )
+from headrace.errors.masking import HIDDEN, clean
 
 # SQLite: https://sqlite.org/rescode.html ; the texts are older than the codes in Python's module
 _SQLITE_UNDEFINED = re.compile(r"no such table|unknown database", re.IGNORECASE)
@@ -94,6 +95,18 @@ def kind_of(error: BaseException, backend: str) -> str:
     )
 
 
+# where MySQL, SQL Server and Oracle repeat values of rows
+_VALUES = re.compile(
+    r"(?is)(?P<before>\b(?:duplicate entry|value:?|key value is|converting the \S+ value) (?P<quote>[('])).*"
+    r"(?=[)'](?: (?:for|to|in|at)\b|[.]|$))"
+)
+
+
+def without_values(text: str) -> str:
+    """A database's message without values of rows: they may be anything, and a log is read by many."""
+    return _VALUES.sub(rf"\g<before>{HIDDEN}", text)
+
+
 def translate(error: BaseException, backend: str, doing: str = "") -> DatabaseException:
     """Make an error of headrace of one of SQLAlchemy's or of a driver's.
 
@@ -106,6 +119,7 @@ def translate(error: BaseException, backend: str, doing: str = "") -> DatabaseEx
         The error to raise from it; its text has the database's message, what was going on, and what to do.
     """
     kind = kind_of(error, backend)
+    clean(error, without_values)
     original: Any = getattr(error, "orig", None) or error
     made: DatabaseException
     if kind == "undefined":

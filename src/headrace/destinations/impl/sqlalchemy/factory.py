@@ -141,7 +141,8 @@ class sqlalchemy(ConfiguredDestination):
         credentials = settings.credentials
         given = {**(credentials.engine_kwargs or {}), **(settings.engine_kwargs or {})}
         url = sa.engine.make_url(credentials.to_native_representation())
-        options: dict[str, Any] = {"poolclass": sa.pool.NullPool}
+        # errors would repeat the rows of a statement that failed
+        options: dict[str, Any] = {"poolclass": sa.pool.NullPool, "hide_parameters": True}
         if main:
             url = url.set(database=main)
             options["connect_args"] = {"check_same_thread": False}
