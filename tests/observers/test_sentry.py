@@ -58,7 +58,7 @@ def test_a_run_is_a_transaction_with_spans(sentry: SentryReceiver) -> None:
     assert told["contexts"]["trace"]["status"] == "ok"
     tags = told["tags"]
     assert (tags["pipeline_name"], tags["destination"], tags["dataset"]) == ("shop", "duckdb", "raw")
-    assert tags["version"] == VERSION
+    assert tags["version"] == VERSION and tags["load_id"] == info.loads_ids[0]
     assert (Path(p.working_dir) / "runs" / f"{tags['run_id']}.trace.json").is_file()
     assert tags["destination_type"].endswith("duckdb")
     spans = {span["description"]: span for span in told["spans"]}

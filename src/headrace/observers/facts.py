@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -219,3 +220,13 @@ def seconds(event: Event) -> float:
 def instant(unix: float) -> dt.datetime:
     """Unix seconds as an instant."""
     return dt.datetime.fromtimestamp(unix, dt.timezone.utc)
+
+
+def described(error: BaseException) -> dict[str, str]:
+    """An error as the semantic conventions of OpenTelemetry have it: type, message and stack, without secrets."""
+    stack = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return {
+        "exception.type": kind_of(error),
+        "exception.message": text_of(error),
+        "exception.stacktrace": without_secrets(stack),
+    }

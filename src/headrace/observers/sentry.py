@@ -132,8 +132,10 @@ class SentryObserver:
         if isinstance(event, StepStarted):
             record.open_step(event.step, facts.seconds(event))
         elif isinstance(event, StepEnded):
-            info = facts.step_info(run, event.step) if event.step == "extract" else None
+            info = facts.step_info(run, event.step)
             record.end_step(event.step, facts.seconds(event), event.error, facts.resource_pieces(info))
+            if info is not None and info.loads_ids:
+                record.load_ids = list(info.loads_ids)
         elif isinstance(event, Planned):
             self._jobs.note(event)
         elif isinstance(event, (JobDone, JobFailed, JobRetried)):

@@ -56,6 +56,7 @@ class Record:
         self.crumbs: deque[Crumb] = deque(maxlen=_CRUMBS)
         self.failed: list[Piece] = []
         self.parked: list[PackageParked] = []
+        self.load_ids: list[str] = []
         self.untold = 0
         self.has_steps = False
         self._open: list[Step] = []

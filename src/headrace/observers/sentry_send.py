@@ -60,6 +60,9 @@ def _transaction(record: Record, scope: Any, parent: Any) -> Any:
 def _finish(transaction: Any, record: Record, ended: float, error: BaseException | None) -> int:
     for step in record.steps:
         _step(transaction, step, ended)
+    if record.load_ids:
+        transaction.set_tag("load_id", record.load_ids[-1])
+        transaction.set_data("load_ids", record.load_ids)
     if record.untold:
         transaction.set_data("headrace.spans_left_out", record.untold)
     if facts.is_interrupt(error):
