@@ -115,7 +115,9 @@ def _last_run(folder: WorkingFolder) -> tuple[dt.datetime | None, str | None]:
     from headrace.pipeline.tracing import Tracer
 
     trace = Tracer(folder.runs, folder.path.name).last
-    return (None, None) if trace is None else (trace.finished_at or trace.started_at, error_of(trace))
+    if trace is None or not trace.steps:  # a sync alone is no run
+        return None, None
+    return trace.finished_at or trace.started_at, error_of(trace)
 
 
 def error_of(trace: PipelineTrace) -> str | None:
@@ -144,7 +146,7 @@ def overview(p: Pipeline) -> dict[str, Any]:
         ],
         "packages": {phase: store.list(phase) for phase in (*_PENDING, *_ENDED)},
         "last_run": None
-        if trace is None
+        if trace is None or not trace.steps
         else {
             "started_at": trace.started_at,
             "finished_at": trace.finished_at,
