@@ -18,6 +18,8 @@ from typing import Any
 
 import msgspec
 
+from headrace.model.cleaning import without_empty
+
 SCALARS = ("bool", "bigint", "double", "text", "binary", "timestamp", "date", "time", "decimal", "wei", "json")
 
 _exact: dict[type, str] = {
@@ -97,7 +99,8 @@ def _converter_for(kind: type) -> Callable[[Any], Any] | None:
     if dataclasses.is_dataclass(kind):
         return dataclasses.asdict
     if issubclass(kind, tuple) and callable(getattr(kind, "asdict", None)):
-        return lambda v: v.asdict()  # load info and its like know their own document
+        # load info and its like know their own document; what is empty in it is no news to anybody
+        return lambda v: without_empty(v.asdict())
     if issubclass(kind, tuple) and hasattr(kind, "_asdict"):
         return lambda v: v._asdict()
     if issubclass(kind, msgspec.Struct):

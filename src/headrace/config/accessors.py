@@ -143,6 +143,7 @@ class Accessor:
                     found.provider.name,
                     found.full_key,
                     get_pipeline_name(),
+                    provider=found.provider,
                 )
             )
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ class ResolvedValue(NamedTuple):
         provider_name: Who had it.
         found_at: The full key as the provider spells it.
         pipeline_name: The pipeline that was active.
+        config_type_name: The configuration class that has the field; None for a look-up by key.
+        provider: The provider itself.
     """
 
     key: str
@@ -40,6 +43,21 @@ class ResolvedValue(NamedTuple):
     provider_name: str
     found_at: str
     pipeline_name: str | None
+    config_type_name: str | None = None
+    provider: Any = None
+
+    @property
+    def location(self) -> str:
+        """Where the provider has it: the path of a file, or the name of an environment variable."""
+        ask = getattr(self.provider, "get_value_location", None)
+        if ask is None or self.provider_name == "Environment Variables":
+            return self.found_at
+        *sections, key = self.found_at.split(".")
+        try:
+            found = str(ask(key, None, *sections))
+        except Exception:  # noqa: BLE001 - a vault that cannot be reached any more; a trace needs no more than its name
+            return self.provider_name
+        return os.path.abspath(found) if os.path.isfile(found) else found  # noqa: PTH100, PTH113 - pathlib is slow
 
 
 def set_pipeline_name(name: str | None) -> None:

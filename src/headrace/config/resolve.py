@@ -181,7 +181,7 @@ def _resolve_field(
     if found is None:
         return None if field.optional or getattr(config, name) is not None else _missing_value(field, scope)
     value = _convert(field, found)
-    _record(field, value, getattr(config, name), scope, found)
+    _record(config, field, value, getattr(config, name), scope, found)
     set_now.append(name)
     setattr(config, name, value)
     return None
@@ -224,7 +224,7 @@ def _resolve_nested(
             continue
         tries.was_read = tries.was_read or isinstance(given, str)
         if missing is None and native is not None:
-            _record(field, made, None, scope, native)
+            _record(config, field, made, None, scope, native)
         if missing is None or accept_partial:
             setattr(config, field.name, made)
         if missing is None:
@@ -339,8 +339,10 @@ def _convert(field: Field, found: Found) -> Any:
     raise ConfigValueCannotBeCoercedException(field.name, shown, hint, key=found.full_key, provider=found.provider.name)
 
 
-def _record(field: Field, value: Any, default: Any, scope: Scope, found: Found) -> None:
-    hidden = field.secret or isinstance(value, BaseConfiguration)
+def _record(config: BaseConfiguration, field: Field, value: Any, default: Any, scope: Scope, found: Found) -> None:
+    # what stands among secrets is treated as one, whatever the field is declared to be
+    among = found.provider.supports_secrets and found.provider.name != ENVIRONMENT
+    hidden = field.secret or among or isinstance(value, BaseConfiguration)
     sections = (*scope.walked, scope.kept) if scope.kept else scope.walked
     record_resolved(
         ResolvedValue(
@@ -352,6 +354,8 @@ def _record(field: Field, value: Any, default: Any, scope: Scope, found: Found) 
             found.provider.name,
             found.full_key,
             scope.lookup.passes[0],
+            type(config).__name__,
+            found.provider,
         )
     )
 

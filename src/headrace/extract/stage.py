@@ -53,6 +53,7 @@ def extract_source(
     settings: ExtractSettings | None = None,
     publish: Callable[[Any], None] | None = None,
     checkpoints: CheckpointPlan | None = None,
+    on_failure: Callable[[SourceExtractResult], None] | None = None,
 ) -> SourceExtractResult:
     """Read the selected resources of a source.
 
@@ -65,6 +66,7 @@ def extract_source(
         settings: How items are read.
         publish: Gets progress.
         checkpoints: When to seal what was read so far; None to seal nothing before the end.
+        on_failure: Gets what was read before an error, when there is one.
 
     Returns:
         What was read, but for what checkpoints have sealed.
@@ -88,11 +90,16 @@ def extract_source(
         flow.prepare()
         if checkpoints is not None:
             _plant(source, schema, flow, writers, checkpoints)
-        flow.run()
-        for writer in writers:
-            writer.flush_all()
-            writer.empty_replaced(schema)
-            writer.show_progress()
+        try:
+            flow.run()
+            for writer in writers:
+                writer.flush_all()
+                writer.empty_replaced(schema)
+                writer.show_progress()
+        except BaseException:
+            if on_failure is not None:
+                on_failure(_result(source, writers))
+            raise
         shown.finish()
     return _result(source, writers)
 
@@ -194,7 +201,8 @@ def describe_hints(resource: DltResource[Any]) -> dict[str, Any]:
 
 
 def _describe_incremental(cursor: Any) -> dict[str, Any]:
-    fields = ("cursor_path", "initial_value", "end_value", "row_order", "on_cursor_value_missing", "lag")
-    described = {name: getattr(cursor, name, None) for name in (*fields, "range_start", "range_end")}
+    fields = ("cursor_path", "initial_value", "end_value", "row_order", "allow_external_schedulers")
+    more = ("on_cursor_value_missing", "lag", "range_start", "range_end")
+    described = {name: getattr(cursor, name, None) for name in (*fields, *more)}
     function = getattr(cursor, "last_value_func", None)
     return {**described, "last_value_func": getattr(function, "__name__", function)}

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from typing_extensions import TypedDict
 
 from headrace.model.changes import RowChanges, add_changes
+from headrace.model.cleaning import cleaned
 from headrace.model.infotext import extract_text, load_text, normalize_text
 from headrace.model.metrics import (
     DataWriterAndCustomMetrics,
@@ -106,14 +107,16 @@ class StepInfo:
         return len(self.loads_ids) == 0
 
     def asdict(self) -> dict[str, Any]:
-        """A dictionary that can be loaded as a row with nested packages and metrics."""
-        return {
-            **self.common_asdict(),
-            **self.own_asdict(),
-            **self.times_asdict(),
-            **self.metrics_asdict(),
-            **self.rejected_asdict(),
-        }
+        """A dictionary that can be loaded as a row with nested packages and metrics; no secret is in it."""
+        return cleaned(
+            {
+                **self.common_asdict(),
+                **self.own_asdict(),
+                **self.times_asdict(),
+                **self.metrics_asdict(),
+                **self.rejected_asdict(),
+            }
+        )
 
     def common_asdict(self) -> dict[str, Any]:
         """The part that infos of all steps have, without the times."""
@@ -272,17 +275,19 @@ class LoadInfo(StepInfo, _LoadInfo):  # type: ignore[misc]
         return add_changes(one.get("row_changes", {}) for ms in self.metrics.values() for one in ms)
 
     def asdict(self) -> dict[str, Any]:
-        """A dictionary that can be loaded as a row with nested packages, jobs and locations."""
+        """A dictionary that can be loaded as a row with nested packages, jobs and locations; no secret is in it."""
         common = self.common_asdict()
         pipeline = {"pipeline": common.pop("pipeline")}
-        return {
-            **pipeline,
-            **self.own_asdict(),
-            **common,
-            **self.times_asdict(),
-            **self.metrics_asdict(),
-            **self.rejected_asdict(),
-        }
+        return cleaned(
+            {
+                **pipeline,
+                **self.own_asdict(),
+                **common,
+                **self.times_asdict(),
+                **self.metrics_asdict(),
+                **self.rejected_asdict(),
+            }
+        )
 
     def own_asdict(self) -> dict[str, Any]:
         """Destination, staging and dataset."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from headrace.base.ids import new_file_id
 from headrace.base.time import human_duration
+from headrace.errors.masking import without_secrets
 from headrace.model.wording import count, human_bytes, indented
 
 TPackageJobState = Literal["new_jobs", "failed_jobs", "started_jobs", "completed_jobs"]
@@ -108,6 +109,8 @@ class LoadJobInfo(NamedTuple):
         """A flat dictionary that can be loaded as a row."""
         fields = self._asdict()
         del fields["job_file_info"]
+        if self.failed_message:
+            fields["failed_message"] = without_secrets(self.failed_message)
         return {**fields, **self.job_file_info._asdict(), "job_id": self.job_file_info.job_id()}
 
     def asstr(self, verbosity: int = 0) -> str:
@@ -218,7 +221,8 @@ class LoadPackageInfo(NamedTuple):
         own = [name for name in files if name.startswith("_dlt_")]
         data = len(files) - len(own)
         if not data:
-            return "only the pipeline's state" if own else "no rows"
+            nothing = "not sealed" if self.state == "new" else "no rows"
+            return "only the pipeline's state" if own else nothing
         return f"{count(len({*files} - {*own}), 'table')} in {count(data, 'file')}"
 
     def _jobs_to_say(self, verbosity: int) -> list[LoadJobInfo]:

@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from headrace.base.strings import random_id
 from headrace.base.time import human_duration, now
+from headrace.errors.masking import without_secrets
+from headrace.model.cleaning import cleaned
 from headrace.model.failures import exception_traces
 from headrace.model.infos import ExtractInfo, LoadInfo, NormalizeInfo, StepInfo
 from headrace.model.packages import schema_changes
@@ -23,7 +25,18 @@ _Info = TypeVar("_Info", bound=StepInfo)
 
 
 class SerializableResolvedValueTrace(NamedTuple):
-    """A setting that was looked up during the run; the value of a secret is not kept."""
+    """A setting that was looked up during the run.
+
+    Attributes:
+        key: Its name.
+        value: The value; None for secrets, and for what stands among secrets.
+        default_value: What it replaced.
+        is_secret_hint: Whether it is declared to be a secret.
+        sections: The path it was looked up under; it may have been found under a shorter one.
+        provider_name: Who had it.
+        config_type_name: The configuration class that has it.
+        provider_location: The file it was in, or the name of the environment variable.
+    """
 
     key: str
     value: Any
@@ -33,6 +46,24 @@ class SerializableResolvedValueTrace(NamedTuple):
     provider_name: str | None
     config_type_name: str | None = None
     provider_location: str = ""
+
+    def asdict(self) -> dict[str, Any]:
+        """A dictionary for loading: without the value."""
+        fields = self._asdict()
+        del fields["value"], fields["default_value"]
+        return {**fields, "sections": ".".join(self.sections)}
+
+    def asstr(self, verbosity: int = 0) -> str:
+        """A line for people; from verbosity 1 with the class that has the setting."""
+        hidden = self.is_secret_hint or self.value is None
+        line = f"{'.'.join((*self.sections, self.key))} = {'<hidden>' if hidden else without_secrets(repr(self.value))}"
+        line += f" from {self.provider_name}"
+        if self.provider_location and self.provider_location != self.provider_name:
+            line += f" ({self.provider_location})"
+        return f"{line} for {self.config_type_name}" if verbosity > 0 and self.config_type_name else line
+
+    def __str__(self) -> str:
+        return self.asstr()
 
 
 class PipelineStepTrace(NamedTuple):
@@ -63,7 +94,7 @@ class PipelineStepTrace(NamedTuple):
         if info is not None:
             fields[f"{self.step}_info"] = {**info.own_asdict(), **info.metrics_asdict(), **info.rejected_asdict()}
             fields["step_info"] = {**info.common_asdict(), **info.times_asdict()}
-        return fields
+        return cleaned(fields)
 
     def asstr(self, verbosity: int = 0) -> str:
         """Say how the step ended; from verbosity 1 with its span id."""
@@ -121,22 +152,25 @@ class PipelineTrace(_PipelineTrace):
     def asdict(self) -> dict[str, Any]:
         """A dictionary that can be loaded as a row with nested steps.
 
-        A ``run`` that went well says nothing that its ``load`` does not, and is left out.
+        A ``run`` that went well says nothing that its ``load`` does not, and is left out. Of settings it tells where
+        each came from, but not their values: they have all types there are, and some should not be in a table.
         """
         fields = self._asdict()
         fields["steps"] = [s.asdict() for s in self.steps if s.step != "run" or s.step_exception]
-        fields["resolved_config_values"] = [
-            {**value._asdict(), "sections": list(value.sections)} for value in self.resolved_config_values
-        ]
+        fields["resolved_config_values"] = [value.asdict() for value in self.resolved_config_values]
         return fields
 
     def asstr(self, verbosity: int = 0) -> str:
         """Say each step with its duration, rows by table, schema changes, retries and failures.
 
         Args:
-            verbosity: 0 for the outcome, 1 adds the system tables and packages, 2 every job.
+            verbosity: 0 for the outcome, 1 adds settings and where they came from, system tables and packages, 2 every
+                job.
         """
         lines = [self._headline()]
+        if verbosity > 0 and self.resolved_config_values:
+            lines.append("  settings that were found:")
+            lines += [f"    {value.asstr(verbosity - 1)}" for value in self.resolved_config_values]
         failed = {s.step_exception for s in self.steps if s.step_exception and s.step != "run"}
         for step in self.steps:
             if step.step == "run" and (not step.step_exception or step.step_exception in failed):
@@ -254,7 +288,10 @@ class TraceBuilder:
         info: StepInfo | None = step_info if step_info is not None else getattr(error, "step_info", None)
         ended: PipelineStepTrace = opened._replace(finished_at=self._clock(), step_info=info)
         if error is not None:
-            ended = ended._replace(step_exception=str(error), exception_traces=exception_traces(error))
+            ended = ended._replace(
+                step_exception=without_secrets(str(error) or type(error).__name__),
+                exception_traces=exception_traces(error),
+            )
         self.trace.steps.append(ended)
         return ended
 
@@ -283,10 +320,13 @@ def merge_traces(last: PipelineTrace | None, trace: PipelineTrace) -> PipelineTr
     """
     if last is None or any(step.step == "run" for step in trace.steps):
         return trace
+    # each step tells all that was found so far in its process
+    found = (*last.resolved_config_values, *trace.resolved_config_values)
+    resolved = {(*value.sections, value.key): value for value in found}
     return last._replace(
         steps=[*last.steps, *trace.steps],
         finished_at=trace.finished_at,
-        resolved_config_values=[*last.resolved_config_values, *trace.resolved_config_values],
+        resolved_config_values=list(resolved.values()),
     )
 
 

@@ -9,13 +9,42 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from headrace.base.time import now
 from headrace.model.infos import ExtractDataInfo
 from headrace.model.metrics import DataWriterAndCustomMetrics, DataWriterMetrics, ExtractMetrics, add_metrics
+from headrace.model.tables import pipeline_state_table
 
 if TYPE_CHECKING:
     from headrace.extract.stage import SourceExtractResult
     from headrace.model.jobs import SpoolFile
     from headrace.pipeline.work import Work
+
+STATE_RESOURCE = "_dlt_pipeline_state"
+
+
+def work_metrics(work: Work) -> list[ExtractMetrics]:
+    """Metrics of a package: one entry for each source, and one for the pipeline's state if it is in it."""
+    found = [source_metrics(work, *source) for source in work.sources]
+    state = [file for file in work.files if file.resource == STATE_RESOURCE and file.path]
+    return [*found, _state_metrics(work, state)] if state else found
+
+
+def _state_metrics(work: Work, files: list[SpoolFile]) -> ExtractMetrics:
+    moment = now()
+    written = {PurePath(file.path).name: _written(work, file, moment, moment) for file in files}
+    total = _sum(sum(file.rows for file in files), written.values(), moment, moment)
+    hints = {key: value for key, value in pipeline_state_table().items() if key in ("write_disposition", "file_format")}
+    return {
+        "started_at": moment,
+        "finished_at": moment,
+        "schema_name": work.schema.name,
+        "job_metrics": written,
+        "table_metrics": {work.schema.state_table_name: total},
+        "resource_metrics": {STATE_RESOURCE: DataWriterAndCustomMetrics.extended(total, None)},
+        "dag": [(STATE_RESOURCE, STATE_RESOURCE)],
+        "hints": {STATE_RESOURCE: hints},
+        "inputs": [],
+    }
 
 
 def source_metrics(
@@ -24,7 +53,7 @@ def source_metrics(
     """Metrics of one source of a package."""
     rejected = [one for one in work.rejected() if one.resource in result.hints]
     own = [file for file in work.files if file.resource in result.resource_rows]
-    written = [(file, _written(file, started, finished)) for file in own if file.path]
+    written = [(file, _written(work, file, started, finished)) for file in own if file.path]
     tables = {
         name: _sum(rows, (m for f, m in written if f.table == name), started, finished)
         for name, rows in result.table_rows.items()
@@ -50,8 +79,10 @@ def source_metrics(
     }
 
 
-def _written(file: SpoolFile, started: dt.datetime, finished: dt.datetime) -> DataWriterMetrics:
-    return DataWriterMetrics(file.path, file.rows, file.size, started.timestamp(), finished.timestamp())
+def _written(work: Work, file: SpoolFile, started: dt.datetime, finished: dt.datetime) -> DataWriterMetrics:
+    return DataWriterMetrics(
+        str(work.package.path / file.path), file.rows, file.size, started.timestamp(), finished.timestamp()
+    )
 
 
 def _sum(

@@ -9,7 +9,7 @@ from headrace.base.time import now
 from headrace.model.infos import ExtractDataInfo, ExtractInfo
 from headrace.pipeline.checkpoints import Checkpoints
 from headrace.pipeline.current import package_scope
-from headrace.pipeline.extractinfo import data_info, source_metrics
+from headrace.pipeline.extractinfo import data_info, work_metrics
 from headrace.pipeline.maintain import note_schema
 from headrace.pipeline.recovery import LAST_SEALED
 from headrace.pipeline.refreshing import check_mode, join_orders, package_info, prepare_refresh
@@ -19,11 +19,11 @@ from headrace.pipeline.work import Work, new_sink, put_state_row, seal_work
 if TYPE_CHECKING:
     from headrace.extract.settings import ExtractSettings
     from headrace.extract.source import DltSource
+    from headrace.extract.stage import SourceExtractResult
     from headrace.model.schema import Schema
     from headrace.pipeline.pipeline import Pipeline
 
 logger = logging.getLogger("headrace")
-STATE_RESOURCE = "_dlt_pipeline_state"
 
 
 class ExtractArgs(NamedTuple):
@@ -52,10 +52,12 @@ def extract(p: Pipeline, data: Any, args: ExtractArgs) -> ExtractInfo:
             described = _read_all(p, run, works, data, args, checkpoints)
             loads = seal_all(p, works, checkpoints)
         except BaseException:
+            # before the packages go: the error says how far it came
+            run.info = _info(p, [*checkpoints.sealed, *works.values()], data_info(data))
             give_up(p, works)
             checkpoints.catch_up()
             raise
-        run.info = info = _info(p, works, loads, described)
+        run.info = info = _info(p, loads, described)
         return info
 
 
@@ -141,8 +143,12 @@ def _read(
     if args.refresh:
         _refresh(p, work, source, args.refresh)
     started = now()
-    result = extract_source(source, work.schema, work.sink, settings, p._publish, checkpoints.plan(work))
-    work.sources.append((result, started, now()))
+
+    def keep(result: SourceExtractResult) -> None:
+        work.sources.append((result, started, now()))
+
+    plan = checkpoints.plan(work)
+    keep(extract_source(source, work.schema, work.sink, settings, p._publish, plan, keep))
 
 
 def _refresh(p: Pipeline, work: Work, source: DltSource[Any], mode: str) -> None:
@@ -250,9 +256,10 @@ def give_up(p: Pipeline, works: dict[str, Work]) -> None:
             p._store.drop(work.package.load_id)
 
 
-def _info(p: Pipeline, works: dict[str, Work], kept: list[Work], described: list[ExtractDataInfo]) -> ExtractInfo:
-    metrics = {w.package.load_id: [source_metrics(w, *source) for source in w.sources] for w in kept}
-    packages = [package_info(p, work.package) for work in kept]
+def _info(p: Pipeline, kept: list[Work], described: list[ExtractDataInfo]) -> ExtractInfo:
+    metrics = {w.package.load_id: work_metrics(w) for w in kept}
+    # packages that are not sealed have no order yet, and must not be asked for one
+    packages = [w.package.info() if w.package.phase == "new" else package_info(p, w.package) for w in kept]
     return ExtractInfo(p, metrics, described, list(metrics), packages, p.first_run)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.base.files import write_atomic
 from headrace.base.ids import new_load_id
+from headrace.errors.masking import without_secrets
 from headrace.model.host import execution_context
 from headrace.model.trace import (
     PipelineTrace,
@@ -132,11 +133,12 @@ def _resolved(pipeline_name: str) -> list[SerializableResolvedValueTrace]:
 
     return [
         SerializableResolvedValueTrace(
-            v.key, _short(v.value), _short(v.default_value), v.is_secret, v.sections, v.provider_name
+            *(v.key, _short(v.value), _short(v.default_value), v.is_secret, v.sections, v.provider_name),
+            *(v.config_type_name, v.location),
         )
         for v in resolved_traces(pipeline_name)
     ]
 
 
 def _short(value: Any) -> Any:
-    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+    return value if value is None or isinstance(value, (int, float, bool)) else without_secrets(str(value))

@@ -9,6 +9,7 @@ from headrace.base.time import now
 from headrace.model.rejected import RejectedCount, add_counts, announce
 from headrace.model.state import state_row
 from headrace.model.tables import pipeline_state_table
+from headrace.pipeline.extractinfo import STATE_RESOURCE
 from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH, LAST_LOADED_HASH, package_document
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from headrace.model.schema import Schema
     from headrace.package.package import Package
     from headrace.pipeline.pipeline import Pipeline
-
-STATE_RESOURCE = "_dlt_pipeline_state"
 
 
 class Work:
