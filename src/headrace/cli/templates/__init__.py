@@ -1,0 +1,1 @@
+"""Scripts that ``headrace init`` begins with: real code, in which names are replaced (see `scaffold`)."""
