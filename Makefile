@@ -8,7 +8,7 @@ DOCS := $(VENVS)/docs
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help demo test lint bench docs clean parity crash smoke
+.PHONY: help demo test long lint bench docs clean parity crash smoke
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -34,6 +34,9 @@ $(VENVS)/node/.stamp:
 
 test: $(DEV)/.stamp $(VENVS)/node/.stamp  ## run the tests
 	@$(DEV)/bin/python -m pytest $(PYTEST_ARGS)
+
+long: $(DEV)/.stamp $(VENVS)/node/.stamp  ## run all tests, with thousands of random examples: hours
+	@HEADRACE_LONG=1 $(DEV)/bin/python -m pytest --timeout 0 $(PYTEST_ARGS)
 
 lint: $(DEV)/.stamp  ## formatting, types, layers, sizes
 	@$(DEV)/bin/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -21,3 +22,13 @@ def no_pipeline_stays_active() -> Iterator[None]:
     yield
     if (module := sys.modules.get("headrace.pipeline.current")) is not None and (active := module.active()) is not None:
         active.deactivate()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests marked ``long`` (others cover the same ground thinly), unless asked for, or named one by one."""
+    if os.environ.get("HEADRACE_LONG") or any("::" in arg for arg in config.args):
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-RUNS = int(os.environ.get("HEADRACE_CRASH_RUNS", "60"))
+RUNS = int(os.environ.get("HEADRACE_CRASH_RUNS", "42"))
 SEED = os.environ.get("HEADRACE_CRASH_SEED", "1")
 LONG = RUNS >= 200
 

@@ -52,7 +52,11 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize("place", PLACES)
+# the crash suite kills at all of them, too, under every disposition
+FEW = ("Extracted:after", "Planned:after", "job.committed", "complete.before", "Loaded:after")
+
+
+@pytest.mark.parametrize("place", [p if p in FEW else pytest.param(p, marks=pytest.mark.long) for p in PLACES])
 def test_killed_once(project: Path, place: str) -> None:
     """One run goes well, the second is killed, the third finishes it and reads on."""
     assert run(project) == 0
@@ -87,6 +91,7 @@ def test_a_torn_state_file_is_healed(project: Path) -> None:
     assert [n for (n,) in rows(p, "t", "id")] == list(range(1, 7))
 
 
+@pytest.mark.long
 def test_killed_at_random_instants(project: Path) -> None:
     """Many runs, each killed after a random time: whatever is in the table is whole, once, and fits the cursor."""
     rng = random.Random(7)

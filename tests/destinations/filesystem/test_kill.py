@@ -26,8 +26,15 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize("write_disposition", ["append", "replace"])
-@pytest.mark.parametrize("failpoint", PLACES)
+# by turns, so that each place and each disposition has its share in the everyday run
+CASES = [
+    (place, disposition) if (i + k) % 2 else pytest.param(place, disposition, marks=pytest.mark.long)
+    for i, place in enumerate(PLACES)
+    for k, disposition in enumerate(("append", "replace"))
+]
+
+
+@pytest.mark.parametrize(("failpoint", "write_disposition"), CASES)
 def test_killed_once(tmp_path: Path, home: Path, failpoint: str, write_disposition: str) -> None:
     if failpoint == "files.removed" and write_disposition == "append":
         pytest.skip("an append removes nothing")
