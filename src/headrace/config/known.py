@@ -31,6 +31,7 @@ class PipelineConfiguration(BaseConfiguration):
     `lock_timeout`: seconds to wait at most while another process runs the pipeline in the same working folder; 0 raises
     `PipelineLocked` at once. `max_state_size`: bytes that the state may take at the destination, compressed as it is
     stored there; 0 for no limit. The default is what the narrowest of the large warehouses puts into one value.
+    `confirm_destructive`: a plan with destructive steps runs only with `allow_destructive=True`.
     `keep_states`: how many rows of state of this pipeline are kept at the destination at least; 0 keeps all.
     """
 
@@ -56,6 +57,7 @@ class PipelineConfiguration(BaseConfiguration):
     lock_timeout: float = 0.0
     max_state_size: int = 16 * 2**20
     keep_states: int = 100
+    confirm_destructive: bool = False
 
     def on_resolved(self) -> None:
         """The old name of `dev_mode` still counts."""

@@ -24,10 +24,12 @@ class Foresight:
 
     Attributes:
         speaks_statements: Whether changes of tables are statements that `foresee_changes` tells.
+        keeps_tables: Whether `describe` tells which tables there are.
         own_tables: Tables beside those of schemas that `foresee_changes` wants to know about.
     """
 
     speaks_statements: ClassVar[bool] = False
+    keeps_tables: ClassVar[bool] = True
     own_tables: ClassVar[Sequence[str]] = ()
 
     def is_there(self) -> bool:

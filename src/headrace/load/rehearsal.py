@@ -87,6 +87,16 @@ class RehearsalClient(Client):
     def schema(self, schema: Schema) -> None:
         self._inner.schema = schema
 
+    @property
+    def speaks_statements(self) -> bool:  # type: ignore[override]
+        """Whether changes are statements."""
+        return self._inner.speaks_statements
+
+    @property
+    def keeps_tables(self) -> bool:  # type: ignore[override]
+        """Whether it is known which tables there are."""
+        return self._inner.keeps_tables
+
     def begin(self) -> Heard:
         """Listen to the next package."""
         self.heard = Heard()

@@ -36,13 +36,14 @@ class PackageStore:
     Args:
         root: ``<working_dir>/packages``; made when the first package is.
         publish: Handed to every package.
+        behind: A load id; those made here come behind it.
 
     Attributes:
         run_id: Given to the packages handed out from now on; the conductor sets it when a run begins.
     """
 
-    def __init__(self, root: Path, publish: Publish = ignore) -> None:
-        self.root = Path(root)
+    def __init__(self, root: Path, publish: Publish = ignore, *, behind: str = "") -> None:
+        self.root, self._behind = Path(root), behind
         self.run_id = ""
         self._publish = publish
         self._packages: dict[str, Package] = {}
@@ -68,7 +69,7 @@ class PackageStore:
             StorageException: A package of that load id exists.
             OSError: The folder cannot be made.
         """
-        load_id = load_id or new_load_id(max(self._names(), default=""))
+        load_id = load_id or new_load_id(max([self._behind, *self._names()]))
         path = self.root / load_id
         self.root.mkdir(parents=True, exist_ok=True)
         try:

@@ -25,6 +25,7 @@ from headrace.pipeline.tracing import Tracer
 if TYPE_CHECKING:
     from headrace.load.destination import Client, Destination
     from headrace.model.events import AnyEvent, Event
+    from headrace.model.migrate import AnyChange
     from headrace.model.naming import NamingConvention
     from headrace.model.packages import LoadJobInfo, LoadPackageInfo
     from headrace.model.schema import Schema
@@ -98,6 +99,8 @@ class PipelineCore:
         # by load id: what a package's refresh wants, and the live schema of one sealed here, to save reading it back
         self._orders: dict[str, dict[str, Any] | None] = {}
         self._fresh: dict[str, tuple[Schema, str | None]] = {}
+        # what a plan has promised of the changes of tables, by load id
+        self._promised: dict[str, Callable[[list[AnyChange]], None]] = {}
 
     def _open(self, must_attach: bool) -> None:
         from headrace.pipeline.maintain import open_folder
@@ -302,7 +305,7 @@ class PipelineCore:
         if self._store_made is None:
             from headrace.package.store import PackageStore
 
-            self._store_made = PackageStore(self._folder.packages, self._publish)
+            self._store_made = PackageStore(self._folder.packages, self._publish, behind=self._folder.behind)
         return self._store_made
 
     def _need_destination(self, step: str) -> Destination:

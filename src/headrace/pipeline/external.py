@@ -33,6 +33,13 @@ class ExternalSchemas:
         self.import_path = Path(import_path) if import_path else None
         self.export_path = Path(export_path) if export_path else None
         self.file_format = file_format or "yaml"
+        self._writes = True
+
+    def to_read(self) -> ExternalSchemas:
+        """The same files, of which none is written."""
+        made = ExternalSchemas(None, None, self.file_format)
+        made.import_path, made._writes = self.import_path, False
+        return made
 
     def bring_in(self, schema: Schema) -> bool:
         """Replace the schema by its import file, if that has changed since; returns whether it did.
@@ -76,7 +83,7 @@ class ExternalSchemas:
 
     def keep_import(self, schema: Schema) -> None:
         """Write the first version of a schema into the import folder, for people to go on from."""
-        if self.import_path is None or self._find(schema.name) is not None:
+        if self.import_path is None or not self._writes or self._find(schema.name) is not None:
             return
         path = self._write(self.import_path, schema, without_marks=True)
         written = self._parse(path, schema.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ class WorkingFolder:
         self.schemas = self.path / "pipeline.schemas"
         self.packages = self.path / "packages"
         self.runs = self.path / "runs"
+        self.plans = self.path / "plans"
+        self.behind = ""  # packages that are made come behind this load id
         self._lock = WorkingFolderLock(self.path, pipeline_name)
 
     @property
@@ -38,12 +41,19 @@ class WorkingFolder:
         """Whether this object holds the folder."""
         return self._lock.held
 
+    def beside(self, folder: Path) -> WorkingFolder:
+        """The same folder under the same lock, with state, schemas and packages in another one."""
+        made = copy.copy(self)
+        made.state_file, made.schemas = folder / self.state_file.name, folder / self.schemas.name
+        made.packages, made.runs, made.plans = folder / "packages", folder / "runs", folder / "plans"
+        return made
+
     def make(self) -> None:
         """Make the folder if it is missing."""
         self.path.mkdir(parents=True, exist_ok=True)
 
     def wipe(self) -> None:
-        """Delete all but the lock: state, schemas, packages and traces."""
+        """Delete all but the lock and plans: state, schemas, packages and traces."""
         self.state_file.unlink(missing_ok=True)
         for folder in (self.schemas, self.packages, self.runs):
             shutil.rmtree(folder, ignore_errors=True)

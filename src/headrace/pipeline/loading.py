@@ -275,3 +275,13 @@ def merge_infos(first: LoadInfo | None, second: LoadInfo) -> LoadInfo:
         first_run=first.first_run,
         pending_loads_ids=first.pending_loads_ids,
     )
+
+
+def loaded_part(info: Any) -> LoadInfo | None:
+    """Of what a load that failed has told, the packages that are loaded; None when there are none."""
+    if not isinstance(info, LoadInfo):
+        return None
+    packages = [package for package in info.load_packages if package.state == "loaded"]
+    ids = [package.load_id for package in packages]
+    metrics: Any = {load_id: info.metrics[load_id] for load_id in ids if load_id in info.metrics}
+    return info._replace(load_packages=packages, loads_ids=ids, metrics=metrics) if ids else None

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headrace.base.files import remove_tree
 from headrace.errors.package import PipelineLocked
 from headrace.errors.pipeline import CannotRestorePipelineException
 from headrace.model.events import JobDone
@@ -111,6 +112,7 @@ def drop(p: Pipeline, pipeline_name: str | None) -> Pipeline:
         other.activate()
         return other
     wipe(p)
+    remove_tree(p._folder.plans)
     p._synced = None
     save_props(p)
     return p

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from headrace.load.destination import Client
     from headrace.model.infos import ExtractInfo, LoadInfo, NormalizeInfo
     from headrace.model.schema import Schema
+    from headrace.pipeline.plans import Plan
     from headrace.typing import (
         TColumnNames,
         TLoaderFileFormat,
@@ -46,12 +47,13 @@ class Pipeline(PipelineCore):
         table_format: TTableFormat | None = None,
         schema_contract: TSchemaContract | None = None,
         refresh: TRefreshMode | None = None,
+        allow_destructive: bool | None = None,
     ) -> LoadInfo | None:
         """Load data: finish what earlier runs left, then extract, normalize and load what is given.
 
         Args:
             data: Rows, a frame, a generator, a function, resources or sources, or a list of them; None only finishes
-                what is pending.
+                what is pending. Or a plan, of which exactly what it says is done.
             destination: Where to, when `pipeline()` was given none: a name or a destination.
             staging: A destination for files on their way, from which ``destination`` loads them.
             dataset_name: The dataset (a schema, a folder) that tables go to.
@@ -65,6 +67,8 @@ class Pipeline(PipelineCore):
             table_format: For lakes: ``iceberg``, ``delta``.
             schema_contract: What may change: tables, columns, data types.
             refresh: What to drop first: ``drop_sources``, ``drop_resources`` or ``drop_data``.
+            allow_destructive: Of a plan: False refuses one with destructive steps; True runs it also where the setting
+                ``confirm_destructive`` would refuse.
 
         Returns:
             What was loaded; None when no data was given and nothing was pending.
@@ -73,6 +77,8 @@ class Pipeline(PipelineCore):
             PipelineConfigMissing: There is no destination.
             PipelineStepFailed: A step failed; ``step``, ``exception`` and ``load_id`` tell which and why.
             PipelineLocked: Another process works on this pipeline.
+            PlanOutdated: Something has changed since the plan was made; nothing was loaded.
+            PlanNotAllowed: The plan has destructive steps that were not allowed.
         """
         from headrace.pipeline.run import run
 
@@ -87,7 +93,43 @@ class Pipeline(PipelineCore):
             "schema_contract": schema_contract,
             "refresh": refresh,
         }
-        return run(self, data, (destination, staging, dataset_name, credentials), hints)
+        return run(self, data, (destination, staging, dataset_name, credentials), hints, allow_destructive)
+
+    def plan(self, data: Any = None, **hints: Any) -> Plan:
+        """Say what `run` would do, and do nothing: no table, row, cursor or schema changes.
+
+        The data is read, and kept with the plan in the working folder; the destination is only asked what is there.
+        ``pipeline.run(plan)`` then does exactly what the plan says, also in another process (`get_plan`).
+
+        Args:
+            data: As in `run`; None plans what is pending.
+            **hints: Arguments of `run`, destination and dataset included.
+
+        Returns:
+            The plan; print it.
+
+        Raises:
+            PipelineStepFailed: As `run` would.
+        """
+        from headrace.pipeline.planning import plan
+
+        return plan(self, data, hints)
+
+    def list_plans(self) -> list[str]:
+        """Ids of plans that were neither run nor discarded, oldest first."""
+        from headrace.pipeline.plans import listed
+
+        return listed(self)
+
+    def get_plan(self, plan_id: str) -> Plan:
+        """A plan that was made before, maybe by another process.
+
+        Raises:
+            PlanNotFound: There is none of this id.
+        """
+        from headrace.pipeline.plans import read
+
+        return read(self, plan_id)
 
     def extract(
         self,

@@ -24,6 +24,10 @@ LAST_LOADED_HASH = "_last_loaded_hash"
 
 def recover(p: Pipeline) -> None:
     """Tidy what a killed process left, and take over state and schemas that it sealed but did not copy out."""
+    if p._folder.plans.is_dir():
+        from headrace.pipeline.plans import tidy
+
+        tidy(p)
     if not p._folder.packages.is_dir():
         return
     pending = p._store.recover()

@@ -126,13 +126,15 @@ def apply_refresh(
     Tables are dropped again only while nothing of the package can be in them: the fact that it is done is synced before
     any job runs.
     """
-    dropped, emptied = refresh_tables(p, package, client, schema)
+    dropped, emptied = refresh_tables(p, package, client, schema, undo)
     if dropped or emptied:
         package.record(SchemaMigrated(load_id=package.load_id), sync=True)
         logger.info("pipeline `%s`: refresh dropped %s and emptied %s", p.pipeline_name, dropped, emptied)
 
 
-def refresh_tables(p: PipelineCore, package: Package, client: Client, schema: Schema) -> tuple[list[str], list[str]]:
+def refresh_tables(
+    p: PipelineCore, package: Package, client: Client, schema: Schema, undo: UndoPlan | None = None
+) -> tuple[list[str], list[str]]:
     """Drop or empty the tables that a package wants dropped or emptied, unless that is done.
 
     Returns:

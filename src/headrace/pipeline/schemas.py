@@ -92,6 +92,13 @@ class SchemaStore(Mapping[str, Schema]):
             return None
         return found.st_mtime_ns, found.st_size
 
+    def beside(self, folder: Path, external: ExternalSchemas, prepare: Callable[[Schema], None]) -> SchemaStore:
+        """A store of copies of all schemas, as they are in memory, in another folder; arguments as of the class."""
+        made = SchemaStore(folder, external, prepare)
+        for name in self:
+            made.save(self[name].clone())
+        return made
+
     # ---- changing -------------------------------------------------------------------------------------------------
 
     def renew(self, schema: Schema) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class ForgetfulClient(Client):
     """A client of a place that keeps no records: no dataset, no schemas, no states, no loads."""
 
+    keeps_tables = False
+
     def __init__(self, schema: Schema, capabilities: Capabilities) -> None:
         self.schema, self.capabilities = schema, capabilities
 

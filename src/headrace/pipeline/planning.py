@@ -1,0 +1,388 @@
+"""Making plans and running them. A plan is what the real steps do on a twin of the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from headrace.base import failpoints
+from headrace.base import files as fs
+from headrace.base.time import now
+from headrace.errors.base import HeadraceException
+from headrace.errors.pipeline import PipelineStepFailed
+from headrace.errors.plan import PlanNotAllowed, PlanOutdated
+from headrace.model import planned
+from headrace.model.events import Normalized
+from headrace.model.migrate import AnyChange
+from headrace.model.rejected import add_counts
+from headrace.model.state import state_hash
+from headrace.pipeline import plans
+from headrace.pipeline.extracting import ExtractArgs, extract
+from headrace.pipeline.loading import load, load_settings, merge_infos
+from headrace.pipeline.normalizing import normalize, usable_format
+from headrace.pipeline.plans import Plan, PlanBase
+from headrace.pipeline.recovery import recover
+from headrace.pipeline.refreshing import check_mode, order_of, refresh_tables
+from headrace.pipeline.run import finish_pending
+from headrace.pipeline.schemas import parse_schema
+from headrace.pipeline.state import to_plain
+from headrace.pipeline.step import step
+from headrace.pipeline.sync import sync_if_needed
+from headrace.pipeline.twin import copy_pending, drop_copies, twin_of
+
+if TYPE_CHECKING:
+    from headrace.load.rehearsal import Heard
+    from headrace.model.infos import LoadInfo
+    from headrace.model.jobs import PlannedJob
+    from headrace.model.schema import Schema
+    from headrace.package.package import Package
+    from headrace.pipeline.pipeline import Pipeline
+
+
+# ---- making --------------------------------------------------------------------------------------------------------
+
+
+_WHERE = ("destination", "staging", "dataset_name", "credentials")
+_HINTS = ("table_name", "write_disposition", "columns", "primary_key", "schema", "loader_file_format", "table_format")
+_KNOWN = (*_WHERE, *_HINTS, "schema_contract", "refresh")
+
+
+def plan(p: Pipeline, data: Any, hints: dict[str, Any]) -> Plan:
+    """See `Pipeline.plan`."""
+    if strange := [name for name in hints if name not in _KNOWN]:
+        raise TypeError(f"plan() got unexpected arguments {', '.join(strange)}; it takes: data, {', '.join(_KNOWN)}")
+    where = [hints.pop(name, None) for name in _WHERE]
+    p._destinations.set(where[0], where[1], where[2], where[3])
+    file_format = hints.pop("loader_file_format", None)
+    refresh = hints.pop("refresh", None) or p.refresh
+    p._need_destination("plan")
+    usable_format(p, file_format)
+    check_mode(refresh)
+    with _held(p):
+        plan_id, folder = plans.begin(p)
+        try:
+            with _errors_of(p), twin_of(p, folder) as twin:
+                copy_pending(p, twin)
+                sync_if_needed(twin)
+                waiting = twin._store.list("extracted", "normalized")
+                base = _base(twin, waiting)
+                before = to_plain(twin._state.document.get("sources", {}))
+                normalize(twin, None, file_format, park=True)
+                if data is not None:
+                    extract(twin, data, ExtractArgs({**hints, "file_format": file_format}, refresh=refresh))
+                    failpoints.hit("plan.extracted")
+                    normalize(twin, None, file_format)
+                told = _tell(twin)
+                after = to_plain(twin._state.document.get("sources", {}))
+                drop_copies(twin, waiting)
+                own = twin._store.list("normalized")
+            made = Plan(
+                id=plan_id,
+                pipeline_name=p.pipeline_name,
+                made_at=now().isoformat(timespec="seconds"),
+                destination=_place(p),
+                dataset_name=p.dataset_name,
+                base=base,
+                load_ids=own,
+                pending_load_ids=waiting,
+                state_change=planned.state_changes(before, after),
+                file_format=file_format,
+                **told.facts(),
+            )
+            return plans.save(p, made)
+        except BaseException:
+            fs.remove_tree(folder)
+            raise
+
+
+@contextmanager
+def _held(p: Pipeline) -> Iterator[None]:
+    """Hold the working folder without a run: no events, no trace."""
+    with p._folder.hold(p._settings.pipeline.lock_timeout) as outermost:
+        if not outermost:
+            raise HeadraceException(
+                f"Pipeline `{p.pipeline_name}` cannot plan while it runs.", fix="call `plan` before or after the run"
+            )
+        p._state.refresh()
+        p._schemas.refresh()
+        recover(p)
+        yield
+
+
+@contextmanager
+def _errors_of(p: Pipeline) -> Iterator[None]:
+    """Errors are those that a run would raise, but of the pipeline itself, and with no package left to keep."""
+    try:
+        yield
+    except PipelineStepFailed as error:
+        error.pipeline, error.has_pending_data = p, p.has_pending_data
+        error.fix = "nothing was loaded and nothing has changed: mend the cause and plan again"
+        raise
+
+
+def _place(p: Pipeline) -> str:
+    destination = p._need_destination("plan")
+    name, place = destination.destination_name, destination.describe_location()
+    return name if place == name else f"{name} ({place})"
+
+
+def _base(twin: Pipeline, waiting: list[str]) -> PlanBase:
+    destination = twin._need_destination("plan")
+    schemas = {name: twin._schemas[name] for name in twin._schemas}
+    state: Any = {**twin._state.document}
+    twin._destinations.to_state(state)
+    stored: dict[str, str | None] = {}
+    for schema in schemas.values() or [twin._destinations.blank_schema()]:
+        dataset = twin._destinations.dataset_for(schema)
+        with twin._session.use(destination, dataset, schema, twin._destinations.facts()) as client:
+            stored[schema.name] = client.newest_schema_hash(schema.name)
+            if not stored.get("state of the pipeline"):
+                found = client.read_state(twin.pipeline_name)
+                stored["state of the pipeline"] = found.version_hash if found else None
+    kind, name = destination.destination_type, destination.destination_name
+    return PlanBase(
+        destination=[kind, name, destination.fingerprint(), twin.dataset_name],
+        state=state_hash(state),
+        schemas={name: str(schema.version_hash) for name, schema in schemas.items()},
+        pending=waiting,
+        newest=twin._folder.behind,
+        stored=stored,
+    )
+
+
+# ---- telling -------------------------------------------------------------------------------------------------------
+
+
+class _Told:
+    """What packages would do, as far as it was gone through."""
+
+    def __init__(self) -> None:
+        self.tables: dict[tuple[str, str], planned.PlannedTable] = {}
+        self.statements: list[str] = []
+        self.changes: list[dict[str, Any]] = []
+        self.jobs: list[planned.PlannedStep] = []
+        self.dispositions: dict[str, planned.Disposition] = {}
+        self.row_counts: dict[str, int] = {}
+        self.rejected: list[dict[str, Any]] = []
+        self.destructive: list[planned.Destructive] = []
+        self.notes: list[str] = []
+
+    def facts(self) -> dict[str, Any]:
+        """By the names of `Plan`."""
+        return {**vars(self), "tables": list(self.tables.values())}
+
+    def note(self, text: str) -> None:
+        """Say what cannot be said."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def add(self, package: Package, schema: Schema, heard: Heard, jobs: list[PlannedJob]) -> None:
+        """Take in a package."""
+        load_id, system = package.load_id, schema.dlt_table_names()
+        normalized = package.fact(Normalized)
+        counted = normalized.row_counts if normalized else {}
+        rows = {name: n for name, n in counted.items() if name not in system and n}
+        for table in planned.told_tables(schema, heard.changes, jobs, rows):
+            known = self.tables.get((schema.name, table.name))
+            self.tables[(schema.name, table.name)] = table if known is None else _joined(known, table)
+        for name, count in rows.items():
+            self.row_counts[name] = self.row_counts.get(name, 0) + count
+        self.statements += heard.statements
+        self.changes += [{"load_id": load_id, **_plain(change)} for change in heard.changes]
+        self.jobs += planned.told_jobs(load_id, jobs)
+        self.dispositions.update(planned.dispositions_of(schema, jobs, system))
+        self.rejected += [{"load_id": load_id, **msgspec.to_builtins(r)} for r in add_counts(package.rejected())]
+        self.destructive += _of_refresh(load_id, heard)
+        self.destructive += planned.destructive_steps(schema, heard.changes, jobs, heard.present, load_id=load_id)
+
+
+def _joined(first: planned.PlannedTable, second: planned.PlannedTable) -> planned.PlannedTable:
+    """What two packages do to one table."""
+    status = first.status if first.status in ("new", "changed") else second.status
+    return msgspec.structs.replace(
+        second,
+        status=status,
+        columns={**first.columns, **second.columns},
+        altered={**first.altered, **second.altered},
+        variants=list(dict.fromkeys([*first.variants, *second.variants])),
+        rows=first.rows + second.rows,
+    )
+
+
+def _plain(change: AnyChange) -> dict[str, Any]:
+    found: dict[str, Any] = to_plain(msgspec.to_builtins(change, enc_hook=str))
+    return found
+
+
+def _of_refresh(load_id: str, heard: Heard) -> list[planned.Destructive]:
+    steps = [(table, "empty", "refresh `drop_data` deletes all its rows") for table in heard.emptied]
+    steps += [(name, "forget", "refresh deletes the stored versions of this schema") for name in heard.forgotten]
+    return [planned.Destructive(table=table, kind=kind, why=why, load_id=load_id) for table, kind, why in steps]
+
+
+def _tell(twin: Pipeline) -> _Told:
+    """Go through the load of all normalized packages of a twin, oldest first."""
+    from headrace.load.rehearsal import RehearsalClient, rehearse
+
+    told = _Told()
+    destination = twin._need_destination("plan")
+    settings, facts = load_settings(twin, destination), twin._destinations.facts()
+    for load_id in twin._store.list("normalized"):
+        package = twin._store.get(load_id)
+        schema = parse_schema(package.load_schema())
+        dataset = twin._destinations.dataset_for(schema)
+        with twin._session.use(destination, dataset, schema, facts) as opened:
+            client = cast(RehearsalClient, opened)
+            heard = client.begin()
+            refresh_tables(twin, package, client, schema)
+            how: Any = {"pipeline": facts, "settings": settings, "schema": schema, "staging": twin.staging}
+            jobs = rehearse(package, destination, dataset, client, **how)
+            _note_limits(told, client, heard, jobs, bool(order_of(twin, package)))
+        told.add(package, schema, heard, jobs)
+    return told
+
+
+def _note_limits(told: _Told, client: Any, heard: Heard, jobs: list[PlannedJob], refreshes: bool) -> None:
+    if not client.speaks_statements:
+        told.note("this destination changes tables without statements: `changes` tells what is done")
+    if not client.keeps_tables:
+        told.note("this destination does not tell which tables it has: all tables of the load are told as new")
+    if client.speaks_statements and any(job.kind == "merge" for job in jobs):
+        told.note("statements of merges hang on the rows that are there: `jobs` and `dispositions` tell what they do")
+
+
+# ---- running -------------------------------------------------------------------------------------------------------
+
+
+def run_plan(p: Pipeline, plan: Plan, allow_destructive: bool | None) -> LoadInfo | None:
+    """Load what a plan holds, exactly as it says; see `Pipeline.run`."""
+    try:
+        with step(p, "run") as bracket:
+            _check(p, plan, allow_destructive)
+            sync_if_needed(p)
+            _verify(p, plan)
+            bracket.info = info = _do(p, plan)
+            return info
+    except PipelineStepFailed as error:
+        if error.step == "run" and isinstance(error.exception, (PlanOutdated, PlanNotAllowed, HeadraceException)):
+            raise error.exception from None
+        raise
+
+
+def _check(p: Pipeline, plan: Plan, allow_destructive: bool | None) -> None:
+    if plan.pipeline_name != p.pipeline_name:
+        raise PlanOutdated(p.pipeline_name, plan.id, [f"it is a plan of pipeline `{plan.pipeline_name}`"])
+    if plan.load_ids and set(plan.load_ids) <= set(p._store.list()):
+        raise PlanOutdated(p.pipeline_name, plan.id, ["it was run already"])
+    plans.read(p, plan.id)
+    wanted = p._settings.pipeline.confirm_destructive
+    if plan.destructive and (allow_destructive is False or (wanted and not allow_destructive)):
+        steps = [f"{one.table}: {one.why}" for one in plan.destructive]
+        raise PlanNotAllowed(p.pipeline_name, plan.id, steps)
+
+
+def _verify(p: Pipeline, plan: Plan) -> None:
+    """Plan the same packages once more; refuse when anything comes out differently."""
+    newest = max(p._store.list(), default="")
+    changed = []
+    if newest > plan.base.newest:
+        changed.append(f"the pipeline has run since: package {newest}")
+    with twin_of(p, p._folder.plans / plan.id) as twin:
+        waiting = copy_pending(p, twin)
+        try:
+            base = _base(twin, waiting)
+            changed += _differences(plan.base, base)
+            if not changed:
+                normalize(twin, None, plan.file_format, park=True)
+                changed += _told_otherwise(plan, _tell(twin))
+        finally:
+            drop_copies(twin, waiting)
+    if changed:
+        raise PlanOutdated(p.pipeline_name, plan.id, changed)
+
+
+def _differences(was: PlanBase, now_is: PlanBase) -> list[str]:
+    found = []
+    if was.destination != now_is.destination:
+        found.append("it was made for another destination or dataset")
+    if was.pending != now_is.pending:
+        found.append(f"packages that wait are {', '.join(now_is.pending) or 'none'} now")
+    if was.state != now_is.state:
+        found.append("the state of the pipeline is another")
+    names = {name for name in {*was.schemas, *now_is.schemas} if was.schemas.get(name) != now_is.schemas.get(name)}
+    found += [f"schema `{name}` is another" for name in sorted(names)]
+    names = {name for name in {*was.stored, *now_is.stored} if was.stored.get(name) != now_is.stored.get(name)}
+    found += [f"the {_what(name)} at the destination is another" for name in sorted(names)]
+    return found
+
+
+def _what(name: str) -> str:
+    return name if name == "state of the pipeline" else f"schema `{name}`"
+
+
+def _told_otherwise(plan: Plan, told: _Told) -> list[str]:
+    """What of the changes is not as planned, in sentences."""
+    was, will = plan.asdict(), plans.hidden(msgspec.to_builtins(told.facts()))
+    before, after = [_gist(c) for c in was["changes"]], [_gist(c) for c in will["changes"]]
+    found = [f"no longer to be done: {_said(gone)}" for gone in before if gone not in after]
+    found += [f"now also to be done: {_said(new)}" for new in after if new not in before]
+    for part in ("statements", "jobs", "destructive"):
+        if not found and was[part] != will[part]:
+            found.append(f"{part} are others than planned")
+    return found
+
+
+def _gist(change: dict[str, Any]) -> tuple[Any, ...]:
+    columns = change.get("schema", {}).get("columns") or change.get("columns") or {}
+    column = change.get("column") or {}
+    return (change["change"], change["table"], *sorted(columns), *filter(None, [column.get("name")]))
+
+
+def _said(gist: tuple[Any, ...]) -> str:
+    kind, table, *columns = gist
+    return f"{kind} `{table}`" + (f" ({', '.join(columns)})" if columns else "")
+
+
+def _promise(p: Pipeline, plan: Plan, load_id: str) -> Callable[[list[AnyChange]], None]:
+    wanted = [_gist(c) for c in plan.changes if c["load_id"] == load_id and c["change"] != "DropTable"]
+
+    def keep(changes: list[AnyChange]) -> None:
+        """Asked when nobody else can change tables any more."""
+        found = [_gist(_plain(change)) for change in changes]
+        if found != wanted:
+            others = [_said(gist) for gist in found if gist not in wanted] or ["less than was planned"]
+            raise PlanOutdated(
+                p.pipeline_name, plan.id, [f"the changes of tables would be others: {', '.join(others)}"]
+            )
+
+    return keep
+
+
+def _do(p: Pipeline, plan: Plan) -> LoadInfo | None:
+    info = finish_pending(p, plan.file_format, announce=False)
+    left = [load_id for load_id in plan.pending_load_ids if p._store.get(load_id).phase != "loaded"]
+    if left:
+        raise PlanOutdated(p.pipeline_name, plan.id, [f"packages before it could not be loaded: {', '.join(left)}"])
+    if plan.load_ids:
+        p._promised.update({load_id: _promise(p, plan, load_id) for load_id in plan.load_ids})
+        plans.adopt(p, plan)
+        recover(p)
+        try:
+            loaded = load(p)
+        finally:
+            p._promised.clear()
+        info = merge_infos(info, loaded) if loaded is not None else info
+    fs.remove_tree(p._folder.plans / plan.id)
+    return info
+
+
+def discard(p: Pipeline, plan_id: str) -> None:
+    """See `Plan.discard`."""
+    with p._folder.hold(p._settings.pipeline.lock_timeout):
+        folder: Path = p._folder.plans / plan_id
+        if plan_id == folder.name and not (folder / plans.ADOPTED).exists():
+            fs.remove_tree(folder)
