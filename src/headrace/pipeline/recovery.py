@@ -58,6 +58,8 @@ def bring_forward(p: Pipeline, pending: list[Package]) -> None:
     Nothing is done a second time: it is the cursor from before the package that is looked for.
     """
     back = [package for package in pending if package.fact(Reopened) is not None and not package.was_loaded]
+    if not back:
+        return
     sources = p._state.document.setdefault("sources", {})
     moved = False
     for package in back:
