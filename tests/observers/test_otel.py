@@ -24,7 +24,7 @@ from opentelemetry.util._once import Once
 
 import headrace
 from headrace.errors.pipeline import PipelineStepFailed
-from headrace.observers import facts, otel_providers
+from headrace.observers import facts, otel, otel_metrics, otel_providers
 from tests.observers.receivers import Receiver, dead, hanging
 
 SECRET = "tr0ub4dor-and-3"
@@ -347,3 +347,9 @@ def test_no_metric_of_the_meter_is_made_twice(collector: Collector, caplog: pyte
         _pipeline().run(_numbers("orders"))
     assert [r for r in caplog.records if r.name.startswith("opentelemetry")] == []
     assert metrics.get_meter_provider() is metrics_internal._PROXY_METER_PROVIDER  # the process has none of ours
+
+
+def test_the_guide_names_all_names() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guide" / "monitoring.md").read_text()
+    names = {*otel.ATTRIBUTES.values(), *otel_metrics.COUNTERS, *otel_metrics.HISTOGRAMS}
+    assert [name for name in sorted(names) if f"`{name}`" not in guide] == []
