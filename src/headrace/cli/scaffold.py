@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata, resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from headrace.base.version import VERSION
 from headrace.cli.failures import CliError
+from headrace.config.fields import fields_of
+from headrace.errors.config import MissingPlace
 
-if TYPE_CHECKING:
-    from headrace.errors.config import MissingPlace
 
 PLACEHOLDER = "<configure me>"
 GITIGNORE = ("secrets.toml", "*.duckdb", "*.wal", "__pycache__/")
@@ -123,10 +123,22 @@ def missing_settings(destination: str) -> list[MissingPlace]:
         try:
             place.configuration()
         except ConfigFieldMissingException as error:
-            return list(error.places)
+            return [*error.places, *_passwords(place, error.places)]
         except ConfigurationException:
             pass  # what it needs cannot be told without some of it
     return []
+
+
+def _passwords(place: Any, missing: Sequence[MissingPlace]) -> list[MissingPlace]:
+    """Secrets of the credentials that something is missing of: most places want a password, though not all do."""
+    tables = {one.table for one in missing if one.table[-1] == "credentials"}
+    spec = place.spec.credentials_type()
+    if not tables or spec is None:
+        return []
+    known = {one.key for one in missing}
+    [table] = tables
+    secrets = [field.name for field in fields_of(spec) if field.secret and field.name not in known and str in field.plain]
+    return [MissingPlace(f"credentials.{name}", True, "", table, name) for name in secrets]
 
 
 def _script(kind: str, name: str, destination: str) -> str:
@@ -153,13 +165,10 @@ def _write(folder: Path, name: str, text: str, project: Project, private: bool =
 def _settings(folder: Path, name: str, kind: str, missing: list[MissingPlace], project: Project) -> None:
     template = TEMPLATES[kind]
     section = ("sources", f"{name}_pipeline", name)
-    secret = [(place.table, place.key, PLACEHOLDER) for place in missing if place.secret]
-    plain = [(place.table, place.key, PLACEHOLDER) for place in missing if not place.secret]
-    if any(place.secret for place in missing):
-        # a user, a host and a password belong together, and to one table
-        tables = {place.table for place in missing if place.secret}
-        secret += [one for one in plain if one[0] in tables]
-        plain = [one for one in plain if one[0] not in tables]
+    # a user, a host and a password belong together, and to one table
+    whole = {place.table for place in missing if place.secret or place.table[-1] == "credentials"}
+    secret = [(place.table, place.key, PLACEHOLDER) for place in missing if place.table in whole]
+    plain = [(place.table, place.key, PLACEHOLDER) for place in missing if place.table not in whole]
     plain += [(section, key, example) for key, example in template.config.items()]
     secret += [(section, key, PLACEHOLDER) for key in template.secrets]
     _toml(folder, ".dlt/config.toml", "Settings. Secrets go into secrets.toml.", plain, project)
@@ -191,8 +200,9 @@ def _toml(
             where[key] = value
             if value == PLACEHOLDER:
                 project.fill_in.append(f"{name}: {'.'.join((*table, key))}")
-    text = tomlkit.dumps(document)
-    if path.exists() and text == before:
+    # a blank line in front of each table
+    text = re.sub(r"(\n[^#\n][^\n]*)\n(?=\[)", r"\1\n\n", tomlkit.dumps(document))
+    if path.exists() and tomlkit.dumps(document) == before:
         project.kept.append(name)
     else:
         _write(folder, name, text, project, private)
