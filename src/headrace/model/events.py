@@ -117,6 +117,12 @@ class Aborted(Event, frozen=True, tag=True):
     reason: str
 
 
+class RolledBack(Aborted, frozen=True, tag=True):
+    """The load was undone: ``tables`` are again what they were before it, cursor and schema too."""
+
+    tables: list[str] = []
+
+
 class Reopened(Event, frozen=True, tag=True):
     """The package waits to be loaded again: after it was set aside, or for jobs that had failed when it was loaded.
 
@@ -154,6 +160,15 @@ class StepEnded(Event, frozen=True, tag=True):
 
     step: str
     error: str | None = None
+
+
+class StepRetried(Event, frozen=True, tag=True):
+    """The step failed for the ``attempt``-th time and begins again in ``wait`` seconds (settings ``retries``)."""
+
+    step: str
+    attempt: int
+    wait: float
+    error: str
 
 
 class Progress(Event, frozen=True, tag=True):
@@ -208,8 +223,18 @@ DurableEvent = (
     | JobFailed
     | Loaded
     | Aborted
+    | RolledBack
     | Reopened
 )
 AnyEvent = (
-    DurableEvent | RunStarted | RunEnded | StepStarted | StepEnded | Progress | SchemaEvolved | Rejected | PackageParked
+    DurableEvent
+    | RunStarted
+    | RunEnded
+    | StepStarted
+    | StepEnded
+    | StepRetried
+    | Progress
+    | SchemaEvolved
+    | Rejected
+    | PackageParked
 )

@@ -193,6 +193,14 @@ class PackageStore:
             self._note_finished([*self._finished_log.append([entry]), entry])
         self._packages.pop(package.load_id, None)
 
+    def refile(self, package: Package) -> None:
+        """Note the phase of a finished package anew, after a load was undone; safe to repeat."""
+        package.journal.close()
+        if self._finished.get(package.load_id) != package.phase:
+            entry = f"{package.load_id} {package.phase}".encode()
+            self._note_finished([*self._finished_log.append([entry]), entry])
+        self._packages.pop(package.load_id, None)
+
     def reopen(self, package: Package, jobs: Sequence[str] = ()) -> None:
         """Let a finished package be loaded again; see `headrace.package.again.reopen`."""
         # taken from the list first: killed in between, the next recovery puts it there again

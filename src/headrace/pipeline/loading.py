@@ -218,7 +218,7 @@ def load_settings(
         raise_on_max_retries=found.raise_on_max_retries,
         delete_completed_jobs=found.delete_completed_jobs,
         comments=found.comments,
-        keep_undo=_keep_undo(p, destination, found.keep_undo),
+        keep_undo=keep_undo(p),
         unstage=found.truncate_staging_dataset,
         unstage_older=str(truncate).lower() not in ("false", "no", "0", "f", "n"),
         replace_strategy=p._settings.of_destination(name, "replace_strategy")
@@ -226,10 +226,9 @@ def load_settings(
     )
 
 
-def _keep_undo(p: Pipeline, destination: Destination, asked: int) -> int:
+def keep_undo(p: Pipeline) -> int:
     """How many loads stay undoable; says so when that is asked of a destination that cannot."""
-    own = p._settings.of_destination(destination.destination_name, "keep_undo")
-    keep = int(own) if own is not None else asked
+    destination, keep = p._need_destination("load"), p._settings.load().keep_undo
     if keep > 0 and not destination.capabilities().supports_undo:
         logger.warning(
             "pipeline `%s`: `load.keep_undo` is %d, but the destination `%s` cannot undo loads; nothing is kept",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from headrace.dataset.dataset import Dataset
     from headrace.load.destination import Client
     from headrace.model.infos import ExtractInfo, LoadInfo, NormalizeInfo
+    from headrace.model.rollback import RollbackInfo, UndoableLoad
     from headrace.model.schema import Schema
     from headrace.pipeline.plans import Plan
     from headrace.typing import (
@@ -352,6 +353,37 @@ class Pipeline(PipelineCore):
         from headrace.pipeline.maintain import abort_packages
 
         return abort_packages(self, load_id)
+
+    # ---- undo -----------------------------------------------------------------------------------------------------
+
+    def rollback(self, load_id: str | None = None, cascade: bool = False) -> RollbackInfo:
+        """Undo a load: data, columns, tables, schema, cursors and state are again what they were before it.
+
+        Only loads of which enough was kept can be undone: ``load.keep_undo`` says how many. It is all or nothing,
+        whatever dies, and the next run loads the same data again.
+
+        Args:
+            load_id: The load; None for the newest one.
+            cascade: Also undo the loads of this pipeline that came later, newest first; else they are in the way.
+
+        Returns:
+            What was undone.
+
+        Raises:
+            RollbackRefused: Later loads of this pipeline are in the way.
+            RollbackImpossible: Nothing was kept of the load, or others have changed the same tables since.
+            RollbackNotSupported: The destination cannot undo loads.
+            PipelineHasPendingDataException: Packages wait that build on it.
+        """
+        from headrace.pipeline.rollingback import rollback
+
+        return rollback(self, load_id, cascade)
+
+    def list_undoable_loads(self) -> list[UndoableLoad]:
+        """Loads of this pipeline that can be undone, newest first, which is the order in which it can be done."""
+        from headrace.pipeline.rollingback import list_undoable_loads
+
+        return list_undoable_loads(self)
 
     def activate(self) -> None:
         """Make this the active pipeline of the thread: what `headrace.run` and settings refer to."""

@@ -78,6 +78,10 @@ def working(p: Pipeline) -> Iterator[None]:
         current.activate(p)
         with current.running(p), pipeline_name_scope(p.pipeline_name), _run(p):
             recover(p)
+            if "_undoing" in p._state.local:
+                from headrace.pipeline.rollingback import settle
+
+                settle(p)
             yield
 
 

@@ -14,7 +14,9 @@ from headrace.load.migration import migrate
 from headrace.model.migrate import applied_changes
 from headrace.model.state import decompress_state, migrate_state
 from headrace.model.state_converge import join_states
+from headrace.pipeline.loading import keep_undo
 from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH, LAST_LOADED_HASH
+from headrace.pipeline.rollingback import follow_others
 from headrace.pipeline.schemas import parse_schema
 from headrace.pipeline.step import step, working
 from headrace.pipeline.takeover import DltFolder, find_dlt_folder, name_pending, take_local_values, take_over
@@ -63,6 +65,8 @@ def sync_destination(p: Pipeline) -> None:
             name_pending(p, found)
         with _client(p) as client:
             _sync(p, client, found)
+        if keep_undo(p) > 0:
+            follow_others(p)
         p._state.local[_LOADS_INTO] = list(_key(p))
         p._save_props()
         p._synced = _key(p)
