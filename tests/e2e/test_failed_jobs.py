@@ -89,7 +89,9 @@ def test_others_complete_and_the_failure_is_loud(p: headrace.Pipeline, caplog: p
     assert "FAILED" in str(info) and "FAILED" in str(p.last_trace)
     with pytest.raises(DestinationHasFailedJobs, match="retry_failed_jobs") as raised:
         info.raise_on_failed_jobs()
-    assert [job.job_file_info.job_id() for job in raised.value.failed_jobs] == [job.job_file_info.job_id() for job in failed]
+    assert [job.job_file_info.job_id() for job in raised.value.failed_jobs] == [
+        job.job_file_info.job_id() for job in failed
+    ]
 
 
 def test_failed_jobs_are_loaded_once_when_the_destination_is_mended(p: headrace.Pipeline) -> None:
@@ -277,9 +279,7 @@ def test_an_atomic_replace_keeps_the_old_rows(p: headrace.Pipeline) -> None:
     assert ids(p, "t") == [2] and rows(p, "t__l", "x") == [(2,)]
 
 
-def test_a_retry_that_cannot_reach_the_destination_waits(
-    p: headrace.Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_retry_that_cannot_reach_the_destination_waits(p: headrace.Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     p.run(orders(2))
     break_orders()
     p.run(orders(4))

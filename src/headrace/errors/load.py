@@ -5,10 +5,12 @@ They derive from the destination's classes, so that ``except DestinationTerminal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from headrace.errors.outcome import DestinationTerminalException, DestinationTransientException
+from headrace.errors.base import HeadraceException
+from headrace.errors.outcome import DestinationException, DestinationTerminalException, DestinationTransientException
+from headrace.errors.verdict import verdict
 
 
 class LoadClientJobException(Exception):
@@ -105,3 +107,40 @@ class LoadClientUnsupportedWriteDisposition(DestinationTerminalException):
         super().__init__(
             f"Table `{table_name}` has write disposition `{write_disposition}`, which the destination cannot do."
         )
+
+
+class SchemaUpdateError(DestinationException):
+    """The tables at the destination could not be changed as a package needs it; the cause is chained.
+
+    Attributes:
+        schema_name: The package's schema.
+        table_names: Tables that are missing or lack columns, as far as is known.
+        cause: What the destination said.
+    """
+
+    def __init__(self, schema_name: str, table_names: Iterable[str], cause: Exception) -> None:
+        self.schema_name, self.table_names, self.cause = schema_name, list(table_names), cause
+        what = cause.what if isinstance(cause, HeadraceException) else f"{type(cause).__name__}: {cause}"
+        super().__init__(
+            f"The tables of schema `{schema_name}` could not be changed: {what}",
+            why=getattr(cause, "why", None),
+            fix=getattr(cause, "fix", None),
+        )
+
+
+class SchemaUpdateTerminalError(SchemaUpdateError, DestinationTerminalException):
+    """The destination refused a change of tables, and would again."""
+
+
+class SchemaUpdateTransientError(SchemaUpdateError, DestinationTransientException):
+    """A change of tables did not succeed, and may when it is tried again."""
+
+
+def schema_update_error(schema_name: str, table_names: Iterable[str], cause: Exception) -> SchemaUpdateError:
+    """The error for a change of tables that failed, terminal or transient as its cause is."""
+    kind: type[SchemaUpdateError] = {
+        "terminal": SchemaUpdateTerminalError,
+        "transient": SchemaUpdateTransientError,
+        "unknown": SchemaUpdateError,
+    }[verdict(cause)]
+    return kind(schema_name, table_names, cause)

@@ -20,6 +20,8 @@ from headrace.base.retry import RetryPolicy
 from headrace.base.time import now
 from headrace.errors.base import TransientException
 from headrace.errors.destination import DestinationUndefinedEntity, LoadClientJobFailed, LoadPackageAborted
+from headrace.errors.load import schema_update_error
+from headrace.errors.outcome import DestinationException
 from headrace.errors.package import LoadPackageNotCompleted
 from headrace.load.converge import Meeting, state_claim
 from headrace.load.destination import Client, Destination, LoadContext, PipelineFacts
@@ -356,7 +358,10 @@ class Loading:
 
     def _migrate(self, jobs: list[PlannedJob]) -> dict[str, Any]:
         failpoints.hit("migrate.before")
-        changes = self._trying(partial(self._change, jobs=jobs))
+        try:
+            changes = self._trying(partial(self._change, jobs=jobs))
+        except DestinationException as error:
+            raise schema_update_error(self.schema.name, self._wanted(jobs), error) from error
         failpoints.hit("migrate.after")
         update = applied_changes(changes)
         if update:

@@ -65,11 +65,24 @@ class Planned(Event, frozen=True, tag=True):
     jobs: list[PlannedJob]
 
 
-class SchemaMigrated(Event, frozen=True, tag=True):
-    """The destination's tables follow the package's schema now; lists what was really changed."""
+class SchemaMigrating(Event, frozen=True, tag=True):
+    """The destination's tables are about to be changed: after a crash in between this tells whose change it was."""
 
     load_id: str
     applied: dict[str, Any] = {}
+    altered: dict[str, Any] = {}
+
+
+class SchemaMigrated(Event, frozen=True, tag=True):
+    """The destination's tables follow the package's schema now.
+
+    ``applied`` has the tables and columns that were created, and only those; ``altered`` the columns that were there
+    and got a wider type, and the descriptions that changed.
+    """
+
+    load_id: str
+    applied: dict[str, Any] = {}
+    altered: dict[str, Any] = {}
 
 
 class JobDone(Event, frozen=True, tag=True):
@@ -217,6 +230,7 @@ DurableEvent = (
     | Extracted
     | Normalized
     | Planned
+    | SchemaMigrating
     | SchemaMigrated
     | JobDone
     | JobRetried

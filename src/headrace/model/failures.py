@@ -6,8 +6,9 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from headrace.errors import HeadraceException, TerminalException
+from headrace.errors import HeadraceException
 from headrace.errors.masking import without_secrets
+from headrace.errors.verdict import judged
 
 # facts of an error that have a field of their own
 _NAMED = ("load_id", "pipeline_name", "source_name", "resource_name", "schema_name")
@@ -41,7 +42,7 @@ def _describe(error: BaseException) -> dict[str, Any]:
         "message": without_secrets(str(error)),
         "exception_type": f"{module}{kind.__qualname__}",
         "stack_trace": [without_secrets(line) for line in traceback.format_tb(error.__traceback__)],
-        "is_terminal": isinstance(error, TerminalException),
+        "is_terminal": judged(error) == "terminal",
     }
     if isinstance(error, HeadraceException):
         said.update(_facts(error))

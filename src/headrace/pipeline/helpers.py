@@ -8,35 +8,53 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import TypedDict
 
-from headrace.errors.base import TerminalException
+from headrace.errors.load import SchemaUpdateError
 from headrace.errors.pipeline import PipelineHasPendingDataException, PipelineNeverRan, PipelineStepFailed
+from headrace.errors.verdict import causes, verdict
 from headrace.model.tables import group_tables_by_resource, has_seen_data
 
 if TYPE_CHECKING:
     from headrace.model.schema import Schema
     from headrace.pipeline.pipeline import Pipeline
 
-__all__ = ["pipeline_drop", "retry_load"]
+__all__ = ["pipeline_drop", "retry_load", "retry_schema_update"]
 
 
 def retry_load(retry_on_pipeline_steps: Sequence[str] = ("load",)) -> Callable[[BaseException], bool]:
     """A predicate for `tenacity.retry_if_exception`: whether a failed run is worth another try.
 
     Args:
-        retry_on_pipeline_steps: Steps whose failures may pass: ``sync``, ``extract``, ``normalize``, ``load``.
+        retry_on_pipeline_steps: Steps whose failures may pass: ``sync``, ``extract``, ``normalize``, ``load``, ``run``.
 
     Returns:
-        A function that says no to errors of other steps, to errors that will not pass, and to anything that is not the
-        failure of a step.
+        A function that says no to errors of other steps, to errors that will not pass (of web requests too: a status
+        404 will not, 503 may), and to anything that is not the failure of a step.
     """
+    steps = frozenset(retry_on_pipeline_steps)
 
     def worth(error: BaseException) -> bool:
         if not isinstance(error, PipelineStepFailed):
             return False
-        causes: list[BaseException] = [error.exception]
-        while causes[-1].__cause__ is not None:
-            causes.append(causes[-1].__cause__)
-        return error.step in retry_on_pipeline_steps and not any(isinstance(e, TerminalException) for e in causes)
+        return error.step in steps and verdict(error.exception) != "terminal"
+
+    return worth
+
+
+def retry_schema_update() -> Callable[[BaseException], bool]:
+    """A predicate for `tenacity.retry_if_exception`: whether a load failed while it changed tables.
+
+    Others may have made the same table or column at that moment; another try makes only what is still missing. Where
+    the destination refused for good, the package was set aside: let the loop be around `Pipeline.run`, which then
+    extracts the data again.
+
+    Returns:
+        A function that says yes to a failed load that came from a `SchemaUpdateError`, and no to anything else.
+    """
+
+    def worth(error: BaseException) -> bool:
+        if not isinstance(error, PipelineStepFailed) or error.step != "load":
+            return False
+        return any(isinstance(one, SchemaUpdateError) for one in causes(error.exception))
 
     return worth
 

@@ -110,7 +110,9 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
     try:
         with p._session.use(destination, dataset_name, schema, facts) as client, package_scope(package):
             p.bus.check(package)
-            apply_refresh(p, package, client, schema, undo_plan(package, settings.keep_undo, destination.capabilities()))
+            apply_refresh(
+                p, package, client, schema, undo_plan(package, settings.keep_undo, destination.capabilities())
+            )
             where = (package, destination, dataset_name)
             how: Any = {"pipeline": facts, "publish": p._publish, "client": client, "schema": schema, "staging": via}
             result = load_package(*where, settings=settings, **how, approve=p._promised.get(package.load_id))

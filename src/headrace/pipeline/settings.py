@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         PipelineConfiguration,
         RuntimeConfiguration,
     )
+    from headrace.config.retries import RetriesConfiguration
     from headrace.formats.options import FileOptions
 
 T = TypeVar("T")
@@ -74,6 +75,12 @@ class Settings:
         from headrace.config.known import load_settings
 
         return self._here(load_settings)
+
+    def retries(self) -> RetriesConfiguration:
+        """Section ``retries``."""
+        from headrace.config.retries import retries_settings
+
+        return self._here(retries_settings)
 
     def writer(self) -> DataWriterConfiguration:
         """Section ``data_writer``, also under ``normalize``."""
