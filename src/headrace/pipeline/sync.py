@@ -143,7 +143,11 @@ def _nothing_there(p: Pipeline, client: Client, moved: bool) -> None:
         else f"its dataset `{p.dataset_name}` does not exist any more",
         f" and {len(pending)} pending packages" if pending else "",
     )
+    place = p._state.local.get("initial_cwd")
     p._wipe_working_folder()
+    if place is not None:
+        # files of the destination are found from there: this run has them open already
+        p._state.local["initial_cwd"] = place
 
 
 def _knows_schemas(p: Pipeline, client: Client) -> bool:
