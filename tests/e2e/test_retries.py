@@ -282,7 +282,7 @@ def test_generators_are_not(
     data = {
         "generator": lambda: generator,
         "resource": lambda: headrace.resource(generator, name="t"),
-        "iterator": lambda: map(lambda row: row, generator),
+        "iterator": lambda: map(dict, generator),
     }[kind]()
     with pytest.raises(PipelineStepFailed):
         p.run(data, table_name="t")
