@@ -13,7 +13,12 @@ from headrace.config.fields import as_spec
 from headrace.config.hints import CONFIG_VALUE, SECRET_VALUE, Placeholder, take_apart
 from headrace.config.lookup import Found, Lookup
 from headrace.config.providers import ConfigProvider, env_key
-from headrace.errors.config import ConfigFieldMissingException, ConfigurationException, MissingPlace
+from headrace.errors.config import (
+    ConfigFieldMissingException,
+    ConfigurationException,
+    ConfigValueCannotBeCoercedException,
+    MissingPlace,
+)
 from headrace.errors.masking import remember
 
 T = TypeVar("T")
@@ -106,7 +111,7 @@ class Accessor:
             The value, None when there is none.
 
         Raises:
-            ValueError: The value does not have the form of the type.
+            ConfigValueCannotBeCoercedException: The value does not have the form of the type; a ValueError.
         """
         found = self._find(field)
         if found is None:
@@ -120,7 +125,16 @@ class Accessor:
             *sections, _ = field.split(".")
             return resolve_configuration(spec(), sections=sections, explicit_value=found.value, accept_partial=True)
         members = take_apart(expected_type).members or (Any,)
-        return coerce(found.value, members[0])
+        try:
+            return coerce(found.value, members[0])
+        except (ValueError, TypeError):
+            pass
+        # raised outside the handler: a parser's error holds the value
+        *_, key = field.split(".")
+        hidden = self._secret or found.provider.supports_secrets
+        raise ConfigValueCannotBeCoercedException(
+            key, None if hidden else found.value, members[0], key=found.full_key, provider=found.provider.name
+        )
 
     def _find(self, field: str) -> Found | None:
         *sections, key = field.split(".")
