@@ -36,7 +36,7 @@ def _no_questions(ctx: click.Context, param: click.Parameter, value: bool) -> No
 
 
 def _no_folder(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    """Python scripts find modules of the working directory, and commands that load scripts do too, unless told not to."""
+    """Scripts find modules of the working directory, and so do commands that load scripts, unless told not to."""
     if not value and not ctx.resilient_parsing and os.getcwd() not in sys.path:  # noqa: PTH109
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from headrace.cli.output import Output
     from headrace.config.places import Explanation, Place, Spec
 
+CONFIG_TOML = "config.toml"
 COMMANDS = {"explain": Entry("headrace.cli.config:explain", "Every place of a setting, and the one that counts.")}
 
 
@@ -30,8 +31,8 @@ def config() -> None:
 def explain(key: str, pipeline_name: str | None, sections: tuple[str, ...], everything: bool) -> None:
     """Show every place where a setting is looked for, in order, and which one counts. Secrets are not shown.
 
-    KEY is a path with dots, for example `load.workers`, `destination.postgres.credentials.password`, `sources.shop.api_key`;
-    for a setting of headrace its name will do.
+    KEY is a path with dots, for example `load.workers`, `destination.postgres.credentials.password`,
+    `sources.shop.api_key`; for a setting of headrace its name will do.
     """
     from headrace.config.places import explain_setting
 
@@ -70,7 +71,7 @@ def _tell(out: Output, found: Explanation, everything: bool) -> None:
         if place.provider != provider:
             provider = place.provider
             out.text(f"  {paint(provider, 'key')}")
-        out.text(f"    {_line(place)}")
+        out.text(f"    {_line(place, bool(found.is_secret))}")
         if place.is_used and not everything:
             break
     left = 0 if found.used is None or everything else len(found.places) - found.places.index(found.used) - 1
@@ -83,12 +84,18 @@ def _tell(out: Output, found: Explanation, everything: bool) -> None:
         out.text(f"There are settings of the same name: {', '.join(found.also)}")
 
 
-def _line(place: Place) -> str:
+def _line(place: Place, secret: bool) -> str:
     if not place.is_set:
         return f"{place.key}  {paint('not set', 'dim')}"
     where = f"  ({place.location})" if place.location else ""
     value = f"{place.key} = {place.value}{where}"
-    return f"{value}  {paint('<- this one counts', 'ok')}" if place.is_used else f"{value}  {paint('comes too late', 'dim')}"
+    if place.is_used and secret and place.provider == CONFIG_TOML:
+        return f"{value}  {paint('<- refused: a secret must not be here, move it to secrets.toml', 'fail')}"
+    return (
+        f"{value}  {paint('<- this one counts', 'ok')}"
+        if place.is_used
+        else f"{value}  {paint('comes too late', 'dim')}"
+    )
 
 
 def _verdict(found: Explanation) -> str:
@@ -97,4 +104,8 @@ def _verdict(found: Explanation) -> str:
         return f"Value: {used.value}, from {used.location or used.provider}"
     if found.whole:
         return "Value: none of its own"
-    return f"Value: {found.default}, the default" if found.default is not None else paint("Value: none, it is not set", "warn")
+    return (
+        f"Value: {found.default}, the default"
+        if found.default is not None
+        else paint("Value: none, it is not set", "warn")
+    )

@@ -12,13 +12,17 @@ from headrace.model.wording import count
 
 
 @click.command(cls=Command)
-@click.option("--pipeline", "pipeline_name", shell_complete=complete_name, help="Also this pipeline and its destination.")
+@click.option(
+    "--pipeline", "pipeline_name", shell_complete=complete_name, help="Also this pipeline and its destination."
+)
 @click.option("--destination", help="Also this destination, by its name in the configuration.")
 @click.option("--no-write", is_flag=True, help="Make no dataset at the destination to try what is allowed.")
 @pipelines_dir_option
 def doctor(pipeline_name: str | None, destination: str | None, no_write: bool) -> int:
-    """Check what a run needs: versions, settings, disk, clock; of a pipeline its folder; of a destination the connection
-    and what its user may do there, in a dataset made for it and dropped again.
+    """Check what a run needs: versions, settings, disk, clock.
+
+    Of a pipeline also its folder; of a destination the connection, and what its user may do there, in a dataset that is made
+    for this and dropped again.
 
     Each line is ok, warn (it works, and something should be done) or fail; the exit code is 1 if one is fail.
     """

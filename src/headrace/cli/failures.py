@@ -10,13 +10,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+import sysconfig
+from typing import TYPE_CHECKING
 
 import click
+
+import headrace
 
 if TYPE_CHECKING:
     from headrace.cli.output import Output
 
+_PACKAGE, _PYTHON = os.path.dirname(headrace.__file__ or ""), sysconfig.get_path("stdlib")  # noqa: PTH120
 OK, FAILED, USAGE, CHANGES, INTERRUPTED = 0, 1, 2, 2, 130
 
 
@@ -32,7 +37,7 @@ class CliError(click.ClickException):
 
     def __init__(self, what: str, *, why: str | None = None, fix: str | None = None, code: int = FAILED) -> None:
         super().__init__(what)
-        self.what, self.why, self.fix, self.exit_code = what, why, fix, code
+        self.what, self.why, self.fix, self.code = what, why, fix, code
 
 
 def report(error: BaseException, out: Output) -> int:
@@ -44,13 +49,13 @@ def report(error: BaseException, out: Output) -> int:
     if isinstance(error, click.Abort):
         return _say(out, "given up: nothing was changed", None, None, "Abort", FAILED)
     if isinstance(error, CliError):
-        return _say(out, error.what, error.why, error.fix, "CliError", error.exit_code)
+        return _say(out, error.what, error.why, error.fix, "CliError", error.code)
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "headrace"
         return _say(out, error.format_message(), None, f"see `{command} --help`", "UsageError", USAGE)
     if isinstance(error, click.ClickException):
         return _say(out, error.format_message(), None, None, type(error).__name__, error.exit_code)
-    return _say(out, *parts_of(error), type(error).__name__, FAILED)
+    return _say(out, *parts_of(error), type(error).__name__, FAILED, where_of(error))
 
 
 def parts_of(error: BaseException) -> tuple[str, str | None, str | None]:
@@ -68,15 +73,33 @@ def parts_of(error: BaseException) -> tuple[str, str | None, str | None]:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__, None, "--debug shows the traceback"
 
 
-def _say(out: Output, what: str, why: str | None, fix: str | None, kind: str, code: int) -> int:
+def where_of(error: BaseException) -> str | None:
+    """The line of the user's own code where it began, if any of it was running: ``shop.py:12, in orders``."""
+    while (inner := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
+        error = inner
+    found, step = None, error.__traceback__
+    while step is not None:
+        path = step.tb_frame.f_code.co_filename
+        if not path.startswith(("<", _PACKAGE, _PYTHON)) and "site-packages" not in path:
+            found = f"{os.path.relpath(path)}:{step.tb_lineno}, in {step.tb_frame.f_code.co_name}"
+        step = step.tb_next
+    return found
+
+
+def _say(
+    out: Output, what: str, why: str | None, fix: str | None, kind: str, code: int, where: str | None = None
+) -> int:
     from headrace.cli.output import paint
 
     if out.json:
-        out.document({"error": {"type": kind, "what": what, "why": why, "fix": fix, "exit_code": code}})
+        told = {"type": kind, "what": what, "why": why, "where": where, "fix": fix, "exit_code": code}
+        out.document({**out.so_far, "error": told})
         return code
     out.note(f"{paint('Error:', 'fail')} {what}")
     if why:
         out.note(f"{paint('Why:', 'head')} {why}")
+    if where:
+        out.note(f"{paint('Where:', 'head')} {where}")
     if fix:
         out.note(f"{paint('What to do:', 'head')} {fix}")
     return code
@@ -89,9 +112,3 @@ def _traceback(error: BaseException) -> None:
 
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     click.echo(without_secrets(text), err=True)
-
-
-def document_of(error: BaseException) -> dict[str, Any]:
-    """An error as a member of a JSON document."""
-    what, why, fix = parts_of(error)
-    return {"type": type(error).__name__, "what": what, "why": why, "fix": fix}

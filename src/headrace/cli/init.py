@@ -23,9 +23,9 @@ def init(
 ) -> None:
     """Begin a project in this folder, or add a script to one.
 
-    Writes `SOURCE_pipeline.py`, which loads into DESTINATION (duckdb without it), .dlt/config.toml and .dlt/secrets.toml with
-    the settings to fill in, .gitignore and requirements.txt. SOURCE is a template, or a name of yours. Files that are there
-    are added to; a script is only overwritten after a question.
+    Writes `SOURCE_pipeline.py`, which loads into DESTINATION (duckdb without it), .dlt/config.toml and .dlt/secrets.toml
+    with the settings to fill in, .gitignore and requirements.txt. SOURCE is a template, or a name of yours. Files that
+    are there are added to; a script is only overwritten after a question.
     """
     out = current_output()
     if list_sources:
@@ -52,7 +52,11 @@ def _may(out: Output, path: str) -> bool:
 
 
 def _tell(out: Output, made: Project) -> None:
-    for what, names, style in (("created", made.created, "ok"), ("changed", made.changed, "warn"), ("kept", made.kept, "dim")):
+    for what, names, style in (
+        ("created", made.created, "ok"),
+        ("changed", made.changed, "warn"),
+        ("kept", made.kept, "dim"),
+    ):
         for name in names:
             out.text(f"  {paint(what.ljust(7), style)}  {name}")
     steps = [f"fill in {place}" for place in made.fill_in]

@@ -7,7 +7,7 @@ import sys
 import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -34,6 +34,7 @@ class Output:
         debug: Errors with their traceback.
         verbose: 0 to 2.
         yes: Questions are answered with yes.
+        so_far: Members of the JSON document that are known when the command fails.
         ask: There may be questions: standard input is a terminal and nobody forbade them.
     """
 
@@ -42,6 +43,7 @@ class Output:
     verbose: int = 0
     yes: bool = False
     ask: bool = True
+    so_far: dict[str, Any] = field(default_factory=dict)
 
     def text(self, *lines: str) -> None:
         """Print lines for people; with ``--json`` they are left out."""

@@ -57,8 +57,8 @@ class _Operations(Group):
 def pipeline(ctx: click.Context, listed: bool) -> None:
     """Look at pipelines, and put them right.
 
-    The name may stand behind the operation or in front of it: `headrace pipeline info shop`, `headrace pipeline shop info`.
-    Without an operation it is `info`, without anything `list`.
+    The name may stand behind the operation or in front of it: `headrace pipeline info shop`, `headrace pipeline shop
+    info`. Without an operation it is `info`, without anything `list`.
     """
     if ctx.invoked_subcommand is None:
         _list(current_output())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
@@ -16,6 +16,7 @@ from headrace.cli.targets import Target, find_pipeline, find_source, load_module
 if TYPE_CHECKING:
     from headrace.cli.output import Output
     from headrace.model.trace import PipelineTrace
+    from headrace.typing import TRefreshMode
 
 MODES = ("drop_sources", "drop_resources", "drop_data")
 
@@ -30,7 +31,7 @@ class Asked(NamedTuple):
     destination: str | None
     dataset_name: str | None
     limit: int | None
-    refresh: str | None
+    refresh: TRefreshMode | None
 
 
 @click.command(cls=Command, context_settings={"ignore_unknown_options": True})
@@ -63,17 +64,18 @@ def run(
     headrace run script.py --pipeline P --source S [RES]   its pipeline P with its source S
     headrace run package.module:pipeline                   the same for a module
 
-    With --pipeline or --source, or a pipeline behind a colon, the module is imported; its only pipeline and its only source
-    need not be named, a pipeline that it lacks is made, and ARGUMENTS are the resources to load. Options of this command
-    that a script has too go behind `--`. The exit code is 1 when a run or one of its jobs failed.
+    With --pipeline or --source, or a pipeline behind a colon, the module is imported; its only pipeline and its only
+    source need not be named, a pipeline that it lacks is made, and ARGUMENTS are the resources to load. Options of this
+    command that a script has too go behind `--`. The exit code is 1 when a run or one of its jobs failed.
     """
     out = current_output()
-    mode = refresh or ("drop_sources" if full_refresh else None)
+    mode = cast("TRefreshMode | None", refresh or ("drop_sources" if full_refresh else None))
     wanted = Asked(parse_target(target), arguments, refresh=mode, **asked)
     if mode in MODES[:2]:
         out.confirm(f"`{mode}` drops tables with their rows before they are loaded again. Go on?")
     given = {"PIPELINES__REFRESH": mode, "RUNTIME__LOG_LEVEL": log_level, "PIPELINES__PROGRESS": progress}
     with settings(given), _watched(out) as runs:
+        out.so_far = {"target": target, "runs": runs}
         _script(wanted) if _is_script(wanted) else _object(wanted)
     return _tell(out, target, runs)
 
@@ -110,7 +112,7 @@ def _object(asked: Asked) -> None:
     pipeline.run(data, refresh=asked.refresh)
 
 
-# ---- what happened ----------------------------------------------------------------------------------------------------
+# ---- what happened ---------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -177,5 +179,7 @@ def _line(one: dict[str, Any]) -> str:
     if one["rejected"]:
         text += paint(f"  rejected: {', '.join(f'{t} {n:,}' for t, n in one['rejected'].items())}", "warn")
     if one["failed_jobs"]:
-        text += paint(f"  failed jobs: {len(one['failed_jobs'])} (headrace pipeline failed-jobs {one['pipeline_name']})", "fail")
+        text += paint(
+            f"  failed jobs: {len(one['failed_jobs'])} (headrace pipeline failed-jobs {one['pipeline_name']})", "fail"
+        )
     return text

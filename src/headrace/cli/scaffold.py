@@ -14,7 +14,6 @@ from headrace.cli.failures import CliError
 from headrace.config.fields import fields_of
 from headrace.errors.config import MissingPlace
 
-
 PLACEHOLDER = "<configure me>"
 GITIGNORE = ("secrets.toml", "*.duckdb", "*.wal", "__pycache__/")
 
@@ -68,7 +67,10 @@ def destinations() -> dict[str, str]:
     from headrace import destinations as known
 
     texts = {name: (getattr(known, name).__doc__ or "").strip() for name in sorted(known.FACTORIES)}
-    return {name: text.partition("\n\n")[0].replace("\n", " ").partition(". ")[0].rstrip(".") for name, text in texts.items()}
+    return {
+        name: text.partition("\n\n")[0].replace("\n", " ").partition(". ")[0].rstrip(".")
+        for name, text in texts.items()
+    }
 
 
 def init_project(
@@ -137,7 +139,9 @@ def _passwords(place: Any, missing: Sequence[MissingPlace]) -> list[MissingPlace
         return []
     known = {one.key for one in missing}
     [table] = tables
-    secrets = [field.name for field in fields_of(spec) if field.secret and field.name not in known and str in field.plain]
+    secrets = [
+        field.name for field in fields_of(spec) if field.secret and field.name not in known and str in field.plain
+    ]
     return [MissingPlace(f"credentials.{name}", True, "", table, name) for name in secrets]
 
 
@@ -158,7 +162,8 @@ def _write(folder: Path, name: str, text: str, project: Project, private: bool =
     path.parent.mkdir(parents=True, exist_ok=True)
     (project.changed if path.exists() else project.created).append(name)
     # secrets are for the user alone, from the first byte on
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666), "w", encoding="utf-8") as file:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
 
 

@@ -70,7 +70,8 @@ def _counts(data: Dataset, own: bool) -> dict[str, int]:
 def _sample(data: Dataset, table: str, limit: int, own: bool) -> tuple[list[str], list[Sequence[Any]]]:
     relation = data.table(table)
     columns = [c for c in relation.columns if own or not c.startswith("_dlt_")]
-    return columns, [] if not columns else relation.select(*columns).limit(limit).fetchall()
+    rows: list[Sequence[Any]] = list(relation.select(*columns).limit(limit).fetchall()) if columns else []
+    return columns, rows
 
 
 def _tell_sample(out: Output, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

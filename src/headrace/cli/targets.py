@@ -127,7 +127,8 @@ def find_pipeline(module: ModuleType, name: str | None, given: Mapping[str, Any]
         raise CliError(f"{module.__name__} has several pipelines.", fix=f"name one by --pipeline: {names}")
     if name is None and found:
         return _changed(next(iter(found.values()))[1], given)
-    return pipeline(name or module.__name__.rpartition(".")[2], **given)
+    made: Pipeline = pipeline(name or module.__name__.rpartition(".")[2], **given)
+    return made
 
 
 def _changed(p: Pipeline, given: Mapping[str, Any]) -> Pipeline:

@@ -63,7 +63,7 @@ class Explanation(NamedTuple):
         default: What counts when nothing is set, as text.
         is_secret: Whether it is a secret; None if that is unknown.
         places: All places, the first that is set counts.
-        whole: Name of the place that gives the configuration around the setting as one value (a url), which counts first.
+        whole: Name of the place that gives all of the configuration around it as one value (a url): it counts first.
         absent: Files that are looked for and are not there.
         also: Other settings of the same name.
     """
@@ -123,7 +123,10 @@ def explain_setting(
     scope, spec, whole = _descend(path, pipeline_name, spec_of_destination)
     field = _field(spec, path[-1]) if spec else None
     absent = [
-        where for p in providers() for where in p.locations if where not in p.present_locations and where is p.locations[0]
+        where
+        for p in providers()
+        for where in p.locations
+        if where not in p.present_locations and where is p.locations[0]
     ]
     return Explanation(
         path[-1],
@@ -166,14 +169,16 @@ def _begin(
 ) -> tuple[Scope, Spec | None, Sequence[str]]:
     """Where the resolver begins, and the names that are left: as the functions at the end of `known` do."""
     lookup, head = Lookup(pipeline_name), path[0]
-    pipeline = (PIPELINES, pipeline_name) if pipeline_name else (PIPELINES,)
+    walked: tuple[str, ...]
+    pipeline: tuple[str, ...] = (PIPELINES, pipeline_name) if pipeline_name else (PIPELINES,)
     if head == PIPELINES:
         # `pipelines.shop.dataset_name` and `pipelines.dataset_name`
         named = len(path) > 2 and _field(SPECS[PIPELINES], path[1]) is None
         walked = (PIPELINES, path[1]) if named else pipeline
         return Scope(lookup, walked, None, len(walked)), SPECS[PIPELINES], path[2 if named else 1 :]
     if head in SPECS and len(path) > 1:
-        walked = {"runtime": pipeline, LOAD: (LOAD,), NORMALIZE: (NORMALIZE,)}.get(head, ())
+        asked: dict[str, tuple[str, ...]] = {"runtime": pipeline, LOAD: (LOAD,), NORMALIZE: (NORMALIZE,)}
+        walked = asked.get(head, ())
         return Scope(lookup, walked, head, len(walked)), SPECS[head], path[1:]
     if head == DESTINATION and len(path) > 2:
         found = spec_of_destination(path[1]) if spec_of_destination else None

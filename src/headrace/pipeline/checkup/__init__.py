@@ -1,9 +1,9 @@
 """Is everything there to run a pipeline? What ``headrace doctor`` says.
 
-    from headrace.pipeline.checkup import check_up
+from headrace.pipeline.checkup import check_up
 
-    for check in check_up("shop"):
-        print(check.status, check.name, check.text)
+for check in check_up("shop"):
+    print(check.status, check.name, check.text)
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def check_up(
     pipelines_dir: str | Path | None = None,
     probe: bool = True,
 ) -> Iterator[Check]:
-    """Check versions, settings, folders and the clock; of a pipeline its working folder; of a destination what it allows.
+    """Check versions, settings, folders, the clock; of a pipeline its working folder; of a destination what it allows.
 
     Args:
         pipeline_name: A pipeline that has run here; its destination is checked too.

@@ -47,7 +47,9 @@ def of_pipeline(name: str, pipelines_dir: str | Path | None, probe: bool) -> Ite
             continue
         if place is not None:
             facts = p._destinations.facts()
-            dataset = p._destinations.dataset_for(p._schemas.find(p.default_schema_name) or p._destinations.blank_schema())
+            dataset = p._destinations.dataset_for(
+                p._schemas.find(p.default_schema_name) or p._destinations.blank_schema()
+            )
             yield from _of_place(role, place, dataset, facts, probe)
         elif role == "destination":
             fix = "give `destination=` to `pipeline()`, or set `destination_type` in `pipelines.<name>`"
@@ -66,7 +68,9 @@ def _packages(p: Pipeline) -> Iterator[Check]:
     waiting, aborted = p._store.list("extracted", "normalized"), p._store.list("aborted")
     text = f"{count(len(p._store.list('loaded')), 'package')} loaded"
     if waiting:
-        fix = f"the next run loads them first; `headrace pipeline drop-pending-packages {p.pipeline_name}` gives them up"
+        fix = (
+            f"the next run loads them first; `headrace pipeline drop-pending-packages {p.pipeline_name}` gives them up"
+        )
         yield Check("pipeline", "packages", "warn", f"{text}, waiting: {', '.join(waiting)}", fix)
     if aborted:
         fix = f"`headrace pipeline failed-jobs {p.pipeline_name}` says why; their data are in the folder of the package"
@@ -190,9 +194,7 @@ def _permissions(topic: str, place: Destination, dataset: str | None, facts: Pip
         yield from _in_dataset(topic, place, dataset, facts, refused)
 
 
-def _in_dataset(
-    topic: str, place: Destination, dataset: str, facts: PipelineFacts, refused: Check
-) -> Iterator[Check]:
+def _in_dataset(topic: str, place: Destination, dataset: str, facts: PipelineFacts, refused: Check) -> Iterator[Check]:
     """Only the dataset that is there may be written to: that is enough for loads without a staging dataset."""
     from headrace.model.migrate import CreateTable, DropTable
     from headrace.model.schema import Schema
@@ -207,4 +209,6 @@ def _in_dataset(
         yield failed(topic, "permissions", error)
         return
     fix = "let it make datasets (schemas) if resources merge or replace: they need a staging dataset beside this one"
-    yield Check(topic, "permissions", "warn", f"may make and drop tables in {dataset}, and no dataset: {refused.text}", fix)
+    yield Check(
+        topic, "permissions", "warn", f"may make and drop tables in {dataset}, and no dataset: {refused.text}", fix
+    )
