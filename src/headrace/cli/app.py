@@ -16,6 +16,7 @@ from headrace.cli.output import Output
 
 COMMANDS = {
     "run": Entry("headrace.cli.run:run", "Run a script, or a pipeline of it with a source."),
+    "plan": Entry("headrace.cli.plan:plan", "Show what a run would do, and do nothing."),
     "init": Entry("headrace.cli.init:init", "Begin a project: a script, its settings, its requirements."),
     "pipeline": Entry("headrace.cli.pipelines:pipeline", "Look at pipelines, and put them right."),
     "schema": Entry("headrace.cli.schema:schema", "Show a schema file in another format."),

@@ -21,7 +21,7 @@ from headrace.model.wording import count
 def doctor(pipeline_name: str | None, destination: str | None, no_write: bool) -> int:
     """Check what a run needs: versions, settings, disk, clock.
 
-    Of a pipeline also its folder; of a destination the connection, and what its user may do there, in a dataset that is made
+    Of a pipeline also its folder; of a destination the connection, and what its user may do there, in a dataset
     for this and dropped again.
 
     Each line is ok, warn (it works, and something should be done) or fail; the exit code is 1 if one is fail.

@@ -23,8 +23,8 @@ def init(
 ) -> None:
     """Begin a project in this folder, or add a script to one.
 
-    Writes `SOURCE_pipeline.py`, which loads into DESTINATION (duckdb without it), .dlt/config.toml and .dlt/secrets.toml
-    with the settings to fill in, .gitignore and requirements.txt. SOURCE is a template, or a name of yours. Files that
+    Writes `SOURCE_pipeline.py`, which loads into DESTINATION (duckdb if left out), .dlt/config.toml and
+    .dlt/secrets.toml with the settings to fill in, .gitignore and requirements.txt. SOURCE is a template, or a name of yours. Files that
     are there are added to; a script is only overwritten after a question.
     """
     out = current_output()

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from headrace.cli.attaching import attach, name_argument, pipelines_dir, pipelines_dir_option
-from headrace.cli.base import Command, current_output, yes_option
+from headrace.cli.base import Command, current_output, verbose_option, yes_option
 from headrace.cli.failures import FAILED, CliError
 from headrace.cli.output import paint
-from headrace.cli.pipelines import destination_of
+from headrace.cli.pipelines import destination_of, instant
 from headrace.model.wording import count
 
 if TYPE_CHECKING:
@@ -207,3 +207,44 @@ def tell_load(info: LoadInfo | None, nothing: str) -> int:
     document = {"loads_ids": loads_ids, "failed_jobs": [job.asdict() for job in failed]}
     out.result(document, lambda: out.text(nothing if info is None else info.asstr(out.verbose)))
     return FAILED if info is not None and info.has_failed_jobs else 0
+
+
+@click.command(cls=Command)
+@name_argument
+@click.argument("load_id", required=False)
+@click.option("--cascade", is_flag=True, help="Also undo the loads that came later.")
+@click.option("--list", "listed", is_flag=True, help="List the loads that can be undone.")
+@pipelines_dir_option
+@verbose_option
+@yes_option
+def rollback(name: str, load_id: str | None, cascade: bool, listed: bool) -> None:
+    """Undo the newest load, or LOAD_ID: rows, columns, tables, cursors and state are again what they were before it.
+
+    Only loads of which enough was kept can be undone: the setting `load.keep_undo` says how many.
+    """
+    out, p = current_output(), attach(name)
+    if listed:
+        _list_undoable(p)
+        return
+    which = f"load {load_id}" if load_id else "the newest load"
+    more = " and all that came later" if cascade else ""
+    out.confirm(f"Undo {which}{more} of `{name}` in {destination_of(p)}?")
+    undone = p.rollback(load_id, cascade)
+    out.result(undone.asdict(), lambda: out.text(undone.asstr(out.verbose)))
+
+
+def _list_undoable(p: Pipeline) -> None:
+    out, found = current_output(), p.list_undoable_loads()
+
+    def tell() -> None:
+        if not found:
+            out.text(
+                f"No load of pipeline {p.pipeline_name} can be undone.", "`load.keep_undo` says how many are kept."
+            )
+            return
+        head = ("load id", "began", "schema", "tables", "cannot be undone")
+        out.table(
+            head, [(f.load_id, instant(f.began_at), f.schema_name, ", ".join(f.tables), f.why_not) for f in found]
+        )
+
+    out.result({"loads": [one._asdict() for one in found]}, tell)

@@ -25,6 +25,7 @@ OPERATIONS = {
     "trace": Entry("headrace.cli.pipelines:trace", "Steps of the last run."),
     "load-package": Entry("headrace.cli.pipelines:load_package", "Files and jobs of a load package."),
     "failed-jobs": Entry("headrace.cli.pipelines:failed_jobs", "Jobs that failed for good, and why."),
+    "rollback": Entry("headrace.cli.maintenance:rollback", "Undo a load."),
     "retry": Entry("headrace.cli.maintenance:retry", "Load once more what failed for good."),
     "schema": Entry("headrace.cli.schema:pipeline_schema", "A schema of it, in several formats."),
     "sync": Entry("headrace.cli.maintenance:sync", "Take state and schemas from the destination."),

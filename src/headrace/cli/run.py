@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
 from headrace.cli.base import Command, current_output, verbose_option, yes_option
 from headrace.cli.failures import FAILED, CliError
-from headrace.cli.targets import Target, find_pipeline, find_source, load_module, parse_target, run_script, settings
+from headrace.cli.targets import (
+    Target,
+    find_pipeline,
+    find_source,
+    load_module,
+    parse_target,
+    printing_aside,
+    run_script,
+    settings,
+)
 
 if TYPE_CHECKING:
     from headrace.cli.output import Output
     from headrace.model.trace import PipelineTrace
+    from headrace.pipeline.pipeline import Pipeline
     from headrace.typing import TRefreshMode
 
+F = TypeVar("F", bound=Callable[..., Any])
 MODES = ("drop_sources", "drop_resources", "drop_data")
 
 
@@ -31,17 +41,29 @@ class Asked(NamedTuple):
     destination: str | None
     dataset_name: str | None
     limit: int | None
+    plan_id: str | None
     refresh: TRefreshMode | None
+
+
+def object_options(function: F) -> F:
+    """Options that name a pipeline and a source of a module."""
+    for option in (
+        click.option("--limit", type=click.IntRange(1), help="Pages that each resource may give."),
+        click.option("--dataset-name", help="The dataset."),
+        click.option("--destination", help="Where to, for a pipeline that says nothing of it."),
+        click.option("--source", help="A source or resource of the module: its variable, or its name."),
+        click.option("--pipeline", "pipeline_name", help="A pipeline of the module: its variable, or its name."),
+    ):
+        function = option(function)
+    return function
 
 
 @click.command(cls=Command, context_settings={"ignore_unknown_options": True})
 @click.argument("target")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@click.option("--pipeline", "pipeline_name", help="A pipeline of the module: its variable, or its name.")
-@click.option("--source", help="A source or resource of the module: its variable, or its name.")
-@click.option("--destination", help="Where to, for a pipeline that says nothing of it.")
-@click.option("--dataset-name", help="The dataset.")
-@click.option("--limit", type=click.IntRange(1), help="Pages that each resource may give.")
+@object_options
+@click.option("--plan", "plan_id", help="Do what this plan says (see `headrace plan`), and nothing else.")
+@click.option("--retries", type=click.IntRange(0), help="How often a step that failed for a while is done again.")
 @click.option("--refresh", type=click.Choice(MODES), help="Drop tables and state first.")
 @click.option("--full-refresh", is_flag=True, help="Load all again from the beginning: --refresh drop_sources.")
 @click.option("--log-level", help="Level of the log, for example INFO.")
@@ -54,6 +76,7 @@ def run(
     refresh: str | None,
     full_refresh: bool,
     log_level: str | None,
+    retries: int | None,
     progress: str | None,
     **asked: Any,
 ) -> int:
@@ -63,6 +86,7 @@ def run(
     headrace run script.py [ARGUMENTS]                     the script, as Python does
     headrace run script.py --pipeline P --source S [RES]   its pipeline P with its source S
     headrace run package.module:pipeline                   the same for a module
+    headrace run script.py --plan ID                       what a plan says
 
     With --pipeline or --source, or a pipeline behind a colon, the module is imported; its only pipeline and its only
     source need not be named, a pipeline that it lacks is made, and ARGUMENTS are the resources to load. Options of this
@@ -73,7 +97,12 @@ def run(
     wanted = Asked(parse_target(target), arguments, refresh=mode, **asked)
     if mode in MODES[:2]:
         out.confirm(f"`{mode}` drops tables with their rows before they are loaded again. Go on?")
-    given = {"PIPELINES__REFRESH": mode, "RUNTIME__LOG_LEVEL": log_level, "PIPELINES__PROGRESS": progress}
+    given = {
+        "PIPELINES__REFRESH": mode,
+        "PIPELINES__PROGRESS": progress,
+        "RETRIES__ATTEMPTS": None if retries is None else str(retries + 1),
+        "RUNTIME__LOG_LEVEL": log_level,
+    }
     with settings(given), _watched(out) as runs:
         out.so_far = {"target": target, "runs": runs}
         _script(wanted) if _is_script(wanted) else _object(wanted)
@@ -81,7 +110,7 @@ def run(
 
 
 def _is_script(asked: Asked) -> bool:
-    named = asked.pipeline_name or asked.source or asked.target.name
+    named = asked.pipeline_name or asked.source or asked.target.name or asked.plan_id
     return asked.target.path is not None and not named
 
 
@@ -108,8 +137,20 @@ def _object(asked: Asked) -> None:
     module = load_module(asked.target)
     given = {"destination": asked.destination, "dataset_name": asked.dataset_name}
     pipeline = find_pipeline(module, asked.pipeline_name or asked.target.name or None, given)
+    if asked.plan_id is not None:
+        _run_plan(pipeline, asked.plan_id)
+        return
     data = find_source(module, asked.source, asked.arguments, asked.limit)
     pipeline.run(data, refresh=asked.refresh)
+
+
+def _run_plan(pipeline: Pipeline, plan_id: str) -> None:
+    plan, out = pipeline.get_plan(plan_id), current_output()
+    if plan.destructive:
+        for step in plan.destructive:
+            out.note(f"  {step.kind} {step.table}: {step.why}")
+        out.confirm("Rows or tables that are there now will not be there any more. Go on?")
+    pipeline.run(plan, allow_destructive=True)
 
 
 # ---- what happened ---------------------------------------------------------------------------------------------------
@@ -130,8 +171,7 @@ def _watched(out: Output) -> Iterator[list[dict[str, Any]]]:
     found: list[dict[str, Any]] = []
     with contextlib.ExitStack() as stack:
         stack.enter_context(watching_all(note))
-        if out.json:
-            stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        stack.enter_context(printing_aside(out.json))
         try:
             yield found
         finally:

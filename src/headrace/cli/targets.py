@@ -8,7 +8,7 @@ import os
 import runpy
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -198,6 +198,16 @@ def source_names(module: ModuleType) -> list[str]:
     sources = [key for key, value in held.items() if isinstance(value, (DltSource, SourceFactory))]
     resources = [k for k, v in held.items() if isinstance(v, DltResource) and not v.is_transformer]
     return sources or resources
+
+
+@contextmanager
+def printing_aside(wanted: bool) -> Iterator[None]:
+    """What code of the user prints goes to standard error, if that is wanted: standard output is for one document."""
+    if not wanted:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 @contextmanager
