@@ -75,6 +75,7 @@ class RehearsalClient(Client):
         self._inner, self._there = inner, inner.is_there()
         self.capabilities = inner.capabilities
         self._dataset: bool | None = None
+        self._forgotten: set[str] = set()
         self._tables: dict[str, TTableSchemaColumns | None] = {}
         self.heard = Heard()
 
@@ -155,10 +156,13 @@ class RehearsalClient(Client):
 
     def read_schema(self, schema_name: str | None = None, version_hash: str | None = None) -> StoredSchema | None:
         """A stored schema."""
-        return self._ask(lambda: self._inner.read_schema(schema_name, version_hash), None)
+        found = self._ask(lambda: self._inner.read_schema(schema_name, version_hash), None)
+        return None if found is None or found.schema_name in self._forgotten else found
 
     def newest_schema_hash(self, schema_name: str) -> str | None:
         """The hash of the newest stored schema of a name."""
+        if schema_name in self._forgotten:
+            return None
         return self._ask(lambda: self._inner.newest_schema_hash(schema_name), None)
 
     def read_state(self, pipeline_name: str) -> StoredState | None:
@@ -211,6 +215,7 @@ class RehearsalClient(Client):
     def drop_schema_history(self, schema_name: str) -> None:
         """Hear that stored versions of a schema are to be deleted."""
         self.heard.forgotten.append(schema_name)
+        self._forgotten.add(schema_name)
 
     def drop_dataset(self) -> None:
         """No load drops a dataset."""

@@ -1,0 +1,1 @@
+from tests.e2e.project import project as project
