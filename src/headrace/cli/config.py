@@ -9,6 +9,7 @@ import click
 from headrace.cli.attaching import complete_name
 from headrace.cli.base import Command, Entry, Group, current_output
 from headrace.cli.output import paint
+from headrace.model.wording import count
 
 if TYPE_CHECKING:
     from headrace.cli.output import Output
@@ -76,7 +77,7 @@ def _tell(out: Output, found: Explanation, everything: bool) -> None:
             break
     left = 0 if found.used is None or everything else len(found.places) - found.places.index(found.used) - 1
     if left:
-        out.text(paint(f"  {left} more places come after it: --all", "dim"))
+        out.text(paint(f"  {count(left, 'place')} behind it: --all", "dim"))
     for path in found.absent:
         out.text(paint(f"  there is no {path}", "dim"))
     out.text("", _verdict(found))

@@ -24,8 +24,8 @@ def init(
     """Begin a project in this folder, or add a script to one.
 
     Writes `SOURCE_pipeline.py`, which loads into DESTINATION (duckdb if left out), .dlt/config.toml and
-    .dlt/secrets.toml with the settings to fill in, .gitignore and requirements.txt. SOURCE is a template, or a name of yours. Files that
-    are there are added to; a script is only overwritten after a question.
+    .dlt/secrets.toml with the settings to fill in, .gitignore and requirements.txt. SOURCE is a template, or a name of
+    yours. Files that are there are added to; a script is only overwritten after a question.
     """
     out = current_output()
     if list_sources:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from headrace.config import known
+from headrace.config.alerting import AlertsConfiguration
 from headrace.config.fields import Field, fields_of
 from headrace.config.lookup import Lookup
 from headrace.config.providers import ConfigProvider, Reader
 from headrace.config.registry import providers
 from headrace.config.resolve import Scope, find_native
+from headrace.config.retries import RetriesConfiguration
 from headrace.config.sections import DESTINATION, LOAD, NORMALIZE, PIPELINES, SOURCES
 from headrace.config.spec import BaseConfiguration
 from headrace.errors.masking import HIDDEN, remember, without_secrets
@@ -22,15 +24,20 @@ from headrace.errors.masking import HIDDEN, remember, without_secrets
 Spec = type[BaseConfiguration]
 
 SPECS: dict[str, Spec] = {
+    "runtime.alerts": AlertsConfiguration,
     "runtime": known.RuntimeConfiguration,
     PIPELINES: known.PipelineConfiguration,
     "extract": known.ExtractConfiguration,
     NORMALIZE: known.NormalizeConfiguration,
     LOAD: known.LoadConfiguration,
+    "retries": RetriesConfiguration,
     "schema": known.SchemaConfiguration,
     "data_writer": known.DataWriterConfiguration,
 }
-"""The configurations whose fields are known, by their section."""
+"""The configurations whose fields are known, by their section; the longer name first."""
+
+# the sections that the functions which resolve them begin with
+_ASKED = {LOAD: (LOAD,), NORMALIZE: (NORMALIZE,), "retries": ("retries",), "runtime.alerts": ("runtime",)}
 
 
 class Place(NamedTuple):
@@ -117,7 +124,8 @@ def explain_setting(
     also: list[str] = []
     if len(path) == 1:
         homes = [home for home, spec in SPECS.items() if _field(spec, path[0]) is not None]
-        path, also = [*homes[:1], *path], [f"{home}.{path[0]}" for home in homes[1:]]
+        also = [f"{home}.{path[0]}" for home in homes[1:]]
+        path = [*(homes[0].split(".") if homes else ()), *path]
     if path[0] == PIPELINES and len(path) > 2 and pipeline_name is None:
         pipeline_name = path[1]
     scope, spec, whole = _descend(path, pipeline_name, spec_of_destination)
@@ -176,10 +184,11 @@ def _begin(
         named = len(path) > 2 and _field(SPECS[PIPELINES], path[1]) is None
         walked = (PIPELINES, path[1]) if named else pipeline
         return Scope(lookup, walked, None, len(walked)), SPECS[PIPELINES], path[2 if named else 1 :]
-    if head in SPECS and len(path) > 1:
-        asked: dict[str, tuple[str, ...]] = {"runtime": pipeline, LOAD: (LOAD,), NORMALIZE: (NORMALIZE,)}
-        walked = asked.get(head, ())
-        return Scope(lookup, walked, head, len(walked)), SPECS[head], path[1:]
+    for home, spec in SPECS.items():
+        parts = home.split(".")
+        if path[: len(parts)] == parts and len(path) > len(parts):
+            walked = pipeline if home == "runtime" else _ASKED.get(home, ())
+            return Scope(lookup, walked, spec.__section__, len(walked)), spec, path[len(parts) :]
     if head == DESTINATION and len(path) > 2:
         found = spec_of_destination(path[1]) if spec_of_destination else None
         walked = (DESTINATION, path[1])
@@ -195,7 +204,7 @@ def _of_source(lookup: Lookup, path: Sequence[str]) -> tuple[Scope, Spec | None,
     for at, name in enumerate(path[1:-1], 1):
         walked = tuple(path[:at])
         if name in SPECS:
-            return Scope(lookup, walked, name, len(walked)), SPECS[name], path[at + 1 :]
+            return Scope(lookup, walked, SPECS[name].__section__, len(walked)), SPECS[name], path[at + 1 :]
         if name == "credentials":
             return Scope(lookup, walked, None, len(walked)), None, path[at:]
     walked = tuple(path[:-1])
