@@ -136,6 +136,10 @@ class ArgumentsOverloadException(HeadraceException):
         super().__init__(f"{func_name}: {message}" if func_name else message)
 
 
+class ReferenceImportError(HeadraceException):
+    """A name that stands for a Python object could not be imported."""
+
+
 class PipelineException(HeadraceException):
     """Root of errors of pipelines; carries the pipeline's name."""
 

@@ -24,6 +24,18 @@ class DataWriterException(HeadraceException):
     """Rows could not be written to a file."""
 
 
+class FileImportNotFound(DataWriterException, FileNotFoundError):
+    """A file that a resource gave to be loaded is not there."""
+
+    def __init__(self, import_file_path: str, local_file_path: str = "", table_name: str = "") -> None:
+        self.import_file_path, self.local_file_path = import_file_path, local_file_path
+        self.table_name = table_name
+        super().__init__(
+            f"There is no file {import_file_path}, which was to be loaded into table `{table_name}`.",
+            fix="give `with_file_import` the path of a file on this machine, which stays there until it is loaded",
+        )
+
+
 class InvalidDataItem(DataWriterException):
     """An item of a resource cannot become rows of a table.
 

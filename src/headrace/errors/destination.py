@@ -20,7 +20,8 @@ succeed (`DestinationTransientException`), and unknown: any other exception. The
     ├── InvalidDestinationReference
     └── UnknownDestinationModule            (also KeyError, ImportError)
 
-The bases live in ``errors/outcome.py``, the errors of jobs in ``errors/load.py``; all are importable from here.
+The bases live in ``errors/outcome.py``, those of databases in ``errors/database.py``, those of jobs and changes of
+tables in ``errors/load.py``; all are importable from here.
 Errors that only one kind of destination raises live beside that destination.
 """
 
@@ -29,6 +30,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from headrace.errors.base import ReferenceImportError
+from headrace.errors.database import (
+    DatabaseException,
+    DatabaseTerminalException,
+    DatabaseTransientException,
+    DatabaseUndefinedRelation,
+)
 from headrace.errors.load import (
     DestinationHasFailedJobs,
     LoadClientJobException,
@@ -37,6 +45,9 @@ from headrace.errors.load import (
     LoadClientUnsupportedFileFormats,
     LoadClientUnsupportedWriteDisposition,
     LoadPackageAborted,
+    SchemaUpdateError,
+    SchemaUpdateTerminalError,
+    SchemaUpdateTransientError,
 )
 from headrace.errors.outcome import (
     DestinationException,
@@ -80,6 +91,9 @@ __all__ = [
     "OpenTableCatalogNotSupported",
     "OpenTableClientNotAvailable",
     "OpenTableFormatNotSupported",
+    "SchemaUpdateError",
+    "SchemaUpdateTerminalError",
+    "SchemaUpdateTransientError",
     "SqlClientNotAvailable",
     "TableFormatNotSupported",
     "UnknownDestinationModule",
@@ -114,7 +128,7 @@ class InvalidDestinationReference(DestinationException):
         )
 
 
-class UnknownDestinationModule(DestinationException, ImportError, KeyError):
+class UnknownDestinationModule(ReferenceImportError, DestinationException, ImportError, KeyError):
     """No destination is found under a name."""
 
     def __init__(
@@ -346,36 +360,7 @@ class MergeDispositionException(DestinationTerminalException):
         super().__init__(f"Tables {', '.join(tables)} of dataset `{dataset_name}` cannot be merged.", why=reason)
 
 
-# ---- databases -----------------------------------------------------------------------------------------------------
-
-
-class DatabaseException(DestinationException):
-    """A database driver's error, kept as ``dbapi_exception``."""
-
-    def __init__(self, dbapi_exception: Exception) -> None:
-        self.dbapi_exception = dbapi_exception
-        super().__init__(f"{type(dbapi_exception).__name__}: {dbapi_exception}")
-
-
-class DatabaseTerminalException(DestinationTerminalException, DatabaseException):
-    """The database refused, and would again."""
-
-    def __init__(self, dbapi_exception: Exception) -> None:
-        DatabaseException.__init__(self, dbapi_exception)
-
-
-class DatabaseTransientException(DestinationTransientException, DatabaseException):
-    """The database could not for now."""
-
-    def __init__(self, dbapi_exception: Exception) -> None:
-        DatabaseException.__init__(self, dbapi_exception)
-
-
-class DatabaseUndefinedRelation(DestinationUndefinedEntity, DatabaseException):
-    """A table, view or dataset does not exist in the database."""
-
-    def __init__(self, dbapi_exception: Exception) -> None:
-        DatabaseException.__init__(self, dbapi_exception)
+# ---- connections ---------------------------------------------------------------------------------------------------
 
 
 class DestinationConnectionError(DestinationTransientException):

@@ -17,7 +17,13 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from headrace.errors.columns import DataWriterException, InvalidDataItem, UnsupportedArrowTypeException
+from headrace.errors.base import ReferenceImportError
+from headrace.errors.columns import (
+    DataWriterException,
+    FileImportNotFound,
+    InvalidDataItem,
+    UnsupportedArrowTypeException,
+)
 from headrace.errors.pipe import (
     CreatePipeException,
     InvalidStepFunctionArguments,
@@ -39,7 +45,6 @@ from headrace.errors.source import (
     ExtractorException,
     InconsistentTableTemplate,
     InvalidSourceReference,
-    ReferenceImportError,
     ResourcesNotFoundError,
     SourceDataIsNone,
     SourceExhausted,
@@ -59,6 +64,7 @@ __all__ = [
     "DltSourceException",
     "ExplicitSourceNameInvalid",
     "ExtractorException",
+    "FileImportNotFound",
     "InconsistentTableTemplate",
     "IncrementalUnboundError",
     "InvalidDataItem",

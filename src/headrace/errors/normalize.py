@@ -9,7 +9,21 @@ class NormalizeException(HeadraceException):
     """Root of errors of normalize."""
 
 
-class NormalizeJobFailed(NormalizeException):
+class WithJobError(Exception):
+    """Mix-in of errors that one file of a package caused; all of them have these attributes.
+
+    Attributes:
+        load_id: The package.
+        job_id: The file.
+        failed_message: What went wrong.
+    """
+
+    load_id: str
+    job_id: str
+    failed_message: str
+
+
+class NormalizeJobFailed(NormalizeException, WithJobError):
     """A spool file could not be turned into loader files; the cause is chained.
 
     Attributes:

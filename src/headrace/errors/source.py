@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from headrace.errors.base import HeadraceException
+from headrace.errors.base import HeadraceException, ReferenceImportError
 
 
 class ExtractorException(HeadraceException):
     """An item could not be handed to the package."""
-
-
-class ReferenceImportError(HeadraceException):
-    """A name that stands for a Python object could not be imported."""
 
 
 # ---- sources --------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from headrace.columns.keys import item_hash
 from headrace.columns.kinds import UnknownValueType
 from headrace.columns.shape import ShapeBook
 from headrace.columns.shred import UNLIMITED, as_documents, shred
-from headrace.errors.columns import InvalidDataItem
+from headrace.errors.columns import FileImportNotFound, InvalidDataItem
 from headrace.extract.arrow_sink import ArrowTable
 from headrace.extract.rejects import Rejections
 from headrace.formats.spool import SpoolWriter
@@ -126,7 +126,10 @@ class SpoolSink:
 
     def import_file(self, table: str, path: str, *, file_format: str, rows: int, resource: str) -> None:
         """Take a file of rows as it is; it is not copied until load."""
-        size = Path(path).stat().st_size
+        try:
+            size = Path(path).stat().st_size
+        except FileNotFoundError as error:
+            raise FileImportNotFound(str(path), table_name=table) from error
         self._files.append(
             SpoolFile(path=path, table=table, resource=resource, kind="file", rows=rows, size=size, format=file_format)
         )
