@@ -33,7 +33,7 @@ def alert(**changes: Any) -> Alert:
         failed_jobs=(FailedJob("1777636801.0", "orders.abc.parquet", "orders", f"no such column: {NASTY}"),),
         set_aside=(SetAside("1777636801.0", "no such column"),),
         error=ErrorFacts("load", "LoadClientJobFailed", f"Job failed. {NASTY}", "no such column", "correct the cause"),
-        next=("headrace pipeline shop trace",),
+        next=("headrace pipeline trace shop",),
     )
     return dataclasses.replace(made, **changes)
 

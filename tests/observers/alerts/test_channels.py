@@ -76,9 +76,7 @@ def test_the_payload_of_a_webhook(server: Inbox) -> None:
         "seconds": 83.0,
         "rows": {"orders": 1200, "orders__lines": 4800},
         "schema_changes": [{"table": "orders", "new_table": False, "columns": {"discount": "double"}}],
-        "rejected": [
-            {"table": "orders", "rule": "columns:discard_row", "column": "price", "lost": 12, "share": 0.01}
-        ],
+        "rejected": [{"table": "orders", "rule": "columns:discard_row", "column": "price", "lost": 12, "share": 0.01}],
         "failed_jobs": [
             {
                 "load_id": "1777636801.0",
@@ -95,7 +93,7 @@ def test_the_payload_of_a_webhook(server: Inbox) -> None:
             "why": "no such column",
             "fix": "correct the cause",
         },
-        "next": ["headrace pipeline shop trace"],
+        "next": ["headrace pipeline trace shop"],
         "repeated": 0,
         "since": None,
     }
@@ -144,7 +142,7 @@ def test_an_email_is_text_and_html(tmp_path: Path) -> None:
     assert NASTY in plain
     assert "<b>" not in html, "data are no HTML"
     assert "&lt;!channel&gt; &amp; " in html
-    assert "headrace pipeline shop trace" in html
+    assert "headrace pipeline trace shop" in html
 
 
 @pytest.mark.parametrize("security", ["starttls", "ssl"])

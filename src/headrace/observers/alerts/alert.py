@@ -60,7 +60,7 @@ class RejectedRows(NamedTuple):
 
 
 class FailedJob(NamedTuple):
-    """A job that failed for good."""
+    """A job that failed for good; ``table`` names the tables it was to write."""
 
     load_id: str
     job_id: str
@@ -104,7 +104,7 @@ class Alert:
         kinds: Why it is told, the gravest first: members of `KINDS`.
         outcome: How the run ended.
         destination: Its name, and its place as far as that is not secret.
-        rows: Rows by table, of the packages that this run normalized or loaded; tables of headrace's own left out.
+        rows: Rows that this run loaded, by table; tables of headrace's own left out.
         next: What to type next.
         repeated: How often the same trouble came since it was told before.
         since: When it came first.
@@ -187,7 +187,9 @@ class Alert:
         """The text in parts, the gravest first."""
         found = [
             Section("What happened", self._error_lines()),
-            Section("Failed jobs", [f"{j.job_id} (package {j.load_id}): {j.message}" for j in self.failed_jobs]),
+            Section(
+                "Failed jobs", [f"{j.job_id} of {j.table} (package {j.load_id}): {j.message}" for j in self.failed_jobs]
+            ),
             Section("Set aside", [f"package {p.load_id}: {p.reason}" for p in self.set_aside]),
             Section("Rejected", self._rejected_lines()),
             Section("Schema changes", [str(change) for change in self.schema_changes]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import platform
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,16 +15,20 @@ from headrace.errors.load import LoadClientJobRetry
 from headrace.errors.masking import without_secrets
 from headrace.model.events import (
     AnyEvent,
+    JobDone,
     JobFailed,
     Loaded,
     Normalized,
     PackageParked,
+    Planned,
     Rejected,
     RunStarted,
     SchemaMigrated,
     StepEnded,
+    StepRetried,
 )
-from headrace.model.packages import ParsedLoadJobFileName, is_new_table
+from headrace.model.jobs import Upload
+from headrace.model.packages import is_new_table
 from headrace.observers.alerts.alert import (
     LONGEST,
     MOST,
@@ -97,7 +102,10 @@ class Report:
         self.steps: dict[str, None] = {}  # that ended well
         self.failed_step = ""
         self.rejected_steps: set[str] = set()
-        self._rows: dict[str, Mapping[str, int]] = {}
+        self.retried = ""  # the step that was repeated last
+        self._written: dict[str, Mapping[str, int]] = {}  # by normalize, whether loaded or not
+        self._files: dict[str, tuple[str, int]] = {}  # loaded: table and rows
+        self._plans: dict[str, Planned] = {}
         self._loaded: dict[str, None] = {}
         self._applied: dict[str, tuple[Mapping[str, Any], Any]] = {}
         self._lost: dict[tuple[str, str, str], int] = {}
@@ -108,11 +116,16 @@ class Report:
         """Look at an event."""
         if isinstance(event, StepEnded):
             self._end_step(event)
+        elif isinstance(event, StepRetried):
+            self.failed_step, self.retried = "", event.step
         elif isinstance(event, Normalized):
-            self._rows[event.load_id] = event.row_counts
+            self._written[event.load_id] = event.row_counts
+        elif isinstance(event, Planned):
+            self._plans[event.load_id] = event
+        elif isinstance(event, JobDone):
+            self._done(event, run)
         elif isinstance(event, Loaded):
             self._loaded[event.load_id] = None
-            self._take_rows(event.load_id, run)
         elif isinstance(event, SchemaMigrated) and event.applied:
             self._applied[event.load_id] = (event.applied, _schema_of(run, event.load_id))
         elif isinstance(event, Rejected):
@@ -120,8 +133,8 @@ class Report:
             key = (event.table, event.rule, event.column)
             self._lost[key] = self._lost.get(key, 0) + event.count
         elif isinstance(event, JobFailed):
-            table = ParsedLoadJobFileName.parse(event.job_id).table_name
-            self._failed.append(FailedJob(event.load_id, event.job_id, table, _said(event.message)))
+            tables = ", ".join(event.tables)
+            self._failed.append(FailedJob(event.load_id, event.job_id, tables, _said(event.message)))
         elif isinstance(event, PackageParked):
             self._aside[event.load_id] = SetAside(event.load_id, _said(event.reason))
 
@@ -131,12 +144,15 @@ class Report:
         elif not self.failed_step:  # the innermost comes first
             self.failed_step = event.step
 
-    def _take_rows(self, load_id: str, run: Run) -> None:
-        """Rows of a package that an earlier run normalized."""
-        package = run.package
-        if load_id not in self._rows and package is not None and package.load_id == load_id:
-            fact = package.fact(Normalized)
-            self._rows[load_id] = fact.row_counts if fact is not None else {}
+    def _done(self, event: JobDone, run: Run) -> None:
+        """Count the rows of a job's files, once where two jobs have to do with a file."""
+        plan, package = self._plans.get(event.load_id), run.package
+        if plan is None and package is not None and package.load_id == event.load_id:
+            # an earlier run made the plan
+            plan = self._plans[event.load_id] = package.fact(Planned) or Planned(load_id=event.load_id, jobs=[])
+        for job in plan.jobs if plan is not None else ():
+            if job.id == event.job_id and not isinstance(job, Upload):
+                self._files.update({f"{event.load_id}.{file.id}": (file.table, file.rows) for file in job.files})
 
     def alert(self, event: RunEnded, run: Run, rules: Iterable[RejectedRule]) -> Alert:
         """What there is to tell; its ``kinds`` are empty when that is nothing."""
@@ -160,7 +176,7 @@ class Report:
             destination=_place(p),
             host=platform.node(),
             steps=tuple(self.steps),
-            load_ids=tuple({**self._rows, **self._loaded, **self._aside}),
+            load_ids=tuple({**self._written, **self._loaded, **self._aside}),
             loaded="load" in self.steps,
             rows=self._data_rows(),
             schema_changes=changes[:MOST],
@@ -178,7 +194,8 @@ class Report:
             kinds.add("failure")
         elif alert.loaded:
             kinds.add("success")
-        if any(isinstance(one, LoadClientJobRetry) for one in _chain(error)):
+        repeated = self.retried and self.retried == self.failed_step
+        if alert.outcome == "failure" and (repeated or any(isinstance(e, LoadClientJobRetry) for e in _chain(error))):
             kinds.add("retries_exhausted")
         if self._failed:
             kinds.add("failed_jobs")
@@ -193,15 +210,10 @@ class Report:
         return kinds
 
     def _data_rows(self) -> dict[str, int]:
-        total: dict[str, int] = {}
-        for rows in self._rows.values():
-            for table, n in rows.items():
-                if not table.startswith("_dlt_"):
-                    total[table] = total.get(table, 0) + n
-        return total
+        return _sums(row for row in self._files.values() if not row[0].startswith("_dlt_"))
 
     def _rejected(self) -> list[RejectedRows]:
-        written = self._data_rows()
+        written = _sums(row for rows in self._written.values() for row in rows.items())
         found = []
         for (table, rule, column), n in self._lost.items():
             kept = written.get(table, 0)
@@ -218,6 +230,13 @@ class Report:
             return ErrorFacts(self.failed_step, kind, _said(said), None, _optional(getattr(error, "fix", None)))
         fix = inner.fix or getattr(error, "fix", None)
         return ErrorFacts(self.failed_step, kind, _said(inner.what), _optional(inner.why), _optional(fix))
+
+
+def _sums(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for table, n in rows:
+        total[table] = total.get(table, 0) + n
+    return total
 
 
 def _chain(error: BaseException | None) -> Iterable[BaseException]:
@@ -271,14 +290,15 @@ def _changes(applied: Mapping[str, Any], schema: Any) -> list[TableChange]:
 
 def _with_next(alert: Alert) -> Alert:
     """Say what to type next."""
-    import dataclasses
-
     name = alert.pipeline_name
     typed: dict[str, None] = {}
+    retries: dict[str, None] = {}
     for load_id in dict.fromkeys(job.load_id for job in alert.failed_jobs):
-        typed[f"headrace pipeline {name} failed-jobs {load_id}"] = None
+        typed[f"headrace pipeline failed-jobs {name}"] = None
+        retries[f"headrace pipeline retry {name} {load_id}"] = None
     for package in alert.set_aside:
-        typed[f"headrace pipeline {name} load-package {package.load_id}"] = None
+        typed[f"headrace pipeline load-package {name} {package.load_id}"] = None
     if alert.outcome != "success":
-        typed[f"headrace pipeline {name} trace"] = None
-    return dataclasses.replace(alert, next=tuple(typed)[:5])
+        typed[f"headrace pipeline trace {name}"] = None
+    # the last: it is for when the cause is mended
+    return dataclasses.replace(alert, next=(*list(typed)[:5], *list(retries)[:3]))
