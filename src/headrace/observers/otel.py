@@ -95,7 +95,7 @@ class _Traced:
         told: Pieces that became spans.
         untold: Pieces that did not.
         failed: Jobs that failed for good.
-        fault: An error was recorded.
+        fault: The error that was recorded last.
     """
 
     who: dict[str, str]
@@ -107,7 +107,7 @@ class _Traced:
     told: int = 0
     untold: int = 0
     failed: int = 0
-    fault: bool = False
+    fault: BaseException | None = None
 
 
 class OtelObserver:
@@ -195,8 +195,9 @@ class OtelObserver:
         if error is not None:
             span.set_status(Status(StatusCode.ERROR, facts.text_of(error)))
             span.set_attributes(attributes(facts.blamed(error)) | {"error.type": facts.kind_of(facts.innermost(error))})
-            if not traced.fault:
-                traced.fault = True
+            # the steps around the one that failed end with the same error
+            if traced.fault is not facts.innermost(error):
+                traced.fault = facts.innermost(error)
                 span.add_event("exception", facts.described(error), _nanoseconds(ended))
         span.end(_nanoseconds(ended))
 

@@ -19,6 +19,7 @@ from headrace.model.events import (
     Rejected,
     SchemaMigrated,
     StepEnded,
+    StepRetried,
 )
 from headrace.observers import facts
 from headrace.observers.facts import Piece
@@ -38,6 +39,7 @@ COUNTERS: dict[str, tuple[str, str]] = {
     "headrace.bytes.extracted": ("By", "Size of what was read, as it is kept for normalize"),
     "headrace.bytes.normalized": ("By", "Size of loader files"),
     "headrace.bytes.loaded": ("By", "Size of loader files that jobs have brought to the destination"),
+    "headrace.steps.retried": ("{step}", "Steps that failed and were repeated (settings of retries)"),
     "headrace.jobs.done": ("{job}", "Jobs that succeeded"),
     "headrace.jobs.retried": ("{job}", "Attempts at jobs that failed and will be repeated"),
     "headrace.jobs.failed": ("{job}", "Jobs that failed for good"),
@@ -107,6 +109,8 @@ class Metrics:
                 self._add("headrace.schema.changes", len(partial.get("columns") or ()), table=table)
         elif isinstance(event, Rejected):
             self._add("headrace.rows.rejected", event.count, table=event.table, rule=event.rule)
+        elif isinstance(event, StepRetried):
+            self._add("headrace.steps.retried", 1, step=event.step)
         elif isinstance(event, PackageParked):
             self._add("headrace.packages.set_aside", 1)
         elif isinstance(event, Loaded):

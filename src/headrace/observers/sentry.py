@@ -180,7 +180,9 @@ class _Listener(logging.NullHandler):
         self._record, self._left = record, _LOGGED
 
     def handle(self, record: logging.LogRecord) -> bool:
-        if record.levelno >= logging.WARNING and self._left:
+        # pipelines of other threads log here too
+        ours = getattr(record, "run_id", "") in ("", self._record.facts["run_id"])
+        if ours and record.levelno >= logging.WARNING and self._left:
             self._left -= 1
             level = "error" if record.levelno >= logging.ERROR else "warning"
             self._record.crumbs.append(Crumb(record.created, "log", level, record.getMessage(), {}))

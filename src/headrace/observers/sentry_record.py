@@ -42,6 +42,10 @@ class Step:
     pieces: list[Piece] = field(default_factory=list)
 
 
+def _same_job(one: Piece, other: Piece) -> bool:
+    return all(one.facts[name] == other.facts[name] for name in ("load_id", "job_id"))
+
+
 class Record:
     """A run as far as it got.
 
@@ -81,6 +85,8 @@ class Record:
         """An attempt at a job is over."""
         if self._open:
             self._add(self._open[-1], piece)
+        # one that is repeated later in the run, and succeeds, is no failure in the end
+        self.failed = [one for one in self.failed if not _same_job(one, piece)]
         if failed and len(self.failed) < _FAILURES:
             self.failed.append(piece)
         if piece.error is not None:
