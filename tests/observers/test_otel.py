@@ -356,7 +356,7 @@ def test_without_the_sdk_the_way_to_it_is_said(
 def test_no_metric_of_the_meter_is_made_twice(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         _pipeline().run(_numbers("orders"))
-    assert [r for r in caplog.records if r.name.startswith("opentelemetry")] == []
+    assert [record for record in caplog.records if record.name.startswith("opentelemetry.sdk.metrics")] == []
     assert metrics.get_meter_provider() is metrics_internal._PROXY_METER_PROVIDER  # the process has none of ours
 
 
