@@ -47,16 +47,15 @@ class Saver:
     Args:
         session: The session.
         book: Where it is written.
-        load_id: The load.
-        schema_tables: Tables of the load's schema.
+        context: The load.
         unique: Whether ``unique`` hints are enforced.
     """
 
-    def __init__(
-        self, session: SqlClient, book: UndoBook, load_id: str, schema_tables: Mapping[str, Any], unique: bool
-    ) -> None:
-        self.session, self.book, self.load_id = session, book, load_id
-        self._schema_tables, self._unique = schema_tables, unique
+    def __init__(self, session: SqlClient, book: UndoBook, context: LoadContext, unique: bool) -> None:
+        self.session, self.book, self.load_id = session, book, context.load_id
+        schema = context.schema
+        self._schema_tables, self._unique = schema.tables, unique
+        self._system = {schema.loads_table_name, schema.version_table_name, schema.state_table_name}
 
     def copy_whole(self, table: str, present: Present, kind: str) -> int:
         """Copy a table with all its rows; returns how many."""
@@ -89,6 +88,8 @@ class Saver:
         names = list(dict.fromkeys(change.table for change in changes))
         present = self.session.describe_tables(names)
         for change in changes:
+            if change.table in self._system and not isinstance(change, DropTable):
+                continue  # system tables stay; their rows are told one by one
             self._note(change, present.get(change.table))
             if isinstance(change, DropTable):
                 present.pop(change.table, None)
@@ -131,7 +132,7 @@ class Keeper(Saver):
     """
 
     def __init__(self, session: SqlClient, book: UndoBook, context: LoadContext, job_id: str, unique: bool) -> None:
-        super().__init__(session, book, context.load_id, context.schema.tables, unique)
+        super().__init__(session, book, context, unique)
         self._context, self._job_id = context, job_id
         self._covered = set(book.covered(context.load_id))
         self._places: dict[tuple[str, str], tuple[str, int]] = {}

@@ -55,9 +55,7 @@ class UndoingClient(UndoApi):
 
         with self.exclusive(), self._session.begin_transaction():
             self._book.begin(context.load_id, context.undo.pipeline_name, context.schema.name)
-        self._saver = Saver(
-            self._session, self._book, context.load_id, context.schema.tables, unique=self.create_indexes
-        )
+        self._saver = Saver(self._session, self._book, context, unique=self.create_indexes)
         failpoints.hit("undo.begun")
 
     def _keep_changes(self, changes: Sequence[AnyChange]) -> None:

@@ -166,7 +166,8 @@ class Undoing:
             return
         whole = next((entry for entry in entries if entry.kind == "whole"), None)
         if whole is not None:
-            self._put_back_whole(table, whole, filled)
+            new = {column for e in entries if e.kind == "columns" for column in e.facts["columns"]}
+            self._put_back_whole(table, whole, filled, new)
             return
         added = [entry.place for entry in entries if entry.kind == "added"]
         removed = [entry.place for entry in entries if entry.kind == "removed"]
@@ -180,12 +181,13 @@ class Undoing:
             self._expect(table, sum(filled), removed, "put into it")
         self.report.of(table).removed += max(0, removed)
 
-    def _put_back_whole(self, table: str, entry: Entry, filled: Sequence[int]) -> None:
+    def _put_back_whole(self, table: str, entry: Entry, filled: Sequence[int], added: Collection[str]) -> None:
         name, shape = self._session.make_qualified_table_name(table), entry.facts["shape"]
-        present = self._session.describe_tables([table]).get(table)
+        present = self._session.describe_tables([table]).get(table, [])
         self._empty(table, name, filled)
-        if present is not None and [list(column) for column in present] == shape["columns"]:
-            listed = self._dialect.columns(column for column, _, _ in present)
+        # columns that the load has added since are dropped later
+        if [list(column) for column in present if column[0] not in added] == shape["columns"]:
+            listed = self._dialect.columns(column for column, _, _ in shape["columns"])
             back = self._session.run(
                 f"INSERT INTO {name} ({listed}) SELECT {listed} FROM {self._book.name(entry.place)}"
             )
@@ -280,8 +282,10 @@ class Undoing:
 
     def _reshape_in_place(self, table: str, gone: Sequence[str], before: _Before, entries: Sequence[Entry]) -> None:
         session, name = self._session, self._session.make_qualified_table_name(table)
+        there = {column for column, _, _ in session.describe_tables([table])[table]}
         for column in gone:
-            session.run(f"ALTER TABLE {name} DROP COLUMN {self._dialect.quote(column)}")
+            if column in there:  # not where the table was made anew
+                session.run(f"ALTER TABLE {name} DROP COLUMN {self._dialect.quote(column)}")
         now = {column: (kind, nullable) for column, kind, nullable in session.describe_tables([table])[table]}
         for column, old in before.items():
             for statement in self._dialect.restore_column(name, column, now[column], old):
