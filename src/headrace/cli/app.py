@@ -75,9 +75,15 @@ def call(arguments: Sequence[str], name: str = "headrace") -> int:
     out = Output(
         json="--json" in arguments, debug="--debug" in arguments, ask=sys.stdin is not None and sys.stdin.isatty()
     )
-    color = False if os.environ.get("NO_COLOR") or "--no-color" in arguments else None
+    settings: dict[str, Any] = {
+        "prog_name": name,
+        "standalone_mode": False,
+        "obj": out,
+        "color": False if os.environ.get("NO_COLOR") or "--no-color" in arguments else None,
+        "complete_var": "_HEADRACE_COMPLETE",
+    }
     try:
-        found = app.main(list(arguments), prog_name=name, standalone_mode=False, obj=out, color=color)
+        found = app.main(list(arguments), **settings)
         return found if isinstance(found, int) else 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the end of the line
         return report(error, out)

@@ -44,8 +44,9 @@ def report(error: BaseException, out: Output) -> int:
     """Print an error; returns the exit code."""
     if out.debug and not isinstance(error, (click.ClickException, click.Abort)):
         _traceback(error)
-    if isinstance(error, (KeyboardInterrupt, EOFError)):
-        return _say(out, "interrupted", None, None, "Interrupted", INTERRUPTED)
+    # click turns an interrupt into an Abort, and says so by its cause
+    if isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt):
+        return _say(out, "interrupted", None, "the next run goes on with what waits", "Interrupted", INTERRUPTED)
     if isinstance(error, click.Abort):
         return _say(out, "given up: nothing was changed", None, None, "Abort", FAILED)
     if isinstance(error, CliError):
