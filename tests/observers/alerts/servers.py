@@ -35,7 +35,7 @@ class Request:
 
 @dataclass
 class Answer:
-    """What a server says."""
+    """What a server says; it may repeat the path that it was asked for."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -55,11 +55,12 @@ class Inbox:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 inbox.requests.append(Request(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
                 answer = inbox.answers.pop(0) if inbox.answers else Answer()
+                said = answer.body.replace(b"{path}", self.path.encode())
                 self.send_response(answer.status)
-                for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
+                for name, value in {"Content-Length": str(len(said)), **answer.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(answer.body)
+                self.wfile.write(said)
 
             def log_message(self, *args: Any) -> None:
                 pass

@@ -102,7 +102,7 @@ def test_or_not(answer: Answer, server: Inbox, caplog: pytest.LogCaptureFixture)
     assert not sending.done
     assert len(server.requests) == 1
     (text,) = undelivered(caplog)
-    assert f"after 1 tries: the server answered {answer.status}" in text
+    assert f"after 1 try: the server answered {answer.status}" in text
     assert "hook-secret-part" not in text
 
 
@@ -120,7 +120,7 @@ def test_a_channel_with_a_mistake(caplog: pytest.LogCaptureFixture) -> None:
 
     deliver([Sending("pager", send)], "shop", 5)
     (text,) = undelivered(caplog)
-    assert "after 1 tries: KeyError" in text
+    assert "after 1 try: KeyError" in text
     assert "hook-secret-part" not in text
 
 

@@ -231,13 +231,15 @@ def test_bounds_in_a_file(hook: Inbox, project: Path) -> None:
 
 
 def test_each_channel_is_told_what_it_wants(server: Inbox, hook: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    with mail_server() as mail:
+    with mail_server(login=True) as mail:
         for name, value in {
-            "ON": "failure",
+            "ON": "success",
             "SLACK_ON": "success, failure",
             "SLACK_MENTION": "here",
             "TEAMS_URL": f"{server.url}/teams",
-            "TEAMS_ON": '["schema_change"]',
+            "TEAMS_ON": '["schema_change", "set_aside"]',
+            "TEAMS_MENTION": "ann@shop.example",
+            "WEBHOOK_ON": "failure",
             "WEBHOOK_URL": f"{server.url}/hook",
             "WEBHOOK_HEADERS": '{"X-Team": "shop-team"}',
             "WEBHOOK_SECRET": "a plain secret of mine",
@@ -246,6 +248,9 @@ def test_each_channel_is_told_what_it_wants(server: Inbox, hook: Inbox, monkeypa
             "EMAIL_HOST": "127.0.0.1",
             "EMAIL_PORT": str(mail.port),
             "EMAIL_SECURITY": "none",
+            "EMAIL_USER": "etl",
+            "EMAIL_PASSWORD": "correct-horse-battery",
+            "EMAIL_ON": "failure",
         }.items():
             monkeypatch.setenv(f"RUNTIME__ALERTS__{name}", value)
         p = shop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +15,8 @@ from typing import Any
 from headrace.base.retry import RetryPolicy
 from headrace.base.version import VERSION
 from headrace.errors.base import HeadraceException
-from headrace.errors.masking import remember, without_secrets
+from headrace.errors.masking import HIDDEN, SHORTEST, remember, without_secrets
+from headrace.model.wording import count
 
 logger = logging.getLogger("headrace.alerts")
 CONNECT_SECONDS, READ_SECONDS = 3.0, 5.0
@@ -111,8 +113,14 @@ def _complain(one: Sending, pipeline_name: str, error: Exception, failures: int)
     # of foreign errors the type alone: their texts have addresses in them
     what = error.what if isinstance(error, AlertNotDelivered) else type(error).__name__
     logger.warning(
-        "pipeline `%s`: the alert by %s was NOT delivered, after %d tries: %s%s%s. The run is not affected.",
-        *(pipeline_name, one.name, failures, what, " Look at " if one.setting else "", one.setting),
+        "pipeline `%s`: the alert by %s was NOT delivered, after %s: %s.%s The run is not affected.",
+        *(
+            pipeline_name,
+            one.name,
+            count(failures, "try", "tries"),
+            what,
+            f" Look at {one.setting}" if one.setting else "",
+        ),
         exc_info=error if logger.isEnabledFor(logging.DEBUG) and isinstance(error, AlertNotDelivered) else None,
     )
 
@@ -143,7 +151,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str] | None = None) -> Non
             )
             with answer:
                 if not 200 <= answer.status_code < 300:
-                    problem = _refused(answer)
+                    problem = _refused(answer, url)
     except requests.RequestException as error:
         problem = _unreachable(error)
     if problem is not None:
@@ -151,9 +159,12 @@ def post(url: str, body: bytes, headers: Mapping[str, str] | None = None) -> Non
         raise problem
 
 
-def _refused(answer: Any) -> AlertNotDelivered:
+def _refused(answer: Any, url: str) -> AlertNotDelivered:
     code = answer.status_code
     said = answer.raw.read(300, decode_content=True).decode("utf-8", "replace").strip() if answer.raw else ""
+    for part in filter(lambda part: len(part) >= SHORTEST, re.split(r"[/?&=]", url)):
+        # some servers repeat what they were asked for
+        said = said.replace(part, HIDDEN)
     text = f"the server answered {code}{f': {without_secrets(said)}' if said else ''}"
     if 300 <= code < 400:
         text += ", a redirection, which is not followed"
