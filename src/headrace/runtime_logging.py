@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from headrace.base.logs import FIELDS, LOGGER, ContextFilter, call_records, current_context, get_logger, log_context
 from headrace.errors.base import HeadraceException, ValueErrorWithKnownValues
@@ -30,6 +30,7 @@ __all__ = [
 T = TypeVar("T")
 DEFAULT_FORMAT = "%(asctime)s|%(levelname)s|%(name)s|%(message)s"
 JSON = "JSON"
+_STYLES: tuple[Literal["%", "{"], ...] = ("%", "{")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # what a record has of itself: everything else was given as `extra`
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", *FIELDS}
@@ -218,9 +219,9 @@ def _formatter(log_format: str | None) -> logging.Formatter:
     text = log_format or DEFAULT_FORMAT
     problem: Exception | None = None
     sample = logging.makeLogRecord(dict.fromkeys(FIELDS, ""))
-    for style in ("%", "{"):
+    for style in _STYLES:
         try:
-            found = _TextFormatter(text, style=style)  # type: ignore[arg-type]
+            found = _TextFormatter(text, style=style)
             found.format(sample)  # a field that does not exist would be found at each line
             return found
         except (ValueError, KeyError) as error:

@@ -24,7 +24,17 @@ from headrace.errors.destination import (
 )
 from headrace.errors.package import LoadPackageNotCompleted
 from headrace.load.stage import LoadSettings, load
-from headrace.model.events import Event, JobDone, JobFailed, JobRetried, Loaded, Planned, Progress, SchemaMigrated
+from headrace.model.events import (
+    Event,
+    JobDone,
+    JobFailed,
+    JobRetried,
+    Loaded,
+    Planned,
+    Progress,
+    SchemaMigrated,
+    SchemaMigrating,
+)
 from headrace.model.jobs import AnyJob
 from headrace.package.store import PackageStore
 from tests.load.shop import make_package, make_schema, state_rows
@@ -106,7 +116,7 @@ def test_facts_and_progress_tell_the_load(tmp_path: Path) -> None:
     package = make_package(store, make_schema(), ROWS)
     load(package, SqliteDestination(tmp_path / "db"), "d", publish=events.append)
     kinds = [type(fact) for fact in package.journal.facts[3:]]
-    assert kinds == [Planned, SchemaMigrated, JobDone, JobDone, JobDone, JobDone, Loaded]
+    assert kinds == [Planned, SchemaMigrating, SchemaMigrated, JobDone, JobDone, JobDone, JobDone, Loaded]
     progress = [e for e in events if isinstance(e, Progress)]
     assert progress[0].total == sum(e.inc for e in progress) == 4
     info = package.info()

@@ -54,10 +54,12 @@ def test_they_change_with_the_descriptions_and_are_told(project: Path) -> None:
     run(p, {"id": 1, "x": 1}, "old", id="old id", x="same")
     info = run(p, {"id": 2, "x": 2}, "new", id="new id", x="same")
     assert comments(p) == ({"t": "new"}, {"t.id": "new id", "t.x": "same"})
-    update = info.load_packages[0].schema_update
+    package = info.load_packages[0]
+    assert package.schema_update == {}  # nothing was created
+    update = package.schema_altered
     assert update["t"]["description"] == "new"
     assert {n: c["description"] for n, c in update["t"]["columns"].items()} == {"id": "new id"}
-    assert not run(p, {"id": 3, "x": 3}, "new", id="new id", x="same").load_packages[0].schema_update
+    assert not run(p, {"id": 3, "x": 3}, "new", id="new id", x="same").load_packages[0].schema_altered
     p.default_schema.tables["t"]["description"] = ""
     run(p, {"id": 4, "x": 3}, id="")
     assert comments(p) == ({}, {"t.x": "same"})

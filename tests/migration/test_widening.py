@@ -90,6 +90,7 @@ def test_a_declared_type_that_holds_all_the_old_one_does_is_applied(project: Pat
     info = p.run([{"id": 3, "x": new}], table_name="t")
     assert info is not None
     assert not info.load_packages[0].schema_update
+    assert not info.load_packages[0].schema_altered
 
 
 def test_the_change_is_told(project: Path) -> None:
@@ -97,8 +98,12 @@ def test_the_change_is_told(project: Path) -> None:
     load(p, Decimal(1), **hint("decimal", 10, 2))
     info = p.run([{"id": 1}], table_name="t", columns={"x": {"precision": 20, "scale": 2}})  # type: ignore[dict-item]
     assert info is not None
-    update: Any = info.load_packages[0].schema_update
+    package = info.load_packages[0]
+    assert package.schema_update == {}  # nothing was created
+    update: Any = package.schema_altered
     assert update["t"]["columns"]["x"]["precision"] == 20
+    assert "table t, columns with another type: x decimal" in package.asstr(1)
+    assert info.asdict()["load_packages"][0]["altered_tables"][0]["columns"][0]["name"] == "x"
 
 
 @pytest.mark.parametrize(

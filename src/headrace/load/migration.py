@@ -3,18 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from headrace.errors.destination import DestinationSchemaWillNotUpdate, DestinationUndefinedEntity
 from headrace.load.destination import Client
 from headrace.model.capabilities import Capabilities
+from headrace.model.events import SchemaMigrated, SchemaMigrating
 from headrace.model.jobs import PlannedJob
-from headrace.model.migrate import AnyChange, Misfit, find_misfits, has_descriptions, plan_changes, plan_comments
+from headrace.model.migrate import (
+    AnyChange,
+    Misfit,
+    altered_columns,
+    applied_changes,
+    find_misfits,
+    has_descriptions,
+    join_updates,
+    plan_changes,
+    plan_comments,
+)
 from headrace.model.schema import Schema
 from headrace.model.widening import type_text
 from headrace.typing import TTableSchema, TTableSchemaColumns
 
+if TYPE_CHECKING:
+    from headrace.package.package import Package
+
 Settle = Callable[[Mapping[str, TTableSchemaColumns | None]], None]
 Approve = Callable[[list[AnyChange]], None]
+
+
+class ChangesMade:
+    """Tells a package's journal what its load changes at the destination, and keeps count over crashes and retries.
+
+    A destination may be killed, or its connection lost, between a change and the note of it. So the change is noted
+    before as well: what an earlier attempt had begun and this one finds done was done by the package.
+
+    Args:
+        package: The package that is loaded.
+    """
+
+    def __init__(self, package: Package) -> None:
+        self._package = package
+
+    def begin(self, changes: list[AnyChange]) -> None:
+        """Note what will be changed."""
+        applied, altered = applied_changes(changes), altered_columns(changes)
+        self._package.record(SchemaMigrating(load_id=self._package.load_id, applied=applied, altered=altered))
+
+    def end(self, changes: list[AnyChange]) -> dict[str, Any]:
+        """Note what has been changed, by this attempt or one before; returns the tables and columns created."""
+        load_id, noted = self._package.load_id, self._package.fact(SchemaMigrated)
+        begun = [f for f in self._package.journal.all(SchemaMigrating) if noted is None or noted.at <= f.at]
+        applied = join_updates([*(fact.applied for fact in begun), applied_changes(changes)])
+        altered = join_updates([*(fact.altered for fact in begun), altered_columns(changes)])
+        if applied or altered:
+            self._package.record(SchemaMigrated(load_id=load_id, applied=applied, altered=altered))
+        return applied
 
 
 def filled_tables(jobs: Iterable[PlannedJob]) -> dict[str, set[str] | None]:
@@ -37,6 +81,7 @@ def migrate(
     comments: bool = True,
     settle: Settle | None = None,
     approve: Approve | None = None,
+    begin: Approve | None = None,
 ) -> list[AnyChange]:
     """Change what has to change, and store the schema.
 
@@ -49,6 +94,7 @@ def migrate(
         comments: Whether descriptions become comments.
         settle: Called with what is there before anything is compared with it; may change the schema.
         approve: Called with the changes before anything is done; what it raises leaves all as it is.
+        begin: Called with the changes right before they are made.
 
     Returns:
         What was changed.
@@ -81,6 +127,8 @@ def migrate(
     if approve is not None:
         approve(changes)
     if changes:
+        if begin is not None:
+            begin(changes)
         client.create_dataset()
         client.migrate(changes)
     client.store_schema(schema)

@@ -25,7 +25,7 @@ from headrace.errors.outcome import DestinationException
 from headrace.errors.package import LoadPackageNotCompleted
 from headrace.load.converge import Meeting, state_claim
 from headrace.load.destination import Client, Destination, LoadContext, PipelineFacts
-from headrace.load.migration import Approve, filled_tables, migrate
+from headrace.load.migration import Approve, ChangesMade, filled_tables, migrate
 from headrace.load.plan import plan_jobs
 from headrace.load.report import job_metrics, row_changes
 from headrace.load.scheduler import Scheduler
@@ -44,11 +44,10 @@ from headrace.model.events import (
     Normalized,
     Planned,
     Progress,
-    SchemaMigrated,
 )
-from headrace.model.jobs import PlannedJob, Upload
+from headrace.model.jobs import PlannedJob
 from headrace.model.metrics import LoadJobMetrics, LoadMetrics
-from headrace.model.migrate import AnyChange, applied_changes
+from headrace.model.migrate import AnyChange
 from headrace.model.schema import Schema
 from headrace.model.tables import has_seen_data
 from headrace.package.again import failed_jobs, finished_jobs
@@ -277,19 +276,6 @@ class Loading:
         if self.context.staging is not None:
             self._trying(lambda client: self.staging.tidy(client, self.context, own=own, older=older))
 
-    def rehearse(self, client: Client) -> list[PlannedJob]:
-        """Let a client that does nothing go through what is left to do; the plan is recorded."""
-        if self._is_complete():
-            return []
-        planned, done = self._plan(), finished_jobs(self.package)
-        self._change(client, planned)
-        jobs = [job for job in planned if job.id not in done]
-        for job in jobs:
-            if not isinstance(job, Upload):
-                client.apply(job, self.context)
-        client.complete(self.context)
-        return jobs
-
     # ---- asking and preparing --------------------------------------------------------------------------------------
 
     def _trying(self, act: Callable[[Client], T]) -> T:
@@ -348,25 +334,23 @@ class Loading:
             if name in system or name in touched or (has_seen_data(table) and not self.again)
         }
 
-    def _change(self, client: Client, jobs: list[PlannedJob]) -> list[AnyChange]:
+    def _change(self, client: Client, jobs: list[PlannedJob], begin: Approve | None = None) -> list[AnyChange]:
         wanted, filled, comments = self._wanted(jobs), filled_tables(jobs), self.settings.comments
         client.begin_undo(self.context)
         with client.exclusive():
             self.meeting.join_stored(client)
             how: Any = {"comments": comments, "settle": partial(self.meeting.settle, client), "approve": self.approve}
-            return migrate(client, self.schema, wanted, filled, self.capabilities, **how)
+            return migrate(client, self.schema, wanted, filled, self.capabilities, begin=begin, **how)
 
     def _migrate(self, jobs: list[PlannedJob]) -> dict[str, Any]:
         failpoints.hit("migrate.before")
+        made = ChangesMade(self.package)
         try:
-            changes = self._trying(partial(self._change, jobs=jobs))
+            changes = self._trying(partial(self._change, jobs=jobs, begin=made.begin))
         except DestinationException as error:
             raise schema_update_error(self.schema.name, self._wanted(jobs), error) from error
         failpoints.hit("migrate.after")
-        update = applied_changes(changes)
-        if update:
-            self.package.record(SchemaMigrated(load_id=self.package.load_id, applied=update))
-        return update
+        return made.end(changes)
 
     # ---- the jobs --------------------------------------------------------------------------------------------------
 

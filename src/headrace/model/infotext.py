@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.errors.masking import without_secrets
 from headrace.model.changes import add_changes
 from headrace.model.metrics import EMPTY_METRICS, DataWriterMetrics
+from headrace.model.packages import schema_changes
 from headrace.model.wording import (
     aligned,
     count,
@@ -28,7 +29,7 @@ def extract_text(info: ExtractInfo, verbosity: int) -> str:
     if info.is_empty:
         return f"Pipeline {info.pipeline.pipeline_name}: extract found no new data."
     written = _summed((m for ms in info.metrics.values() for m in ms), "resource_metrics")
-    lines = [_headline(info, "extract", written), *_metric_lines(written, verbosity), *_rejected_lines(info)]
+    lines = [_headline(info, "extract", written), *_metric_lines(info, written, verbosity), *_rejected_lines(info)]
     return "\n".join(lines + _package_lines(info.load_packages, verbosity))
 
 
@@ -37,8 +38,17 @@ def normalize_text(info: NormalizeInfo, verbosity: int) -> str:
     if info.is_empty:
         return f"Pipeline {info.pipeline.pipeline_name}: there was nothing to normalize."
     written = _summed((m for ms in info.metrics.values() for m in ms), "table_metrics")
-    lines = [_headline(info, "normalize", written), *_metric_lines(written, verbosity), *_rejected_lines(info)]
-    return "\n".join(lines + _package_lines(info.load_packages, verbosity))
+    lines = [_headline(info, "normalize", written), *_metric_lines(info, written, verbosity), *_rejected_lines(info)]
+    return "\n".join([*lines, *_new_in_schema(info, verbosity), *_package_lines(info.load_packages, verbosity)])
+
+
+def _new_in_schema(info: NormalizeInfo, verbosity: int) -> list[str]:
+    """Tables and columns that the load will create, unless the destination has them."""
+    if verbosity == 0:
+        return []
+    schemas = {package.load_id: package.schema for package in info.load_packages}
+    told = ((m.get("schema_update", {}), schemas.get(i)) for i, ms in info.metrics.items() for m in ms)
+    return [line for update, schema in told for line in schema_changes(update, schema, "  ")]
 
 
 def load_text(info: LoadInfo, verbosity: int) -> str:
@@ -114,7 +124,9 @@ def _table_lines(info: LoadInfo, package: LoadPackageInfo, verbosity: int) -> li
     for table in sorted({*sizes, *rows, *changes}, key=lambda name: (name.startswith(_OWN), name)):
         if verbosity == 0 and table.startswith(_OWN):
             continue
-        counted = count(rows[table].items_count, "row") if table in rows else ""
+        # rows of a query are only counted by what was done to the table
+        known = table in rows and (rows[table].items_count or table not in changes)
+        counted = count(rows[table].items_count, "row") if known else ""
         size = sizes.get(table) or (rows[table].file_size if table in rows else 0)
         said = str(changes[table]) if table in changes else ""
         lines.append((table, counted, human_bytes(size) if size else "", said, spans.get(table, "")))
@@ -136,12 +148,13 @@ def _short_failure(job: Any) -> str:
     return f"FAILED {job.job_file_info.job_id()}: {first[-1] if first[0].startswith('Traceback') else first[0]}"
 
 
-def _metric_lines(written: Mapping[str, DataWriterMetrics], verbosity: int) -> list[str]:
+def _metric_lines(info: Any, written: Mapping[str, DataWriterMetrics], verbosity: int) -> list[str]:
+    later = {name for ms in info.metrics.values() for m in ms for name in m.get("counted_later", ())}
     names = sorted(
         (n for n in written if verbosity > 0 or not n.startswith(_OWN)), key=lambda n: (n.startswith(_OWN), n)
     )
-    rows = ((n, count(written[n].items_count, "row"), human_bytes(written[n].file_size)) for n in names)
-    return aligned(rows, "  ")
+    counted = {n: "a query" if n in later else count(written[n].items_count, "row") for n in names}
+    return aligned(((n, counted[n], human_bytes(written[n].file_size)) for n in names), "  ")
 
 
 def _package_lines(packages: Iterable[LoadPackageInfo], verbosity: int) -> list[str]:

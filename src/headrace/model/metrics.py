@@ -129,12 +129,14 @@ class StepMetrics(TypedDict):
     """What the metrics of every step have.
 
     ``rejected`` says what schema contracts let go: ``table``, ``column``, ``rule``, ``resource`` and ``count``. The
-    metrics of a load have the sum of its package.
+    metrics of a load have the sum of its package. ``counted_later`` names the resources (of extract) and tables (of
+    normalize) that a query fills: how many rows it gives is only known at the destination, when it is loaded.
     """
 
     started_at: dt.datetime
     finished_at: dt.datetime
     rejected: NotRequired[list[dict[str, Any]]]
+    counted_later: NotRequired[list[str]]
 
 
 class ExtractMetrics(StepMetrics):
@@ -150,8 +152,13 @@ class ExtractMetrics(StepMetrics):
 
 
 class NormalizeMetrics(StepMetrics):
-    """Metrics of one package's normalization."""
+    """Metrics of one package's normalization.
 
+    ``schema_update`` are the tables and columns that the schema got, for the text; the destination gets them with the
+    load.
+    """
+
+    schema_update: NotRequired[dict[str, Any]]
     job_metrics: dict[str, DataWriterMetrics]
     table_metrics: dict[str, DataWriterMetrics]
 

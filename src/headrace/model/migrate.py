@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -229,22 +229,39 @@ def has_descriptions(table: Mapping[str, Any]) -> bool:
 
 
 def applied_changes(changes: list[AnyChange]) -> dict[str, Any]:
-    """Changes as partial tables by name: what `SchemaMigrated` keeps and load infos show."""
+    """Tables and columns that changes create, as partial tables by name: ``schema_update`` of load infos."""
     applied: dict[str, Any] = {}
     for change in changes:
         if isinstance(change, CreateTable):
             applied[change.table] = change.schema
         elif isinstance(change, AddColumns):
             _applied(applied, change.table).update(change.columns)
-        elif isinstance(change, AlterColumn):
-            _applied(applied, change.table)[change.column["name"]] = change.column
+    return applied
+
+
+def altered_columns(changes: list[AnyChange]) -> dict[str, Any]:
+    """What changes do to columns and tables that are there already, as partial tables by name."""
+    altered: dict[str, Any] = {}
+    for change in changes:
+        if isinstance(change, AlterColumn):
+            _applied(altered, change.table)[change.column["name"]] = change.column
         elif isinstance(change, SetComments):
-            columns = _applied(applied, change.table)
+            columns = _applied(altered, change.table)
             for name, text in change.columns.items():
                 columns[name] = {"name": name, **columns.get(name, {}), "description": text}
             if change.description is not None:
-                applied[change.table]["description"] = change.description
-    return applied
+                altered[change.table]["description"] = change.description
+    return altered
+
+
+def join_updates(updates: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Partial tables of several changes as one; later facts of a table or column win."""
+    joined: dict[str, Any] = {}
+    for update in updates:
+        for name, table in update.items():
+            before = joined.get(name, {})
+            joined[name] = {**before, **table, "columns": {**before.get("columns", {}), **table.get("columns", {})}}
+    return joined
 
 
 def _applied(applied: dict[str, Any], table: str) -> dict[str, Any]:

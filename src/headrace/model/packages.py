@@ -137,13 +137,15 @@ class LoadPackageInfo(NamedTuple):
         package_path: Its folder.
         state: ``new``, ``extracted``, ``normalized``, ``loaded`` or ``aborted``.
         schema: The schema its files follow (a `Schema`, or a `SchemaRef`).
-        schema_update: Tables with the columns that were added at the destination.
+        schema_update: Tables and columns that the load created at the destination, and only those, as partial tables;
+            empty before the load.
         completed_at: When it was loaded or aborted.
         jobs: Jobs by their state.
         refresh: The refresh mode of its run.
         dropped_tables: Tables that were dropped for the refresh.
         truncated_tables: Tables that were emptied for the refresh.
         has_pending_transitions: Kept for readers of the field; journals have no such thing.
+        schema_altered: Columns that were there and got a wider type, and descriptions that changed, as partial tables.
     """
 
     load_id: str
@@ -157,6 +159,7 @@ class LoadPackageInfo(NamedTuple):
     dropped_tables: Sequence[str] = ()
     truncated_tables: Sequence[str] = ()
     has_pending_transitions: bool = False
+    schema_altered: Mapping[str, Any] = {}
 
     @property
     def schema_name(self) -> str | None:
@@ -182,7 +185,7 @@ class LoadPackageInfo(NamedTuple):
     def asdict(self) -> dict[str, Any]:
         """A dictionary that can be loaded as a row with nested jobs, tables and columns."""
         fields = self._asdict()
-        del fields["schema"], fields["schema_update"]
+        del fields["schema"], fields["schema_update"], fields["schema_altered"]
         fields["jobs"] = [job.asdict() for jobs in self.jobs.values() for job in jobs]
         fields["dropped_tables"] = list(self.dropped_tables)
         fields["truncated_tables"] = list(self.truncated_tables)
@@ -190,6 +193,8 @@ class LoadPackageInfo(NamedTuple):
         fields["schema_name"] = self.schema_name
         fields["schema_migrated"] = self.schema_migrated
         fields["tables"] = [self._table_dict(name, table) for name, table in self.schema_update.items()]
+        if self.schema_altered:
+            fields["altered_tables"] = [self._table_dict(name, table) for name, table in self.schema_altered.items()]
         return fields
 
     def _table_dict(self, name: str, table: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,7 +206,7 @@ class LoadPackageInfo(NamedTuple):
         """A line for people; with verbosity 1 the schema changes, with 2 all jobs as well."""
         lines = [self._headline()]
         if verbosity > 0:
-            lines += schema_changes(self.schema_update, self.schema, "  ")
+            lines += schema_changes(self.schema_update, self.schema, "  ", self.schema_altered)
         for job in self._jobs_to_say(verbosity):
             lines += indented(job.asstr(verbosity - 1), "  ")
         return "\n".join(lines)
@@ -234,13 +239,16 @@ class LoadPackageInfo(NamedTuple):
         return self.asstr(verbosity=0)
 
 
-def schema_changes(update: Mapping[str, Any], schema: Any = None, indent: str = "") -> list[str]:
-    """Lines that say which tables are new and which columns were added to old ones; tables of our own are left out.
+def schema_changes(
+    update: Mapping[str, Any], schema: Any = None, indent: str = "", altered: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Lines that say which tables and columns are new, and which got a wider type; tables of our own are left out.
 
     Args:
         update: Tables by name, with the columns that were added.
         schema: The schema with the update in it, to tell new tables from those that only grew.
         indent: Put before each line.
+        altered: Tables by name, with the columns whose type was changed.
     """
     lines = []
     for name in sorted(name for name in update if not name.startswith("_dlt_")):
@@ -248,6 +256,11 @@ def schema_changes(update: Mapping[str, Any], schema: Any = None, indent: str = 
         said = [f"{key} {c.get('data_type', '?')}" for key, c in columns.items() if not key.startswith("_dlt_")]
         what = f"new table {name}" if is_new_table(name, columns, schema) else f"table {name}, new columns"
         lines.append(f"{indent}{what}: {', '.join(said)}" if said else f"{indent}{what}")
+    for name, table in sorted((altered or {}).items()):
+        # descriptions have no type
+        said = [f"{key} {c['data_type']}" for key, c in table.get("columns", {}).items() if c.get("data_type")]
+        if said:
+            lines.append(f"{indent}table {name}, columns with another type: {', '.join(said)}")
     return lines
 
 

@@ -122,7 +122,8 @@ class PipelineStepTrace(NamedTuple):
         info = self.step_info
         if isinstance(info, LoadInfo):
             if verbosity == 0:
-                lines += [ln for p in info.load_packages for ln in schema_changes(p.schema_update, p.schema, "    ")]
+                told = ((p.schema_update, p.schema, "    ", p.schema_altered) for p in info.load_packages)
+                lines += [line for one in told for line in schema_changes(*one)]
             jobs = [job for ms in info.metrics.values() for m in ms for job in m["job_metrics"].values()]
             lines += [
                 f"    {job.job_id}: {count(job.retry_count, 'retry', 'retries')}" for job in jobs if job.retry_count

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.model.events import Aborted, Extracted, JobDone, JobRetried, Loaded, Normalized, Planned
 from headrace.model.events import SchemaMigrated as Migrated
 from headrace.model.jobs import LoadFile, SpoolFile
+from headrace.model.migrate import join_updates
 from headrace.model.packages import (
     JOB_STATES,
     LoadJobInfo,
@@ -45,21 +46,13 @@ def package_info(package: Package) -> LoadPackageInfo:
         schema_update(package),
         ended.at if ended else None,
         jobs,
+        schema_altered=join_updates(fact.altered for fact in package.journal.all(Migrated)),
     )
 
 
 def schema_update(package: Package) -> dict[str, Any]:
-    """Partial tables that were changed at the destination; before that, those that normalize added."""
-    applied = package.journal.all(Migrated)
-    if not applied:
-        normalized = package.fact(Normalized)
-        return dict(normalized.schema_update) if normalized and package.phase == "normalized" else {}
-    update: dict[str, Any] = {}
-    for fact in applied:
-        for name, table in fact.applied.items():
-            before = update.get(name, {})
-            update[name] = {**before, **table, "columns": {**before.get("columns", {}), **table.get("columns", {})}}
-    return update
+    """Tables and columns that the package's load has created at the destination, as partial tables."""
+    return join_updates(fact.applied for fact in package.journal.all(Migrated))
 
 
 def _jobs(package: Package) -> list[LoadJobInfo]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from headrace.base.time import now
+from headrace.formats.sqlmodel import FORMAT as MODEL_FORMAT
 from headrace.model.infos import ExtractDataInfo
 from headrace.model.metrics import DataWriterAndCustomMetrics, DataWriterMetrics, ExtractMetrics, add_metrics
 from headrace.model.tables import pipeline_state_table
@@ -76,6 +77,7 @@ def source_metrics(
         "hints": dict(result.hints),
         "inputs": [{"resource_name": name, **place} for name, places in result.inputs.items() for place in places],
         "rejected": [msgspec.to_builtins(one) for one in rejected],
+        "counted_later": sorted({file.resource for file in own if file.format == MODEL_FORMAT}),
     }
 
 

@@ -21,7 +21,7 @@ from headrace.model.rejected import add_counts
 from headrace.model.state_converge import join_states
 from headrace.package.again import failed_jobs
 from headrace.pipeline.current import package_scope
-from headrace.pipeline.parking import leave_package, park_package
+from headrace.pipeline.parking import leave_package, one_line, park_package
 from headrace.pipeline.recovery import LAST_EXTRACTED_HASH, LAST_LOADED_HASH
 from headrace.pipeline.schemas import parse_schema
 from headrace.pipeline.step import StepParts, StepRun, step
@@ -65,7 +65,16 @@ def load(
                 package = p._store.get(load_id)
                 if package.phase == "normalized":  # else it was set aside together with one before it
                     _load_one(p, run, done, package, settings, park)
+            _prune(p)
         return run.info
+
+
+def _prune(p: Pipeline) -> None:
+    found = p._settings.load()
+    if not found.keeps_all_packages:
+        from headrace.pipeline.pruning import prune_packages
+
+        prune_packages(p, found)
 
 
 def new_info(
@@ -125,8 +134,8 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
     except (DestinationTerminalException, PlanOutdated) as error:
         # a job, or the change of the tables before it: another try would end the same way
         run.partial = package.fact(JobDone) is not None
-        why = error.failed_message if isinstance(error, LoadClientJobFailed) else error.what
-        (leave_package if again else park_package)(p, package, why)
+        why = error.failed_message if isinstance(error, LoadClientJobFailed) else str(error)
+        (leave_package if again else park_package)(p, package, why, error.fix)
         if not park:
             raise
     except Exception:
@@ -150,7 +159,7 @@ def _tell_failures(p: Pipeline, package: Package) -> None:
                 package.load_id,
                 ", ".join(str(package.path / f) for f in failure.files) or "rows",
             ),
-            *(", ".join(failure.tables), failure.message, package.load_id, job_id),
+            *(", ".join(failure.tables), one_line(failure.message), package.load_id, job_id),
         )
 
 

@@ -13,6 +13,7 @@ from headrace.base.time import now
 from headrace.errors.base import TransientException
 from headrace.errors.destination import DestinationIncompatibleLoaderFileFormatException
 from headrace.errors.schema import DataValidationError
+from headrace.formats.sqlmodel import FORMAT as MODEL_FORMAT
 from headrace.model.infos import NormalizeInfo
 from headrace.model.metrics import DataWriterMetrics, NormalizeMetrics
 from headrace.pipeline.recovery import schema_for
@@ -166,6 +167,8 @@ def _metrics(package: Package, result: NormalizeResult, started: dt.datetime) ->
         "job_metrics": jobs,
         "table_metrics": tables,
         "rejected": [msgspec.to_builtins(one) for one in result.rejected],
+        "schema_update": result.schema_update,
+        "counted_later": sorted({file.table for file in result.files if file.format == MODEL_FORMAT}),
     }
 
 

@@ -17,17 +17,23 @@ if TYPE_CHECKING:
 logger = logging.getLogger("headrace")
 
 
-def park_package(p: Pipeline, package: Package, reason: str) -> None:
+def park_package(p: Pipeline, package: Package, reason: str, fix: str | None = None) -> None:
     """Set a package aside, so that it blocks nothing, and say so.
 
     Later checkpoints of the same extract go with it, newest first, while nothing of it was loaded: they go on where
     it ends, and with them the cursors go back behind it.
+
+    Args:
+        p: The pipeline.
+        package: The package.
+        reason: Why it cannot be loaded.
+        fix: What to do, where the reason does not say it.
     """
     if not package.journal.all(JobDone):
         for later in reversed(_later_parts(p, package)):
             park_package(p, later, f"package {package.load_id}, on which it builds, was set aside")
     if package.was_loaded:
-        leave_package(p, package, reason)
+        leave_package(p, package, reason, fix)
         return
     if package.phase not in ("loaded", "aborted"):
         package.abort(reason)
@@ -40,19 +46,29 @@ def park_package(p: Pipeline, package: Package, reason: str) -> None:
         else "Part of it is at the destination, or later packages build on it, so the cursors stay where they are."
     )
     logger.error(
-        "pipeline `%s`: package %s was SET ASIDE and is not loaded: %s. %s Its files stay in %s.",
-        *(p.pipeline_name, package.load_id, reason, after, package.path),
+        "pipeline `%s`: package %s was SET ASIDE and is not loaded: %s. %s Its files stay in %s.%s",
+        *(p.pipeline_name, package.load_id, one_line(reason), after, package.path, _advice(reason, fix)),
     )
 
 
-def leave_package(p: Pipeline, package: Package, reason: str) -> None:
+def one_line(reason: str) -> str:
+    """A reason within a sentence: errors tell in several lines, each with a full stop."""
+    return ". ".join(line.strip().rstrip(".") for line in reason.splitlines() if line.strip())
+
+
+def _advice(reason: str, fix: str | None) -> str:
+    """What to do; the reason of most errors ends with it."""
+    return f" What to do: {fix.rstrip('.')}." if fix and "What to do:" not in reason else ""
+
+
+def leave_package(p: Pipeline, package: Package, reason: str, fix: str | None = None) -> None:
     """After jobs of a loaded package were tried again in vain: it is as it was, loaded but for them."""
     if package.was_loaded:
         package.abort(reason)
     p._store.finish(package)
     logger.error(
-        "pipeline `%s`: failed jobs of load %s were tried again and failed again: %s. Its files stay in %s.",
-        *(p.pipeline_name, package.load_id, reason, package.path),
+        "pipeline `%s`: failed jobs of load %s were tried again and failed again: %s. Its files stay in %s.%s",
+        *(p.pipeline_name, package.load_id, one_line(reason), package.path, _advice(reason, fix)),
     )
 
 

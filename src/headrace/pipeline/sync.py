@@ -11,7 +11,7 @@ from headrace.base.strings import decompress_b64
 from headrace.errors.destination import DestinationUndefinedEntity
 from headrace.errors.pipeline import CannotRestorePipelineException
 from headrace.load.migration import migrate
-from headrace.model.migrate import applied_changes
+from headrace.model.migrate import altered_columns, applied_changes, join_updates
 from headrace.model.state import decompress_state, migrate_state
 from headrace.model.state_converge import join_states
 from headrace.pipeline.loading import keep_undo
@@ -242,4 +242,4 @@ def sync_schema(p: Pipeline, schema_name: str | None) -> dict[str, TTableSchema]
             capabilities = destination.capabilities()
             comments = p._settings.load().comments
             changes = migrate(client, schema, wanted, {}, capabilities, comments=comments)
-        return applied_changes(changes)
+        return join_updates([applied_changes(changes), altered_columns(changes)])
