@@ -33,6 +33,7 @@ class PipelineConfiguration(BaseConfiguration):
     stored there; 0 for no limit. The default is what the narrowest of the large warehouses puts into one value.
     `confirm_destructive`: a plan with destructive steps runs only with `allow_destructive=True`.
     `keep_states`: how many rows of state of this pipeline are kept at the destination at least; 0 keeps all.
+    `keep_traces`: how many traces of runs are kept in the working folder; 0 keeps all.
     """
 
     pipeline_name: str | None = None
@@ -57,6 +58,7 @@ class PipelineConfiguration(BaseConfiguration):
     lock_timeout: float = 0.0
     max_state_size: int = 16 * 2**20
     keep_states: int = 100
+    keep_traces: int = 100
     confirm_destructive: bool = False
 
     def on_resolved(self) -> None:
@@ -129,6 +131,9 @@ class LoadConfiguration(PoolRunnerConfiguration):
     """How packages are loaded: section `load`.
 
     `keep_undo`: how many of a pipeline's loads the destination keeps undoable; 0 keeps nothing.
+    `keep_packages`, `keep_packages_days`, `keep_packages_bytes`: how many packages stay in the working folder once they
+    are loaded, how old, how large together; None sets no limit. Packages with failures only go by
+    `keep_failed_packages_days`. The newest one stays, and those that may be undone.
     """
 
     pool_type: TPoolType = "thread"
@@ -142,6 +147,16 @@ class LoadConfiguration(PoolRunnerConfiguration):
     delete_completed_jobs: bool = False
     comments: bool = True
     keep_undo: int = 0
+    keep_packages: int | None = None
+    keep_packages_days: float | None = None
+    keep_packages_bytes: int | None = None
+    keep_failed_packages_days: float | None = None
+
+    @property
+    def keeps_all_packages(self) -> bool:
+        """Whether no package is ever deleted."""
+        limits = (self.keep_packages, self.keep_packages_days, self.keep_packages_bytes, self.keep_failed_packages_days)
+        return all(limit is None for limit in limits)
 
 
 LoaderConfiguration = LoadConfiguration

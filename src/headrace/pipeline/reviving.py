@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from headrace.errors.pipeline import CannotRetryJobs
-from headrace.model.events import Aborted, Extracted, JobDone
+from headrace.model.events import Aborted, Extracted, JobDone, RolledBack
 from headrace.model.jobs import Copy, Merge, PlannedJob, Replace, Truncate
 from headrace.package.again import failed_jobs, planned_jobs
 from headrace.pipeline.loading import load
@@ -90,6 +90,8 @@ def _all_failed(p: Pipeline, force: bool) -> list[_Choice]:
 def _choose(p: Pipeline, package: Package, job_id: str | None, force: bool) -> list[_Choice]:
     """The package with its jobs, if loading it does no harm; parts of its extract set aside with it come along."""
     if package.phase == "aborted":
+        if package.fact(RolledBack) is not None:
+            raise CannotRetryJobs(p.pipeline_name, package.load_id, "it was undone", fix="extract the data again")
         if job_id is not None:
             _find(p, package, job_id)
         parts = [package, *_later_parts(p, package)]

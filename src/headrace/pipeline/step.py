@@ -106,7 +106,8 @@ def _told(p: Pipeline, run_id: str) -> Iterator[None]:
         raise
     finally:
         p._session.close()
-        p.bus.run.trace = p._tracer.end(keep=p._settings.pipeline.enable_runtime_trace)
+        settings = p._settings.pipeline
+        p.bus.run.trace = p._tracer.end(settings.enable_runtime_trace, settings.keep_traces)
         p._publish(RunEnded(run_id=run_id, pipeline_name=p.pipeline_name, error=text))
         p.bus.close()
         p.bus.run.error = None  # its frames hold the data of the run

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from headrace.model.infos import StepInfo
 
 logger = logging.getLogger("headrace")
-KEEP_RUNS = 100
 _SUFFIX = ".trace.json"
 
 
@@ -84,11 +83,12 @@ class Tracer:
         """Note that a step is over."""
         self._builder.end_step(step, info, error)
 
-    def end(self, keep: bool = True) -> PipelineTrace:
+    def end(self, keep: bool = True, keep_traces: int = 100) -> PipelineTrace:
         """End the trace and store it; the trace of a single step is put behind the one before it.
 
         Args:
             keep: Write it to disk (``enable_runtime_trace``).
+            keep_traces: How many traces stay there; 0 for all.
         """
         trace = self._builder.end_trace(_resolved(self.pipeline_name))
         alone = not any(step.step == "run" for step in trace.steps)
@@ -98,22 +98,22 @@ class Tracer:
             self._file = self.folder / f"{self.run_id}{_SUFFIX}"
         self._last = merged
         if keep:
-            self._write(self._file, merged)
+            self._write(self._file, merged, keep_traces)
         return merged
 
-    def _write(self, path: Path, trace: PipelineTrace) -> None:
+    def _write(self, path: Path, trace: PipelineTrace, keep: int) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomic(path, trace_to_json(trace).encode("utf-8"))
-            self._prune()
+            self._prune(keep)
         except OSError as error:
             # the data is loaded: a trace that cannot be kept is no reason to fail
             logger.warning("the trace of run %s could not be stored: %s", self.run_id, error)
 
-    def _prune(self) -> None:
+    def _prune(self, keep: int) -> None:
         names = self._names()
-        if len(names) > KEEP_RUNS:
-            for name in sorted(names)[:-KEEP_RUNS]:
+        if 0 < keep < len(names):
+            for name in sorted(names)[:-keep]:
                 with contextlib.suppress(OSError):
                     (self.folder / name).unlink()
 
