@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def test_what_it_says_of_new_tables(project: Path) -> None:
     assert plan.dispositions["orders"].strategy == "delete-insert"
     assert plan.statements[0] == 'CREATE SCHEMA IF NOT EXISTS "raw"'
     assert any(statement.startswith('CREATE TABLE IF NOT EXISTS "raw"."orders" (') for statement in plan.statements)
-    assert [(job.kind, job.tables) for job in plan.jobs][0] == ("merge", ["orders", "orders__items"])
+    assert (plan.jobs[0].kind, plan.jobs[0].tables) == ("merge", ["orders", "orders__items"])
     assert plan.destructive == [], "there is nothing yet that could be lost"
     assert any("merges" in note for note in plan.notes)
 
@@ -229,19 +230,11 @@ def test_no_secret_in_the_plan(project: Path, planted: str) -> None:
 
 
 def test_many_tables_take_no_time(project: Path) -> None:
-    import time
-
     @headrace.source(name="wide")
     def wide() -> Any:
-        return [
-            headrace.resource([{f"c{c}": c for c in range(20)}], name=f"t{n}", write_disposition="replace")
-            for n in range(200)
-        ]
+        return [headrace.resource([{f"c{c}": c for c in range(20)}], name=f"t{n}") for n in range(200)]
 
-    p = pipeline()
-    p.run(wide())
     begin = time.process_time()
-    plan = p.plan(wide())
-    assert time.process_time() - begin < 8, "some two seconds of work"
+    plan = pipeline().plan(wide())
+    assert time.process_time() - begin < 5, "it is about one second of work"
     assert len([t for t in plan.tables if not t.is_system]) == 200
-    assert len(plan.destructive) == 200

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from headrace.package.package import Package
 
 Settle = Callable[[Mapping[str, TTableSchemaColumns | None]], None]
-Approve = Callable[[list[AnyChange]], None]
+Begin = Callable[[list[AnyChange]], None]
 
 
 class ChangesMade:
@@ -47,6 +47,8 @@ class ChangesMade:
 
     def begin(self, changes: list[AnyChange]) -> None:
         """Note what will be changed."""
+        if not changes:
+            return
         applied, altered = applied_changes(changes), altered_columns(changes)
         self._package.record(SchemaMigrating(load_id=self._package.load_id, applied=applied, altered=altered))
 
@@ -80,8 +82,7 @@ def migrate(
     *,
     comments: bool = True,
     settle: Settle | None = None,
-    approve: Approve | None = None,
-    begin: Approve | None = None,
+    begin: Begin | None = None,
 ) -> list[AnyChange]:
     """Change what has to change, and store the schema.
 
@@ -93,8 +94,7 @@ def migrate(
         capabilities: Of the destination.
         comments: Whether descriptions become comments.
         settle: Called with what is there before anything is compared with it; may change the schema.
-        approve: Called with the changes before anything is done; what it raises leaves all as it is.
-        begin: Called with the changes right before they are made.
+        begin: Called with the changes, maybe none, before anything is done; what it raises leaves all as it is.
 
     Returns:
         What was changed.
@@ -120,19 +120,26 @@ def migrate(
     client.with_comments = comments
     changes = plan_changes(wanted, present, cased, capabilities, client.type_of)
     if comments:
-        system = set(schema.dlt_table_names())
-        described = {n: t for n, t in wanted.items() if present.get(n) and n not in system and has_descriptions(t)}
-        if described:
-            changes += plan_comments(described, client.describe_comments(list(described)))
-    if approve is not None:
-        approve(changes)
+        changes += _comments(client, schema, wanted, present)
+    if begin is not None:
+        begin(changes)
     if changes:
-        if begin is not None:
-            begin(changes)
         client.create_dataset()
         client.migrate(changes)
     client.store_schema(schema)
     return changes
+
+
+def _comments(
+    client: Client,
+    schema: Schema,
+    wanted: Mapping[str, TTableSchema],
+    present: Mapping[str, TTableSchemaColumns | None],
+) -> list[AnyChange]:
+    """What has to change so that descriptions are comments of tables that are there."""
+    system = set(schema.dlt_table_names())
+    described = {n: t for n, t in wanted.items() if present.get(n) and n not in system and has_descriptions(t)}
+    return plan_comments(described, client.describe_comments(list(described))) if described else []
 
 
 def _refuse_equal_names(schema: Schema, wanted: Mapping[str, TTableSchema]) -> None:

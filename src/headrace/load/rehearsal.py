@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from headrace.errors.destination import DestinationUndefinedEntity
+from headrace.errors.load import schema_update_error
+from headrace.errors.outcome import DestinationException
 from headrace.load.destination import (
     AddColumns,
     AlterColumn,
@@ -30,8 +32,9 @@ from headrace.load.destination import (
 )
 from headrace.load.stage import Loading, LoadSettings
 from headrace.load.worker import Clients
-from headrace.model.jobs import AnyJob, PlannedJob, Truncate
+from headrace.model.jobs import AnyJob, PlannedJob, Truncate, Upload
 from headrace.model.schema import Schema
+from headrace.package.again import finished_jobs
 from headrace.package.package import Package, ignore
 from headrace.typing import TColumnSchema, TTableSchemaColumns
 
@@ -264,4 +267,16 @@ def rehearse(
     loading = Loading(package, destination, schema, Clients(lambda: client, client), settings or LoadSettings(), ignore)
     if staging is not None:
         loading.stage_in(staging.open_staging(dataset_name, schema, pipeline), staging.capabilities())
-    return loading.rehearse(client)
+    if loading._is_complete():
+        return []
+    planned, done = loading._plan(), finished_jobs(package)
+    try:
+        loading._change(client, planned)
+    except DestinationException as error:
+        raise schema_update_error(schema.name, loading._wanted(planned), error) from error
+    jobs = [job for job in planned if job.id not in done]
+    for job in jobs:
+        if not isinstance(job, Upload):
+            client.apply(job, loading.context)
+    client.complete(loading.context)
+    return jobs

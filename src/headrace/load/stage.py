@@ -25,7 +25,7 @@ from headrace.errors.outcome import DestinationException
 from headrace.errors.package import LoadPackageNotCompleted
 from headrace.load.converge import Meeting, state_claim
 from headrace.load.destination import Client, Destination, LoadContext, PipelineFacts
-from headrace.load.migration import Approve, ChangesMade, filled_tables, migrate
+from headrace.load.migration import Begin, ChangesMade, filled_tables, migrate
 from headrace.load.plan import plan_jobs
 from headrace.load.report import job_metrics, row_changes
 from headrace.load.scheduler import Scheduler
@@ -142,7 +142,7 @@ def load(
     client: Client | None = None,
     schema: Schema | None = None,
     staging: Destination | None = None,
-    approve: Approve | None = None,
+    approve: Begin | None = None,
 ) -> LoadResult:
     """Load a normalized package, once, however often it is called.
 
@@ -207,7 +207,7 @@ class Loading:
         self.clients = clients
         self.settings = settings
         self.publish = publish
-        self.approve: Approve | None = None
+        self.approve: Begin | None = None
         self.started_at = now()
         self.again = package.was_loaded
         normalized = package.fact(Normalized)
@@ -334,19 +334,25 @@ class Loading:
             if name in system or name in touched or (has_seen_data(table) and not self.again)
         }
 
-    def _change(self, client: Client, jobs: list[PlannedJob], begin: Approve | None = None) -> list[AnyChange]:
+    def _change(self, client: Client, jobs: list[PlannedJob], begin: Begin | None = None) -> list[AnyChange]:
         wanted, filled, comments = self._wanted(jobs), filled_tables(jobs), self.settings.comments
         client.begin_undo(self.context)
         with client.exclusive():
             self.meeting.join_stored(client)
-            how: Any = {"comments": comments, "settle": partial(self.meeting.settle, client), "approve": self.approve}
-            return migrate(client, self.schema, wanted, filled, self.capabilities, begin=begin, **how)
+            how: Any = {"comments": comments, "settle": partial(self.meeting.settle, client), "begin": begin}
+            return migrate(client, self.schema, wanted, filled, self.capabilities, **how)
 
     def _migrate(self, jobs: list[PlannedJob]) -> dict[str, Any]:
         failpoints.hit("migrate.before")
         made = ChangesMade(self.package)
+
+        def begin(changes: list[AnyChange]) -> None:
+            if self.approve is not None:
+                self.approve(changes)
+            made.begin(changes)
+
         try:
-            changes = self._trying(partial(self._change, jobs=jobs, begin=made.begin))
+            changes = self._trying(partial(self._change, jobs=jobs, begin=begin))
         except DestinationException as error:
             raise schema_update_error(self.schema.name, self._wanted(jobs), error) from error
         failpoints.hit("migrate.after")

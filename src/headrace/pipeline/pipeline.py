@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.pipeline import current
 from headrace.pipeline.core import PipelineCore
+from headrace.pipeline.planapi import PlanApi
 
 if TYPE_CHECKING:
     from headrace.dataset.dataset import Dataset
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from headrace.model.infos import ExtractInfo, LoadInfo, NormalizeInfo
     from headrace.model.rollback import RollbackInfo, UndoableLoad
     from headrace.model.schema import Schema
-    from headrace.pipeline.plans import Plan
     from headrace.typing import (
         TColumnNames,
         TLoaderFileFormat,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
 
 
-class Pipeline(PipelineCore):
+class Pipeline(PlanApi, PipelineCore):
     """Moves data from sources into tables of a destination. Made by `headrace.pipeline` and `headrace.attach`."""
 
     # ---- the steps ------------------------------------------------------------------------------------------------
@@ -95,42 +95,6 @@ class Pipeline(PipelineCore):
             "refresh": refresh,
         }
         return run(self, data, (destination, staging, dataset_name, credentials), hints, allow_destructive)
-
-    def plan(self, data: Any = None, **hints: Any) -> Plan:
-        """Say what `run` would do, and do nothing: no table, row, cursor or schema changes.
-
-        The data is read, and kept with the plan in the working folder; the destination is only asked what is there.
-        ``pipeline.run(plan)`` then does exactly what the plan says, also in another process (`get_plan`).
-
-        Args:
-            data: As in `run`; None plans what is pending.
-            **hints: Arguments of `run`, destination and dataset included.
-
-        Returns:
-            The plan; print it.
-
-        Raises:
-            PipelineStepFailed: As `run` would.
-        """
-        from headrace.pipeline.planning import plan
-
-        return plan(self, data, hints)
-
-    def list_plans(self) -> list[str]:
-        """Ids of plans that were neither run nor discarded, oldest first."""
-        from headrace.pipeline.plans import listed
-
-        return listed(self)
-
-    def get_plan(self, plan_id: str) -> Plan:
-        """A plan that was made before, maybe by another process.
-
-        Raises:
-            PlanNotFound: There is none of this id.
-        """
-        from headrace.pipeline.plans import read
-
-        return read(self, plan_id)
 
     def extract(
         self,
