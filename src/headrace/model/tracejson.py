@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headrace.base.json import dumps, loads
+from headrace.errors.masking import without_known
 from headrace.model import infos, packages, trace
 
 _MARK = "$"
@@ -52,7 +53,9 @@ def trace_from_json(text: str | bytes) -> trace.PipelineTrace:
 
 
 def _encode(value: Any, schemas: dict[str, Any]) -> Any:
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if isinstance(value, str):
+        return without_known(value)
+    if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, dt.datetime):
         return {_MARK: "datetime", "v": value.isoformat()}
