@@ -72,14 +72,15 @@ def call(arguments: Sequence[str], name: str = "headrace") -> int:
     Returns:
         The exit code.
     """
-    out = Output(
-        json="--json" in arguments, debug="--debug" in arguments, ask=sys.stdin is not None and sys.stdin.isatty()
-    )
+    # known before anything is parsed: errors of parsing are told as all others are. Behind `--` is the script's
+    ours = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    asks = sys.stdin is not None and sys.stdin.isatty()
+    out = Output(json="--json" in ours, debug="--debug" in ours, ask=asks)
     settings: dict[str, Any] = {
         "prog_name": name,
         "standalone_mode": False,
         "obj": out,
-        "color": False if os.environ.get("NO_COLOR") or "--no-color" in arguments else None,
+        "color": False if os.environ.get("NO_COLOR") or "--no-color" in ours else None,
         "complete_var": "_HEADRACE_COMPLETE",
     }
     try:

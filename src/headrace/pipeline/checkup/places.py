@@ -41,15 +41,13 @@ def of_pipeline(name: str, pipelines_dir: str | Path | None, probe: bool) -> Ite
             yield failed("pipeline", look.__name__.strip("_").replace("_", " "), error)
     for role in ("destination", "staging"):
         try:
-            place = getattr(p, role)
+            place, facts = getattr(p, role), p._destinations.facts()
+            schema = p._schemas.find(p.default_schema_name) or p._destinations.blank_schema()
+            dataset = p._destinations.dataset_for(schema)
         except Exception as error:  # noqa: BLE001
             yield failed(role, role, error)
-            continue
+            return
         if place is not None:
-            facts = p._destinations.facts()
-            dataset = p._destinations.dataset_for(
-                p._schemas.find(p.default_schema_name) or p._destinations.blank_schema()
-            )
             yield from _of_place(role, place, dataset, facts, probe)
         elif role == "destination":
             fix = "give `destination=` to `pipeline()`, or set `destination_type` in `pipelines.<name>`"
