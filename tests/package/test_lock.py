@@ -112,3 +112,21 @@ def test_an_unreadable_owner_is_no_obstacle(tmp_path: Path) -> None:
         (tmp_path / "lock.owner").write_text("{")
         with pytest.raises(PipelineLocked, match="not yet said its name"):
             WorkingFolderLock(tmp_path).acquire()
+
+
+def test_a_full_disk_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who holds the lock cannot be written then; it is held once all the same, and given back."""
+    from headrace.base import files
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "write_atomic", full)
+    lock = WorkingFolderLock(tmp_path)
+    with lock:
+        assert lock.held
+        with pytest.raises(PipelineLocked):
+            WorkingFolderLock(tmp_path).acquire()
+    assert not lock.held
+    with WorkingFolderLock(tmp_path):
+        pass

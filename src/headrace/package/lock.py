@@ -6,6 +6,7 @@ that dies. The file ``lock.owner`` beside it is only for people.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import random
@@ -122,7 +123,12 @@ class WorkingFolderLock:
         self._fd, self._depth, self._thread = fd, 1, threading.get_ident()
         _held.add(self)
         owner = LockOwner(pid=os.getpid(), host=socket.gethostname(), started_at=now().isoformat(timespec="seconds"))
-        fs.write_atomic(self._owner_path, json.dumpb(owner))
+        try:
+            fs.write_atomic(self._owner_path, json.dumpb(owner))
+        except OSError:
+            # it is only told to those who wait: on a full disk the lock is held as well, by somebody unknown
+            with contextlib.suppress(OSError):
+                self._owner_path.unlink()
 
     def release(self) -> None:
         """Give back one `acquire`; the last one frees the folder."""
