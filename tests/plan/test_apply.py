@@ -191,12 +191,16 @@ p.run(plan)
 """
 
 
+def _long(place: str) -> Any:
+    return pytest.param(place, marks=pytest.mark.long)
+
+
 def _killed(project: Path, place: str) -> int:
     environment = {**os.environ, "HEADRACE_DATA_DIR": str(project / "data"), "HEADRACE_FAILPOINT": place}
     return subprocess.run([sys.executable, "-c", SCRIPT], cwd=project, env=environment, capture_output=True).returncode
 
 
-@pytest.mark.parametrize("place", ["plan.extracted", "Normalized:after", "plan.written"])
+@pytest.mark.parametrize("place", ["plan.extracted", _long("Normalized:after"), "plan.written"])
 def test_killed_while_planning(project: Path, place: str) -> None:
     """Nothing has happened; what lies around is gone with the next call."""
     p = pipeline()
@@ -211,7 +215,9 @@ def test_killed_while_planning(project: Path, place: str) -> None:
     assert [n for (n,) in rows(p, "numbers", "id")] == list(range(1, 7))
 
 
-@pytest.mark.parametrize("place", ["plan.adopted", "plan.moved", "plan.moved#2", "job.committed", "Loaded:before"])
+@pytest.mark.parametrize(
+    "place", ["plan.adopted", "plan.moved", _long("plan.moved#2"), _long("job.committed"), _long("Loaded:before")]
+)
 def test_killed_while_a_plan_runs(project: Path, place: str) -> None:
     """From the moment that its packages are the pipeline's, the next run finishes it, once."""
     p = pipeline()

@@ -6,7 +6,8 @@ from then on: a table that one package would make exists for the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,16 +68,12 @@ class Heard(msgspec.Struct):
 
 
 class RehearsalClient(Client):
-    """A client that asks another one and writes nothing.
+    """A client that asks another one and writes nothing. It works inside `over`, and remembers what it has heard."""
 
-    Args:
-        inner: The real client, not entered; where nothing is there to open, it is never entered.
-        system_tables: Tables of the destination's own that statements may be about.
-    """
+    _inner: Client
 
-    def __init__(self, inner: Client) -> None:
-        self._inner, self._there = inner, inner.is_there()
-        self.capabilities = inner.capabilities
+    def __init__(self) -> None:
+        self._there = False
         self._dataset: bool | None = None
         self._forgotten: set[str] = set()
         self._tables: dict[str, TTableSchemaColumns | None] = {}
@@ -106,16 +103,20 @@ class RehearsalClient(Client):
         self.heard = Heard()
         return self.heard
 
+    @contextmanager
+    def over(self, inner: Client) -> Iterator[Self]:
+        """Ask a real client inside ``with``; where nothing is there to open, it is not entered."""
+        self._inner, self._there, self.capabilities = inner, inner.is_there(), inner.capabilities
+        with inner if self._there else nullcontext():
+            yield self
+
     def __enter__(self) -> Self:
-        if self._there:
-            self._inner.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._there:
-            self._inner.__exit__(kind, value, trace)
+        return
 
     # ---- what is there --------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from headrace.base import files as fs
 from headrace.base.time import now
 from headrace.errors.base import HeadraceException
 from headrace.errors.pipeline import PipelineStepFailed
-from headrace.errors.plan import PlanNotAllowed, PlanOutdated
+from headrace.errors.plan import PlanNotAllowed, PlanNotFound, PlanOutdated
 from headrace.model import planned
 from headrace.model.events import Normalized
 from headrace.model.migrate import AnyChange
@@ -91,12 +91,15 @@ def _draft(p: Pipeline, twin: Pipeline, data: Any, args: ExtractArgs) -> dict[st
         failpoints.hit("plan.extracted")
         normalize(twin, None, file_format)
     told, after = _tell(twin), to_plain(twin._state.document.get("sources", {}))
+    aside = [load_id for load_id in waiting if twin._store.get(load_id).phase == "aborted"]
+    if aside:
+        told.note(f"pending packages that can never be loaded are set aside first: {', '.join(aside)}")
     drop_copies(twin, waiting)
     return {
         **told.facts(),
         "base": base,
         "load_ids": twin._store.list("normalized"),
-        "pending_load_ids": waiting,
+        "pending_load_ids": [load_id for load_id in waiting if load_id not in aside],
         "state_change": planned.state_changes(before, after),
     }
 
@@ -266,27 +269,29 @@ def run_plan(p: Pipeline, plan: Plan, allow_destructive: bool | None) -> LoadInf
     """Load what a plan holds, exactly as it says; see `Pipeline.run`."""
     try:
         with step(p, "run") as bracket:
-            _check(p, plan, allow_destructive)
+            plan = _checked(p, plan, allow_destructive)
             sync_if_needed(p)
             _verify(p, plan)
             bracket.info = info = _do(p, plan)
             return info
     except PipelineStepFailed as error:
-        if error.step == "run" and isinstance(error.exception, (PlanOutdated, PlanNotAllowed, HeadraceException)):
+        if error.step == "run" and isinstance(error.exception, (PlanOutdated, PlanNotAllowed, PlanNotFound)):
             raise error.exception from None
         raise
 
 
-def _check(p: Pipeline, plan: Plan, allow_destructive: bool | None) -> None:
+def _checked(p: Pipeline, plan: Plan, allow_destructive: bool | None) -> Plan:
+    """The plan as it is kept, if it may be run."""
     if plan.pipeline_name != p.pipeline_name:
         raise PlanOutdated(p.pipeline_name, plan.id, [f"it is a plan of pipeline `{plan.pipeline_name}`"])
     if plan.load_ids and set(plan.load_ids) <= set(p._store.list()):
         raise PlanOutdated(p.pipeline_name, plan.id, ["it was run already"])
-    plans.read(p, plan.id)
+    plan = plans.read(p, plan.id)
     wanted = p._settings.pipeline.confirm_destructive
     if plan.destructive and (allow_destructive is False or (wanted and not allow_destructive)):
         steps = [f"{one.table}: {one.why}" for one in plan.destructive]
         raise PlanNotAllowed(p.pipeline_name, plan.id, steps)
+    return plan
 
 
 def _verify(p: Pipeline, plan: Plan) -> None:

@@ -11,7 +11,7 @@ import copy
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,12 +33,12 @@ _PENDING = ("extracted", "normalized")
 
 
 class RehearsalSession(Session):
-    """Clients that write nothing, one for each dataset; what they have heard they know until `close_all`."""
+    """Clients that write nothing, one for each dataset: connected while they are used, with a memory that stays."""
 
     def __init__(self) -> None:
         super().__init__()
         self._clients: dict[tuple[Any, ...], RehearsalClient] = {}
-        self._stack = ExitStack()
+        self._in_use: set[tuple[Any, ...]] = set()
 
     @contextmanager
     def use(
@@ -48,21 +48,17 @@ class RehearsalSession(Session):
         from headrace.load.rehearsal import RehearsalClient
 
         key = (destination, dataset_name, schema.naming.name(), schema.naming.max_length)
-        if key not in self._clients:
-            made = RehearsalClient(destination.open(dataset_name, schema, facts))
-            self._clients[key] = self._stack.enter_context(made)
-        client = self._clients[key]
-        client.schema = schema
-        yield client
-
-    def close(self) -> None:
-        """Clients stay open until `close_all`: they remember."""
-
-    def close_all(self) -> None:
-        """Close all clients."""
-        self._clients.clear()
-        with contextlib.suppress(Exception):
-            self._stack.close()
+        client = self._clients.setdefault(key, RehearsalClient())
+        if key in self._in_use:
+            client.schema = schema
+            yield client
+            return
+        self._in_use.add(key)
+        try:
+            with client.over(destination.open(dataset_name, schema, facts)):
+                yield client
+        finally:
+            self._in_use.discard(key)
 
 
 @contextmanager
@@ -78,8 +74,6 @@ def twin_of(p: Pipeline, folder: Path) -> Iterator[Pipeline]:
         with current.running(made), pipeline_name_scope(p.pipeline_name):
             yield made
     finally:
-        session: Any = made._session
-        session.close_all()
         for load_id in made._store.list():
             made._store.get(load_id).journal.close()
         made.bus.close()
