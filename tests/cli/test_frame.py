@@ -69,6 +69,10 @@ def test_short_commands_load_no_engine(shop: Any, cli: Cli) -> None:
     assert done.stderr == "[]\n"
 
 
+def test_without_a_command_there_is_help(cli: Cli) -> None:
+    assert cli().out == cli("--help").out and "explain" in cli("config").out
+
+
 def test_usage_errors_exit_with_2(cli: Cli) -> None:
     told = cli("nonsense", code=2)
     assert "No such command" in told.err and "--help" in told.err and told.out == ""

@@ -5,6 +5,8 @@ A block is fenced by three backticks. A comment directly in front of it may say:
     <!-- not run: REASON -->      a python block that the test leaves out
     <!-- file: PATH -->           the block is written to this file of the page's folder, before the next blocks run
     <!-- output -->               what the python block before it prints; ``...`` stands for anything
+
+In a block of the language ``console`` lines that begin with ``$`` are commands, and what follows is what they print.
 """
 
 from __future__ import annotations

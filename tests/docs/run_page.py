@@ -10,7 +10,10 @@ import contextlib
 import doctest
 import io
 import logging
+import os
+import shlex
 import socket
+import subprocess
 import sys
 import types
 from collections.abc import Sequence
@@ -43,12 +46,48 @@ def run(page: Path, found: Sequence[Block]) -> None:
             path.write_text(block.text)
         elif block.word == "output":
             compare(page, block, printed)
+        elif block.language == "console" and block.word != "not run":
+            run_console(page, block)
         elif block.language == "python" and block.word != "not run":
             # empty lines in front make the numbers those of the page
             code = compile("\n" * (block.line - 1) + block.text, str(page), "exec")
             with contextlib.redirect_stdout(io.StringIO()) as stream:
                 exec(code, module.__dict__)
             printed = stream.getvalue()
+
+
+def run_console(page: Path, block: Block) -> None:
+    """Run the commands behind ``$`` of a block in turn, and compare what each prints with what follows it."""
+    commands: list[tuple[int, str, list[str]]] = []
+    for number, line in enumerate(block.text.splitlines()):
+        if line.startswith("$ "):
+            commands.append((block.line + number, line[2:], []))
+        else:
+            commands[-1][2].append(line)
+    for number, command, shown in commands:
+        expected = Block("text", "\n".join(shown), number)
+        compare(page, expected, run_command(command))
+
+
+def run_command(command: str) -> str:
+    """Both streams of a command; ``headrace`` alone runs in this process, all else in a shell."""
+    from headrace.cli.app import call
+
+    if not command.startswith("headrace ") or any(sign in command for sign in "|>;&"):
+        shell = 'headrace() { "$PYTHON" -m headrace "$@"; }\n' + command
+        environment = {**os.environ, "PYTHON": sys.executable}
+        done = subprocess.run(
+            ["bash", "-c", shell],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return done.stdout
+    with io.StringIO() as stream, contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+        call(shlex.split(command)[1:])
+        return stream.getvalue()
 
 
 def compare(page: Path, block: Block, printed: str) -> None:

@@ -14,7 +14,8 @@ import pytest
 from tests.docs.pages import ROOT, Block, blocks, pages
 
 PAGES = {str(page.relative_to(ROOT)): page for page in pages()}
-LANGUAGES = {"python", "bash", "toml", "text", ""}
+RUN = ("python", "console")
+LANGUAGES = {*RUN, "bash", "toml", "text", ""}
 
 
 def all_blocks(*languages: str) -> list[object]:
@@ -32,8 +33,8 @@ def environment(folder: Path) -> dict[str, str]:
     return {**kept, "HOME": str(folder), "HEADRACE_DATA_DIR": str(folder / "data"), "PYTHONPATH": str(ROOT)}
 
 
-@pytest.mark.parametrize("name", [n for n, p in PAGES.items() if any(b.language == "python" for b in blocks(p))])
-def test_python_blocks_run(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [n for n, p in PAGES.items() if any(b.language in RUN for b in blocks(p))])
+def test_blocks_run(name: str, tmp_path: Path) -> None:
     """The blocks of a page run one after the other as one script, without network, and print what the page shows."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.docs.run_page", str(PAGES[name])],

@@ -43,7 +43,11 @@ def _no_folder(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 
 
 @click.group(
-    cls=Group, entries=COMMANDS, entry_points=ENTRY_POINTS, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=Group,
+    entries=COMMANDS,
+    entry_points=ENTRY_POINTS,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(VERSION, prog_name="headrace", message="%(prog)s %(version)s")
 @click.option("--non-interactive", is_flag=True, expose_value=False, callback=_no_questions, help="Never ask.")
@@ -55,11 +59,14 @@ def _no_folder(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 )
 @yes_option
 @verbose_option
-def app() -> None:
+@click.pass_context
+def app(ctx: click.Context) -> None:
     """Load data from APIs, files and databases into tables.
 
     Exit codes: 0 done, 1 failed, 2 not understood (of `plan`: there are changes), 130 interrupted.
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def call(arguments: Sequence[str], name: str = "headrace") -> int:

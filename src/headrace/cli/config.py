@@ -19,9 +19,12 @@ CONFIG_TOML = "config.toml"
 COMMANDS = {"explain": Entry("headrace.cli.config:explain", "Every place of a setting, and the one that counts.")}
 
 
-@click.group(cls=Group, entries=COMMANDS)
-def config() -> None:
+@click.group(cls=Group, entries=COMMANDS, invoke_without_command=True)
+@click.pass_context
+def config(ctx: click.Context) -> None:
     """Say where a setting comes from."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 @click.command(cls=Command)

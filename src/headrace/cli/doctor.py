@@ -7,7 +7,7 @@ import click
 from headrace.cli.attaching import complete_name, pipelines_dir, pipelines_dir_option
 from headrace.cli.base import Command, current_output
 from headrace.cli.failures import FAILED
-from headrace.cli.output import paint, wrapped
+from headrace.cli.output import paint, terminal_width, wrapped
 from headrace.model.wording import count
 
 
@@ -35,9 +35,10 @@ def doctor(pipeline_name: str | None, destination: str | None, no_write: bool) -
             topic = check.topic
             out.text(paint(topic, "head"))
         mark = paint(check.status.ljust(4), check.status)
-        out.text(*wrapped(check.text, f"  {mark}  {check.name.ljust(12)} ", " " * 21))
+        width = terminal_width()
+        out.text(*wrapped(check.text, f"  {mark}  {check.name.ljust(12)}  ", " " * 22, width))
         if check.fix:
-            out.text(*wrapped(check.fix, f"{' ' * 21}{paint('->', 'dim')} ", " " * 24))
+            out.text(*wrapped(check.fix, f"{' ' * 22}{paint('->', 'dim')} ", " " * 25, width))
     verdict = worst(found)
     bad = {status: sum(check.status == status for check in found) for status in ("fail", "warn")}
     told = ", ".join(count(n, {"fail": "failure", "warn": "warning"}[s]) for s, n in bad.items() if n)

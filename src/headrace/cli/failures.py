@@ -90,19 +90,14 @@ def where_of(error: BaseException) -> str | None:
 def _say(
     out: Output, what: str, why: str | None, fix: str | None, kind: str, code: int, where: str | None = None
 ) -> int:
-    from headrace.cli.output import paint
-
     if out.json:
         told = {"type": kind, "what": what, "why": why, "where": where, "fix": fix, "exit_code": code}
         out.document({**out.so_far, "error": told})
         return code
-    out.note(f"{paint('Error:', 'fail')} {what}")
-    if why:
-        out.note(f"{paint('Why:', 'head')} {why}")
-    if where:
-        out.note(f"{paint('Where:', 'head')} {where}")
-    if fix:
-        out.note(f"{paint('What to do:', 'head')} {fix}")
+    out.labelled("Error:", "fail", what)
+    for label, text in (("Why:", why), ("Where:", where), ("What to do:", fix)):
+        if text:
+            out.labelled(label, "head", text)
     return code
 
 

@@ -56,6 +56,14 @@ class Output:
         for line in lines:
             click.echo(line, err=True)
 
+    def labelled(self, label: str, style: str, text: str) -> None:
+        """Say something on standard error, behind a label; long lines are broken between words."""
+        width = terminal_width(sys.stderr)
+        # the label takes room in the first line
+        body = wrapped("_" * len(label) + f" {text}" if width else text, "", "", width)
+        first = body[0][len(label) + 1 :] if width else body[0]
+        self.note(f"{paint(label, style)} {first}", *body[1:])
+
     def result(self, document: Any, tell: Callable[[], None]) -> None:
         """Give the result of a command: as a JSON document, or as text by a function."""
         if self.json:
@@ -100,26 +108,27 @@ def paint(text: str, style: str) -> str:
     return click.style(text, **STYLES[style])
 
 
-def wrapped(text: str, first: str, rest: str) -> list[str]:
+def wrapped(text: str, first: str, rest: str, width: int | None) -> list[str]:
     """The lines of a text, broken where the terminal ends; words are not.
 
     Args:
         text: One or more lines.
         first: In front of the first line; what it has of colours takes no room.
         rest: In front of the others.
+        width: Characters in a line; None breaks nothing.
     """
-    width = terminal_width()
     room = None if width is None else max(width - len(rest), 20)
     lines: list[str] = []
     for line in text.splitlines() or [""]:
         broken = [line] if room is None else textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False)
-        lines += [(rest if lines else first) + part for part in broken or [""]]
+        for part in broken or [""]:
+            lines.append((rest if lines else first) + part)
     return lines
 
 
-def terminal_width() -> int | None:
-    """Characters in a line; None where standard output is no terminal, since nothing has to fit then."""
-    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else None
+def terminal_width(stream: Any = None) -> int | None:
+    """Characters in a line; None where the stream (standard output) is no terminal, since nothing has to fit then."""
+    return shutil.get_terminal_size((80, 24)).columns if (stream or sys.stdout).isatty() else None
 
 
 def width_of(text: str) -> int:

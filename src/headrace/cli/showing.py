@@ -53,8 +53,9 @@ def show(name: str, table: str | None, limit: int, schema_name: str | None) -> N
     }
 
     def tell() -> None:
-        out.text(destination_of(p), "")
+        out.text(destination_of(p))
         if table is None:
+            out.text("")
             out.table(("table", "rows"), [(one, f"{n:,}") for one, n in counts.items()], right="rows")
         for one, (columns, rows) in samples.items():
             _tell_sample(out, one, columns, rows)
