@@ -18,6 +18,7 @@ LONG = bool(os.environ.get("HEADRACE_LONG"))
 EXAMPLES = 400 if LONG else 8
 pytestmark = pytest.mark.timeout(3 * 3600 if LONG else 300)
 
+REPLACES = ("insert-from-staging", "truncate-and-insert", "staging-optimized")
 ids = st.integers(1, 5)
 row = st.fixed_dictionaries(
     {"id": ids},
@@ -51,9 +52,7 @@ def resource(way: Any, data: list[dict[str, Any]]) -> Any:
     columns = {"gone": {"data_type": "bool", "hard_delete": True}} if merged and table != "m3" else {}
     unique = list({row["id"]: row for row in data}.values()) if merged else data
 
-    @headrace.resource(
-        name=table, write_disposition=disposition, primary_key="id" if merged else None, columns=columns
-    )
+    @headrace.resource(name=table, write_disposition=disposition, primary_key="id" if merged else None, columns=columns)
     def give(cursor: Any = headrace.sources.incremental("id", initial_value=0, lag=9)) -> Any:
         yield unique
 
@@ -85,19 +84,16 @@ def check(world: World, history: Any, folder: Path, strategy: str, indexes: bool
     pipeline.run(resource(way, data))
 
 
-@pytest.mark.parametrize("strategy", ["insert-from-staging", "truncate-and-insert", "staging-optimized"])
 @pytest.mark.parametrize("kind", ["duckdb", "postgres"])
-def test_histories(
-    kind: str, strategy: str, project: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> None:
+def test_histories(kind: str, project: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Appends, replaces and merges of all strategies, with new columns, tables and variants, and deletions."""
     monkeypatch.setenv("LOAD__KEEP_UNDO", "3")
     server = request.getfixturevalue("postgres_server") if kind == "postgres" else None
     examples = EXAMPLES if server is None else max(3, EXAMPLES // 4)
 
     @settings(max_examples=examples, suppress_health_check=list(HealthCheck), derandomize=not LONG, database=None)
-    @given(histories, st.booleans())
-    def run(history: Any, indexes: bool) -> None:
+    @given(histories, st.sampled_from(REPLACES), st.booleans())
+    def run(history: Any, strategy: str, indexes: bool) -> None:
         with tempfile.TemporaryDirectory(dir=project) as folder:
             world: World = DuckDb(Path(folder)) if server is None else Postgres(server.database())
             check(world, history, Path(folder), strategy, indexes)

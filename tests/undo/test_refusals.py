@@ -45,7 +45,7 @@ def test_unknown_loads(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOAD__KEEP_UNDO", "0")
     pipeline = make(world)
     first = load(pipeline, 1)
-    with pytest.raises(RollbackImpossible, match="load.keep_undo"):
+    with pytest.raises(RollbackImpossible, match=r"load\.keep_undo"):
         pipeline.rollback()
     monkeypatch.setenv("LOAD__KEEP_UNDO", "2")
     second = load(pipeline, 2)
@@ -70,7 +70,7 @@ def test_other_pipelines_are_in_the_way(world: World) -> None:
     with pytest.raises(RollbackImpossible, match=f"{second} of pipeline `theirs`") as refused:
         ours.rollback()
     assert refused.value.in_the_way == [second] and hashes(world, "shop") == after
-    with pytest.raises(RollbackImpossible, match='load of pipeline `theirs`(.|\n)*headrace.attach."theirs"'):
+    with pytest.raises(RollbackImpossible, match=r"load of pipeline `theirs`"):
         ours.rollback(second)
     theirs.rollback()
     ours.rollback(first)
@@ -95,7 +95,10 @@ def test_writers_without_the_setting(world: World, monkeypatch: pytest.MonkeyPat
     [
         ("append", "DELETE FROM shop.numbers WHERE n = 2"),
         ("merge", "UPDATE shop.numbers SET n = 7 WHERE n = 2"),
-        ("replace", "INSERT INTO shop.numbers (n, _dlt_load_id, _dlt_id) SELECT 9, _dlt_load_id, 'x' FROM shop.numbers"),
+        (
+            "replace",
+            "INSERT INTO shop.numbers (n, _dlt_load_id, _dlt_id) SELECT 9, _dlt_load_id, 'x' FROM shop.numbers",
+        ),
     ],
 )
 def test_rows_changed_by_hand(world: World, disposition: Any, sql: str) -> None:

@@ -30,7 +30,7 @@ class UndoLoad(msgspec.Struct, frozen=True, kw_only=True):
         began_at: When it began to change the dataset.
         ended: Where it was complete in that order; None when it was broken off or is still at work.
         undone: Where it was undone in that order; None when it was not.
-        tables: The tables it changed, while it can be undone.
+        tables: The tables it changed.
         why_not: Why it cannot be undone after all; empty when it can.
     """
 

@@ -109,6 +109,7 @@ class SqlJobClient(UndoingClient, Client):
         """Drop the dataset with all its tables."""
         self._doing(f"dropping dataset `{self._session.dataset_name}`")
         self._session.drop_dataset()
+        self._drop_book()
 
     # ---- what would be done ---------------------------------------------------------------------------------------
 

@@ -63,9 +63,7 @@ class Saver:
         place = _place(self.load_id, kind, table)
         self.session.run(f"CREATE TABLE {self.book.name(place)} AS SELECT * FROM {target}")
         rows = int(self.session.fetch(f"SELECT count(*) FROM {self.book.name(place)}")[0][0])
-        shape = shape_of(
-            self.session, table, present, unique_columns(self._schema_tables.get(table), self._unique)
-        )
+        shape = shape_of(self.session, table, present, unique_columns(self._schema_tables.get(table), self._unique))
         self.book.add(self.load_id, table, kind, {"shape": shape}, place=place, rows=rows)
         return rows
 

@@ -32,7 +32,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         number: Rises from entry to entry.
         table: The table's bare name.
         kind: ``created``, ``dropped``, ``columns``, ``altered``, ``comments`` (the table itself); ``whole``, ``added``,
-            ``removed``, ``load``, ``filled`` (its rows); ``schema`` (a row of the stored schemas); ``spoiled``.
+            ``removed``, ``load``, ``filled`` (its rows); ``schema`` (a row of the stored
+            schemas); ``spoiled``; ``undone``.
         place: The table of the undo dataset with the rows, if there are any to keep.
         rows: How many rows it is about; -1 when unknown.
         facts: What else is needed.
@@ -111,8 +112,11 @@ class UndoBook:
         )
 
     def note_undone(self, load_id: str) -> None:
-        """Note that a load was undone; what was kept for it goes."""
+        """Note that a load was undone; what was kept for it goes, but for the names of its tables."""
+        tables = dict.fromkeys(entry.table for entry in self.entries(load_id))
         self.forget([load_id])
+        for table in tables:
+            self.add(load_id, table, "undone")
         self._session.run(f"UPDATE {self.name(LOADS)} SET undone = ? WHERE load_id = ?", self._next(), load_id)
 
     def loads(self) -> list[UndoLoad]:

@@ -83,6 +83,12 @@ class UndoingClient(UndoApi):
             with self.exclusive(), self._session.begin_transaction():
                 self._book.prune(context.undo.pipeline_name, context.undo.keep)
 
+    def _drop_book(self) -> None:
+        """Drop what was kept, together with the dataset."""
+        if self.capabilities.supports_undo and self._book.exists():
+            with self._session.with_alternative_dataset_name(self._book.dataset_name):
+                self._session.drop_dataset()
+
     # ---- undoing --------------------------------------------------------------------------------------------------
 
     def undo_loads(self) -> list[UndoLoad]:
@@ -104,7 +110,9 @@ class UndoingClient(UndoApi):
             for load_id in load_ids:
                 load = known.pop(load_id, None)
                 if load is None:
-                    raise RollbackImpossible(load_id, "nothing is kept of it, or it was undone at this moment elsewhere")
+                    raise RollbackImpossible(
+                        load_id, "nothing is kept of it, or it was undone at this moment elsewhere"
+                    )
                 undoing.undo(load, list(known.values()))
                 failpoints.hit("rollback.load")
             failpoints.hit("rollback.before_commit")

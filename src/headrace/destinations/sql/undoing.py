@@ -91,7 +91,9 @@ class Undoing:
             for other in others
             if touched & set(other.tables) and (other.ended is None or other.ended > load.began)
         }
-        found.update({i: f"{i} of schema `{name}`" for i, name in self._strange(load, touched).items() if i not in found})
+        found.update(
+            {i: f"{i} of schema `{name}`" for i, name in self._strange(load, touched).items() if i not in found}
+        )
         if found:
             raise self._impossible(
                 f"other writers have loaded into {_named(touched)} after it began: {', '.join(found.values())}",
@@ -107,7 +109,9 @@ class Undoing:
         for table, present in self._session.describe_tables(list(tables)).items():
             if column in [name for name, _, _ in present]:
                 strange.update(
-                    self._records.later_loads(self._session.make_qualified_table_name(table), load.load_id, load.began_at)
+                    self._records.later_loads(
+                        self._session.make_qualified_table_name(table), load.load_id, load.began_at
+                    )
                 )
         return strange
 
