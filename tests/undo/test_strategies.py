@@ -66,7 +66,7 @@ def test_undone(world: World, name: str) -> None:
     assert hashes(world, "shop") == before
     assert state(pipeline) == cursor and pipeline.default_schema.version_hash == schema
     assert info.cursors and info.cursors[0].cursor == "undo.people.id" and info.cursors[0][1:] == (4, 3)
-    assert "people__also: dropped with 1 rows" in str(info) and "columns dropped: score" in str(info)
+    assert "people__also: dropped with 1 row" in str(info) and "columns dropped: score" in str(info)
 
     pipeline.run(source(SECOND, disposition))
     assert rows(world, "shop", "people", "id, name, born, score") == loaded

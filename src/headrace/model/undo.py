@@ -6,6 +6,8 @@ import datetime as dt
 
 import msgspec
 
+from headrace.model.wording import count
+
 
 class UndoPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What a load has to keep for its undo.
@@ -69,8 +71,8 @@ class TableUndone(msgspec.Struct, kw_only=True):
 
     def __str__(self) -> str:
         if self.dropped:
-            return f"dropped with {self.removed} rows"
-        said = [f"{self.removed} rows removed", f"{self.restored} rows restored"]
+            return f"dropped with {count(self.removed, 'row')}"
+        said = [f"{count(self.removed, 'row')} removed", f"{count(self.restored, 'row')} restored"]
         said += [f"columns dropped: {', '.join(self.columns_dropped)}"] if self.columns_dropped else []
         said += [f"columns as before: {', '.join(self.columns_restored)}"] if self.columns_restored else []
         return ", ".join(said)
