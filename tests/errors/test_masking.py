@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import pytest
 
@@ -36,6 +37,9 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ("unexpected token: foo", "unexpected token: foo"),
         ("primary_key=id, token is missing", "primary_key=id, token is missing"),
+        ("--db-password=x", "--db-password=***"),
+        ("self.password=x, app.db-password=x", "self.password=x, app.db-password=***"),
+        ("1postgres+x://u:pw@h", "1postgres+x://u:***@h"),
     ],
 )
 def test_what_looks_like_a_secret(text: str, shown: str) -> None:
@@ -60,3 +64,12 @@ def test_short_values_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_KEY", "test")
     assert headrace.secrets["shop_key"] == "test"
     assert str(HeadraceException("a test of tests")) == "a test of tests"
+
+
+@pytest.mark.parametrize("word", ["0f", "a", "-", "a.", "token", "x-", "eyJ-", "a-", "cookie:", "basic "])
+def test_the_time_grows_with_the_text_and_not_with_its_square(word: str) -> None:
+    """A value in hex has no spaces: from each of its letters a pattern would look at all the rest."""
+    text = word * (200_000 // len(word))
+    began = time.process_time()
+    assert len(without_secrets(text)) > 100
+    assert time.process_time() - began < 8, "seconds: squared it takes minutes"

@@ -21,7 +21,9 @@ _pattern: re.Pattern[str] | None = None
 _LONG_LINE = 16  # of a secret of several lines, a key file for example: lines from here on are secrets themselves
 _LONG_BYTES = 9  # below this the base64 of a part of a text is too short to be told from a word
 
-_URL = re.compile(r"(?P<user>[a-zA-Z][\w+.-]*://[^/\s:@]*):[^/\s]*@")
+# Each pattern begins where a word begins, or is bounded: a text without spaces may be megabytes long (a value in hex),
+# and one that were searched again from each of its letters would keep the run for minutes.
+_URL = re.compile(r"(?<![\w+.-])(?P<user>[\w+.-]+://[^/\s:@]*):[^/\s]*@")
 # on the web the user alone may be the secret: https://TOKEN@host, https://TOKEN:x-oauth-basic@host
 _WEB = re.compile(r"(?i)(?P<scheme>\bhttps?://)[^/\s@?#\"']+@")
 _HOOK = re.compile(
@@ -38,20 +40,20 @@ _QUERY = re.compile(r"(?i)(?P<key>[?&](?:amp;)?(?:key|sig|auth|code|jwt|sid)=)[^
 _NO_VALUE = r"(?!…|\.\.\.|<|\*\*\*|None\b|True\b|False\b|null\b|bool\b|str\b)"
 _VALUE = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s"'`&;,)\]}]+)"""
 # `password=x`, `password = 'x y'`, `PWD={x}`
-_SETTING = re.compile(rf"(?i)(?<![\w.])(?P<key>{_WORDS}\s*=\s*){_NO_VALUE}(?:\{{[^}}]*\}}|{_VALUE})")
+_SETTING = re.compile(rf"(?i)(?P<key>(?:(?<![\w.-])|(?<=\.)\w*-){_WORDS}\s*=\s*){_NO_VALUE}(?:\{{[^}}]*\}}|{_VALUE})")
 # `"password": "x"`, `'token': 'x'`; without quotes a colon ends half of all sentences
 _MEMBER = re.compile(rf"""(?i)(?P<key>\\?["']{_WORDS}\\?["']\s*:\s*){_NO_VALUE}(?:\\"(?:[^"\\])*\\"|{_VALUE})""")
 _HEADER = re.compile(
-    r"""(?i)(?P<key>\b(?:(?:proxy-)?authorization|x-[\w-]*(?:key|token|secret|signature|password|auth))["']?\s*"""
+    r"""(?i)(?P<key>\b(?:(?:proxy-)?authorization|x-[\w-]{0,64}?(?:key|token|secret|signature|password|auth))["']?\s*"""
     r"""(?:[:=]|(?<=["']),|(?<=["'] ),)\s*(?:b(?=["']))?["']?)"""
     r"""(?P<scheme>(?:basic|bearer|digest|token|apikey)\s+)?[^\s"',;}]+"""
 )
-_COOKIE = re.compile(r"""(?i)(?P<key>\b(?:set-)?cookie["']?\s*:\s*["']?)[^\s"'=]+=[^\n"']+""")
+_COOKIE = re.compile(r"""(?i)(?P<key>\b(?:set-)?cookie["']?\s*:\s*["']?)[^\s"'=]{1,256}=[^\n"']+""")
 _BEARER = re.compile(r"(?i)\b(?P<key>bearer\s+|basic\s+(?=[\w+/]*[\d=]))[\w.~+/=-]{8,}")
 _PEM = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 # tokens that tell by themselves what they are: JSON web tokens, those of GitHub, GitLab, Slack, Stripe, OpenAI, Google
 _TOKEN = re.compile(
-    r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|\b(?:gh[oprsu]_|github_pat_|glpat-|xox[abeoprs]-|xapp-|sk-|[rs]k_live_)"
+    r"\beyJ[\w-]{10,4096}\.[\w-]{10,}\.[\w-]*|\b(?:gh[oprsu]_|github_pat_|glpat-|xox[abeoprs]-|xapp-|sk-|[rs]k_live_)"
     r"[\w-]{16,}|\bAIza[\w-]{35}"
 )
 

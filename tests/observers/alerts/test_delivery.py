@@ -44,6 +44,8 @@ def test_nobody_there(project: Path, monkeypatch: pytest.MonkeyPatch, caplog: py
         end = time.monotonic() + 15
         while len(undelivered(caplog)) < 2 and time.monotonic() < end:
             time.sleep(0.05)
+    told = [r for r in caplog.records if r.name == "headrace.alerts"]
+    assert {(r.pipeline_name, bool(r.run_id)) for r in told} == {("shop", True)}, "formats may ask for them"
     last = undelivered(caplog)[-1]
     assert "the alert by Slack was NOT delivered, after 4 tries: the server cannot be reached" in last
     assert "`runtime.slack_incoming_hook`" in last

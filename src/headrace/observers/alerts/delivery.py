@@ -9,16 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
+from headrace.base.logs import get_logger
 from headrace.base.retry import RetryPolicy
 from headrace.base.version import VERSION
 from headrace.errors.base import HeadraceException
 from headrace.errors.masking import HIDDEN, SHORTEST, remember, without_secrets
 from headrace.model.wording import count
 
-logger = logging.getLogger("headrace.alerts")
+logger = get_logger("headrace.alerts")
 CONNECT_SECONDS, READ_SECONDS = 3.0, 5.0
 LONGEST_WAIT = 60.0
 """Seconds beyond which nobody waits for a server that says when to come again."""
@@ -67,7 +69,12 @@ def deliver(sendings: Sequence[Sending], pipeline_name: str, wait: float) -> Non
     """
     # daemons: a server that hangs must not keep the process alive
     threads = [
-        threading.Thread(target=_try, args=(one, pipeline_name), name=f"headrace-alert-{one.name}", daemon=True)
+        threading.Thread(
+            target=copy_context().run,  # what is logged there belongs to this run
+            args=(_try, one, pipeline_name),
+            name=f"headrace-alert-{one.name}",
+            daemon=True,
+        )
         for one in sendings
     ]
     for thread in threads:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from headrace.base.logs import get_logger
 from headrace.observers.alerts.alert import Alert, TKind
 
-logger = logging.getLogger("headrace.alerts")
+logger = get_logger("headrace.alerts")
 
 
 class Log:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -11,10 +10,11 @@ from pathlib import Path
 import msgspec
 
 from headrace.base.files import write_atomic
+from headrace.base.logs import get_logger
 from headrace.base.strings import digest128
 from headrace.observers.alerts.alert import TROUBLES, Alert
 
-logger = logging.getLogger("headrace.alerts")
+logger = get_logger("headrace.alerts")
 FILE = "alerts.json"
 _MOST = 20
 # ids, counts, instants and ports differ from run to run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from headrace.bus.observer import Run
     from headrace.observers.alerts.webhook import TraceTo
 
-logger = logging.getLogger("headrace.alerts")
 REPEAT_AFTER, WAIT = 14_400.0, 5.0
 
 
