@@ -10,6 +10,8 @@ from headrace.cli.base import Command, current_output, yes_option
 from headrace.cli.output import Output, paint
 from headrace.cli.scaffold import TEMPLATES, Project, destinations, init_project
 
+SOURCES, DESTINATIONS = ("source", "what it loads"), ("destination", "what it is")
+
 
 @click.command(cls=Command)
 @click.argument("source", required=False)
@@ -30,10 +32,10 @@ def init(
     out = current_output()
     if list_sources:
         found = {name: one.help for name, one in TEMPLATES.items()}
-        out.result({"sources": found}, lambda: out.table(("source", "what it loads"), found.items()))
+        out.result({"sources": found}, lambda: out.table(SOURCES, found.items(), whole=SOURCES))
     if list_destinations:
         kinds = destinations()
-        out.result({"destinations": kinds}, lambda: out.table(("destination", "what it is"), kinds.items()))
+        out.result({"destinations": kinds}, lambda: out.table(DESTINATIONS, kinds.items(), whole=DESTINATIONS))
     if list_sources or list_destinations:
         return
     if source is None:

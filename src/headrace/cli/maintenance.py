@@ -242,9 +242,10 @@ def _list_undoable(p: Pipeline) -> None:
                 f"No load of pipeline {p.pipeline_name} can be undone.", "`load.keep_undo` says how many are kept."
             )
             return
-        head = ("load id", "began", "schema", "tables", "cannot be undone")
-        out.table(
-            head, [(f.load_id, instant(f.began_at), f.schema_name, ", ".join(f.tables), f.why_not) for f in found]
-        )
+        head = ("load id", "began", "tables")
+        out.table(head, [(f.load_id, instant(f.began_at), ", ".join(f.tables)) for f in found], whole=head)
+        for one in found:
+            if one.why_not:
+                out.text(paint(f"{one.load_id} cannot be undone: {one.why_not}", "warn"))
 
     out.result({"loads": [one._asdict() for one in found]}, tell)

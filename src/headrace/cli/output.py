@@ -77,7 +77,14 @@ class Output:
 
         click.echo(json.dumps(document, pretty=True))
 
-    def table(self, head: Sequence[str], rows: Iterable[Sequence[Any]], indent: str = "", right: str = "") -> None:
+    def table(
+        self,
+        head: Sequence[str],
+        rows: Iterable[Sequence[Any]],
+        indent: str = "",
+        right: str = "",
+        whole: Sequence[str] = (),
+    ) -> None:
         """Print a table as wide as the terminal allows; longer cells are cut.
 
         Args:
@@ -85,8 +92,9 @@ class Output:
             rows: The cells.
             indent: In front of each line.
             right: Names of the columns of numbers, with blanks between.
+            whole: See `table_lines`.
         """
-        self.text(*table_lines(head, rows, terminal_width(), indent, right.split()))
+        self.text(*table_lines(head, rows, terminal_width(), indent, right.split(), whole))
 
     def confirm(self, question: str) -> None:
         """Ask before something that cannot be undone.
@@ -163,6 +171,7 @@ def table_lines(
     width: int | None,
     indent: str = "",
     right: Sequence[str] = (),
+    whole: Sequence[str] = (),
 ) -> list[str]:
     """The lines of a table: the head, a rule, the rows.
 
@@ -172,21 +181,27 @@ def table_lines(
         width: Characters in a line; None for no limit.
         indent: In front of each line.
         right: Columns that are aligned to the right.
+        whole: Columns that are not cut: what is in them is copied into the next command, or broken into more lines.
     """
     body = [[cell_text(value) for value in row] for row in rows]
     widths = [max(width_of(row[i]) for row in [list(head), *body]) for i in range(len(head))]
     if width is not None:
-        _shrink(widths, width - len(indent) - 2 * (len(head) - 1))
+        cuttable = [i for i, name in enumerate(head) if name not in whole or i == len(head) - 1]
+        _shrink(widths, width - len(indent) - 2 * (len(head) - 1), cuttable)
     lines = [_line(head, widths, head, right, "head"), _line(["─" * n for n in widths], widths, head, (), "dim")]
-    lines += [_line(row, widths, head, right, None) for row in body]
+    for row in body:
+        # the last column may be broken into lines
+        broken = wrapped(row[-1], "", "", widths[-1]) if width is not None and head[-1] in whole else [row[-1]]
+        lines.append(_line([*row[:-1], broken[0]], widths, head, right, None))
+        lines += [_line([*([""] * (len(head) - 1)), part], widths, head, right, None) for part in broken[1:]]
     return [indent + line for line in lines]
 
 
-def _shrink(widths: list[int], room: int) -> None:
+def _shrink(widths: list[int], room: int, cuttable: Sequence[int]) -> None:
     """Take from the widest columns until all fit."""
-    while sum(widths) > room and max(widths) > NARROWEST:
-        widest = widths.index(max(widths))
-        others = max((w for i, w in enumerate(widths) if i != widest), default=NARROWEST)
+    while sum(widths) > room and max(widths[i] for i in cuttable) > NARROWEST:
+        widest = max(cuttable, key=lambda i: widths[i])
+        others = max((widths[i] for i in cuttable if i != widest), default=NARROWEST)
         widths[widest] = max(NARROWEST, min(others, widths[widest] - 1), widths[widest] - (sum(widths) - room))
 
 

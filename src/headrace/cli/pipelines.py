@@ -10,7 +10,7 @@ import click
 from headrace.cli.attaching import attach, name_argument, pipelines_dir, pipelines_dir_option
 from headrace.cli.base import Command, Entry, Group, current_output, verbose_option, yes_option
 from headrace.cli.failures import CliError
-from headrace.cli.output import paint
+from headrace.cli.output import paint, terminal_width, wrapped
 from headrace.model.wording import count
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _list(out: Output) -> None:
             return
         out.text(f"{count(len(found), 'pipeline')} in {folder}", "")
         head = ("pipeline", "status", "last run", "destination", "dataset", "waiting")
-        out.table(head, [_row(one) for one in found], right="waiting")
+        out.table(head, [_row(one) for one in found], right="waiting", whole=head[:1])
 
     out.result({"pipelines_dir": folder, "pipelines": [one.asdict() for one in found]}, tell)
 
@@ -127,7 +127,8 @@ def pairs(out: Output, told: list[tuple[str, str]]) -> None:
     """Print names with their values in two columns."""
     width = max(len(name) for name, _ in told)
     for name, value in told:
-        out.text(f"  {paint(name.ljust(width), 'key')}  {value}")
+        label = f"  {paint(name.ljust(width), 'key')}  "
+        out.text(*wrapped(value, label, " " * (width + 4), terminal_width()))
 
 
 def _info_pairs(found: dict[str, Any]) -> list[tuple[str, str]]:
@@ -140,7 +141,7 @@ def _info_pairs(found: dict[str, Any]) -> list[tuple[str, str]]:
     if not found["destination"]:
         told.append(("destination", paint("none yet", "warn")))
     told.append(("dataset", found["dataset_name"] or "none yet"))
-    told += [("last run", line) for line in _last_run(found["last_run"])]
+    told += _last_run(found["last_run"])
     packages = found["packages"]
     waiting = len(packages["extracted"]) + len(packages["normalized"])
     text = f"{len(packages['loaded'])} loaded"
@@ -157,18 +158,18 @@ def _info_pairs(found: dict[str, Any]) -> list[tuple[str, str]]:
     return told
 
 
-def _last_run(run: dict[str, Any] | None) -> list[str]:
+def _last_run(run: dict[str, Any] | None) -> list[tuple[str, str]]:
     if run is None:
-        return ["none that is known here"]
+        return [("last run", "none that is known here")]
     when = f"{instant(run['finished_at'] or run['started_at'])} UTC"
     if run["error"]:
-        return [f"{when}, {paint('failed', 'fail')}", run["error"].splitlines()[0]]
+        return [("last run", f"{when}, {paint('failed', 'fail')}"), ("error", run["error"].splitlines()[0])]
     rows = {table: n for table, n in run["rows"].items() if not table.startswith("_dlt_")}
     said = ", ".join(f"{table} {n:,}" for table, n in rows.items())
-    lines = [f"{when}, {paint('ok', 'ok')}" + (f"; rows: {said}" if said else "")]
+    lines = [("last run", f"{when}, {paint('ok', 'ok')}" + (f"; rows: {said}" if said else ""))]
     if run["rejected"]:
         lost = ", ".join(f"{t} {n:,}" for t, n in run["rejected"].items())
-        lines.append(paint(f"rejected by schema contracts: {lost}", "warn"))
+        lines.append(("rejected", paint(f"by schema contracts: {lost}", "warn")))
     return lines
 
 

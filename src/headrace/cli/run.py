@@ -83,10 +83,10 @@ def run(
     """Run TARGET and say what was loaded.
 
     \b
-    headrace run script.py [ARGUMENTS]                     the script, as Python does
-    headrace run script.py --pipeline P --source S [RES]   its pipeline P with its source S
-    headrace run package.module:pipeline                   the same for a module
-    headrace run script.py --plan ID                       what a plan says
+    headrace run script.py [ARGUMENTS]            as Python runs it
+    headrace run script.py --source S [RESOURCES] its source S
+    headrace run package.module:pipeline          the same, of a module
+    headrace run script.py --plan ID              what a plan says
 
     With --pipeline or --source, or a pipeline behind a colon, the module is imported; its only pipeline and its only
     source need not be named, a pipeline that it lacks is made, and ARGUMENTS are the resources to load. Options of this

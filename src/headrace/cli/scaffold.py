@@ -66,7 +66,7 @@ def destinations() -> dict[str, str]:
     """The kinds of destinations, and what each is in a sentence."""
     from headrace import destinations as known
 
-    texts = {name: (getattr(known, name).__doc__ or "").strip() for name in sorted(known.FACTORIES)}
+    texts = {name: (getattr(known, name).__doc__ or "").strip().replace("``", "`") for name in sorted(known.FACTORIES)}
     return {
         name: text.partition("\n\n")[0].replace("\n", " ").partition(". ")[0].rstrip(".")
         for name, text in texts.items()

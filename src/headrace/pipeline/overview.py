@@ -156,7 +156,6 @@ def overview(p: Pipeline) -> dict[str, Any]:
         },
         "first_run": p.first_run,
         "dev_mode": p.dev_mode,
-        "last_run_dir": (p.last_run_context or {}).get("run_dir"),
         "sources": {
             name: sorted(state.get("resources", {})) for name, state in sorted(p.state.get("sources", {}).items())
         },
