@@ -227,6 +227,7 @@ def load_settings(
         workers=workers or found.workers,
         raise_on_failed_jobs=found.raise_on_failed_jobs if raise_on_failed_jobs is None else raise_on_failed_jobs,
         raise_on_max_retries=found.raise_on_max_retries,
+        parallelism_strategy=found.parallelism_strategy,
         delete_completed_jobs=found.delete_completed_jobs,
         comments=found.comments,
         keep_undo=keep_undo(p),
