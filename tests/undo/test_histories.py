@@ -15,7 +15,7 @@ import headrace
 from tests.undo.world import DuckDb, Postgres, World, hashes, state
 
 LONG = bool(os.environ.get("HEADRACE_LONG"))
-EXAMPLES = 400 if LONG else 8
+EXAMPLES = 400 if LONG else 3
 pytestmark = pytest.mark.timeout(3 * 3600 if LONG else 300)
 
 REPLACES = ("insert-from-staging", "truncate-and-insert", "staging-optimized")
@@ -89,7 +89,7 @@ def test_histories(kind: str, project: Path, monkeypatch: pytest.MonkeyPatch, re
     """Appends, replaces and merges of all strategies, with new columns, tables and variants, and deletions."""
     monkeypatch.setenv("LOAD__KEEP_UNDO", "3")
     server = request.getfixturevalue("postgres_server") if kind == "postgres" else None
-    examples = EXAMPLES if server is None else max(3, EXAMPLES // 4)
+    examples = EXAMPLES if server is None else max(2, EXAMPLES // 4)
 
     @settings(max_examples=examples, suppress_health_check=list(HealthCheck), derandomize=not LONG, database=None)
     @given(histories, st.sampled_from(REPLACES), st.booleans())

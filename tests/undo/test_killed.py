@@ -36,9 +36,7 @@ LOAD = [
 ]
 LONG = bool(os.environ.get("HEADRACE_LONG"))
 ALWAYS = {
-    ("duckdb", "rollback.before_commit"),
     ("duckdb", "rollback.committed"),
-    ("duckdb", "rollback.filed"),
     ("duckdb", "job.before_commit#3"),
     ("postgres", "rollback.committed"),
     ("postgres", "job.committed#2"),

@@ -129,6 +129,8 @@ def test_widened_columns(world: World) -> None:
 @pytest.mark.parametrize("mode", ["drop_sources", "drop_resources", "drop_data"])
 def test_refresh(world: World, mode: Any) -> None:
     """What a refresh dropped or emptied is there again, stored schemas too."""
+    if world.kind == "postgres" and mode == "drop_resources":
+        pytest.skip("as drop_sources, for the database")
     pipeline = make(world)
     pipeline.run(source(FIRST, "append"))
     pipeline.run(source(SECOND, "append"))
