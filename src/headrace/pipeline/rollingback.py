@@ -141,7 +141,9 @@ def _choose(p: Pipeline, load_id: str | None, cascade: bool) -> list[_Found]:
     lost = [i for i in p._store.list("loaded") if i > wanted.load.load_id and i not in known]
     if lost:
         why = f"nothing was kept of later loads of the pipeline: {', '.join(lost)}"
-        raise RollbackRefused(p.pipeline_name, wanted.load.load_id, lost, why, f"nothing can be undone here; {_SETTING}")
+        raise RollbackRefused(
+            p.pipeline_name, wanted.load.load_id, lost, why, f"nothing can be undone here; {_SETTING}"
+        )
     if later and not cascade:
         ids = [f.load.load_id for f in reversed(later)]
         why = f"later loads of the pipeline build on it: {', '.join(ids)}"
