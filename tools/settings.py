@@ -6,6 +6,7 @@ error. tests/config/test_every_setting.py checks that the page is up to date and
 
 from __future__ import annotations
 
+import inspect
 import sys
 import types
 from pathlib import Path
@@ -65,8 +66,8 @@ HEAD = """# All settings
 <!-- made by tools/settings.py of tools/settings.toml and the configuration classes: change those -->
 
 Each can be an environment variable (`LOAD__WORKERS=4`) or stand in `.dlt/config.toml`, secrets in `.dlt/secrets.toml`:
-[where is looked](configuration.md). `headrace config explain KEY` tells what counts. Settings that are accepted for the sake
-of files of dlt's and do nothing are marked so.
+[where is looked](configuration.md). `headrace config explain KEY` tells what counts. Settings that are accepted for
+the sake of files of dlt's and do nothing are marked so.
 """
 
 
@@ -118,8 +119,8 @@ def settings() -> list[Setting]:
 def _elsewhere(section: str, name: str, spec: type[BaseConfiguration], shared: set[str]) -> bool:
     """Whether a field stands in another section's table already."""
     if section == "destination.sqlalchemy.credentials":
-        return name not in spec.__dict__.get("__annotations__", {})
-    own = name in spec.__dict__.get("__annotations__", {}) and name != "credentials"
+        return name not in inspect.get_annotations(spec)
+    own = name in inspect.get_annotations(spec) and name != "credentials"
     return section.startswith("destination.") and section != "destination.<name>" and name in shared and not own
 
 

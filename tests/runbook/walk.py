@@ -129,7 +129,7 @@ class Walk:
 
 
 def compare(block: Block, printed: str) -> None:
-    """Check a text of the page against what was printed: a line ``...`` stands for any lines, in a line for anything."""
+    """Check a text of the page against what was printed: a line ``...`` stands for lines, in a line for anything."""
     wanted = "".join(
         r"(?:.*\n)*" if line == "..." else r".*".join(map(re.escape, line.split("..."))) + r"\n"
         for line in _lines(block.text)

@@ -232,6 +232,7 @@ for command in {commands!r}:
     record.add("stderr of commands", done.stderr)
     assert done.stdout.count(b"exit ") + done.stdout.count(b"> ") >= len(commands), done.stderr.decode()
     assert b"No such" not in done.stderr, done.stderr.decode()
+    assert b"***" in done.stdout
     record.check(expect="sources.shop.api_key")
 
 
