@@ -37,6 +37,7 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ("unexpected token: foo", "unexpected token: foo"),
         ("primary_key=id, token is missing", "primary_key=id, token is missing"),
+        ("no file 'a\udcff', password=x", "no file 'a\\udcff', password=***"),
         ("--db-password=x", "--db-password=***"),
         ("self.password=x, app.db-password=x", "self.password=x, app.db-password=***"),
         ("1postgres+x://u:pw@h", "1postgres+x://u:***@h"),

@@ -58,7 +58,7 @@ _VALUES = [
     re.compile(r"(?s)(?P<before>\bFailing row contains \().*(?=\))"),
     re.compile(r"(?s)(?P<before>\b(?:COPY \S+, line \d+(?:, column [^:]+)?|JSON data, line \d+): ).*?(?=$|\n)"),
     re.compile(
-        r"(?i)(?P<before>\b(?:for type|for enum|for encoding|out of range|literal|value|token|syntax|digit)\b"
+        r"(?i)(?P<before>\b(?:for type|for enum|for encoding|out of range|literal|value|token|digit)\b"
         r'[^"\n]*").*(?=")'
     ),
 ]
