@@ -55,12 +55,14 @@ def settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- loaded again ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["duckdb", "sqlite", "filesystem"])
+@pytest.fixture(params=["duckdb", "sqlite", "filesystem", "postgres"])
 def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     if request.param == "duckdb":
         return dlt.destinations.duckdb(str(tmp_path / "any.duckdb"))
     if request.param == "sqlite":
         return dlt.destinations.sqlalchemy(f"sqlite:///{tmp_path / 'any.db'}")
+    if request.param == "postgres":
+        return dlt.destinations.postgres(request.getfixturevalue("postgres_server").database())
     return dlt.destinations.filesystem(str(tmp_path / "lake"))
 
 
