@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from headrace.destinations.impl.custom.batches import batches
 from headrace.destinations.impl.custom.progress import Progress
 from headrace.errors.base import TerminalException
-from headrace.errors.destination import DestinationTransientException
+from headrace.errors.destination import DestinationTerminalException, DestinationTransientException
+from headrace.errors.verdict import verdict
 from headrace.load.destination import AnyChange, Applied, Client, LoadContext, StoredSchema, StoredState
 from headrace.model.capabilities import Capabilities
 from headrace.model.changes import UNKNOWN_CHANGES
@@ -148,9 +149,13 @@ class CustomClient(ForgetfulClient):
         except TerminalException:
             raise
         except Exception as error:
-            made = DestinationTransientException(
+            # a web service that refuses would refuse the same rows again
+            final = verdict(error) == "terminal"
+            made = (DestinationTerminalException if final else DestinationTransientException)(
                 f"The function of destination `{self._name}` failed {where} of table `{table['name']}`.",
                 why=f"{type(error).__name__}: {error}",
-                fix="it is called again with the same rows; raise `DestinationTerminalException` where that is no use",
+                fix="correct the function, the rows or the service, then `pipeline.retry_failed_jobs()`"
+                if final
+                else "it is called again with the same rows; raise `DestinationTerminalException` where that is no use",
             )
             raise made from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace.errors.destination import DestinationException
-from headrace.errors.source import ReferenceImportError
+from headrace.errors.base import ReferenceImportError
 
 
 class UnknownCustomDestinationCallable(ReferenceImportError, DestinationException, KeyError):
