@@ -19,6 +19,9 @@ class HeadraceException(Exception):
         fix: What to do next, with the setting or call to change.
     """
 
+    # attributes that are there for code alone: neither told nor sent to another process
+    _unsaid: tuple[str, ...] = ()
+
     def __init__(self, what: str = "", *, why: str | None = None, fix: str | None = None) -> None:
         self.what, self.why, self.fix = what, why, fix
         super().__init__(what)
@@ -35,15 +38,14 @@ class HeadraceException(Exception):
         return f"{type(self).__name__}({', '.join(without_secrets(repr(arg)) for arg in self.args)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        facts = {k: _to_send(v) for k, v in self.__dict__.items()}
+        facts = {k: None if k in self._unsaid else _to_send(v) for k, v in self.__dict__.items()}
         args = tuple(map(_to_send, self.args))
         return (_rebuild, (type(self), args, facts))
 
     def attrs(self) -> dict[str, Any]:
         """The facts the error carries, by name."""
-        return {
-            k: without_secrets(v) if type(v) is str else v for k, v in self.__dict__.items() if not k.startswith("_")
-        }
+        told = {k: v for k, v in self.__dict__.items() if not k.startswith("_") and k not in self._unsaid}
+        return {k: without_secrets(v) if type(v) is str else v for k, v in told.items()}
 
     def hide_texts(self, hide: Callable[[str], str]) -> None:
         """Do something to all texts that the error carries; `masking.clean` asks for it."""

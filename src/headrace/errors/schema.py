@@ -199,6 +199,7 @@ class DataValidationError(SchemaException):
         seen_at: For those who look for the value: path of the raw table, path of the column, row.
     """
 
+    _unsaid = ("data_item",)  # the values of a row belong into no trace
     resource_name: str | None = None
     position: int | None = None
     path: str | None = None
@@ -261,14 +262,6 @@ class DataValidationError(SchemaException):
         then = f", and it becomes {becomes}" if becomes else ""
         self.fix = f'change the data, or accept it with schema_contract={{"{self.schema_entity}": "evolve"}}{then}'
         return self
-
-    def attrs(self) -> dict[str, Any]:
-        """The facts the error carries, without the item: its values belong into no trace."""
-        return {k: v for k, v in super().attrs().items() if k != "data_item"}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        rebuild, (kind, args, facts) = super().__reduce__()[:2]
-        return (rebuild, (kind, args, {**facts, "data_item": None}))
 
 
 def _short(value: Any) -> str:
