@@ -105,7 +105,7 @@ class Metrics:
         elif isinstance(event, Normalized):
             self._volume("normalized", event.row_counts, event.files)
         elif isinstance(event, SchemaMigrated):
-            for table, partial in event.applied.items():
+            for table, partial in (*event.applied.items(), *event.altered.items()):
                 self._add("headrace.schema.changes", len(partial.get("columns") or ()), table=table)
         elif isinstance(event, Rejected):
             self._add("headrace.rows.rejected", event.count, table=event.table, rule=event.rule)

@@ -70,6 +70,13 @@ def test_success_and_the_changes_of_tables(hook: Inbox) -> None:
     assert "_dlt_" not in said(hook, 0).replace("_dlt_load", "")
 
 
+def test_a_column_that_got_wider(hook: Inbox) -> None:
+    p = shop()
+    p.run([{"n": 1}], table_name="t", columns={"n": {"data_type": "bigint", "precision": 16}})
+    p.run([{"n": 2**40, "m": 1}], table_name="t", columns={"n": {"data_type": "bigint", "precision": 64}})
+    assert "table t, new columns: m bigint; wider columns: n bigint" in said(hook)
+
+
 def test_a_failure_with_its_cause_and_what_to_type(hook: Inbox) -> None:
     fails(shop())
     assert titles(hook) == ["shop: FAILED in extract"]
@@ -434,3 +441,16 @@ def test_the_trace_of_every_run_is_posted(server: Inbox, project: Path, monkeypa
     assert good["steps"][1]["normalize_info"]["table_metrics"]
     assert "page 2 has gone" in bad["steps"][0]["step_exception"]
     assert not any(b"trace-token-1" in r.body or b"of-the-traces" in r.body for r in server.requests)
+
+
+@pytest.mark.parametrize("text", ["no file 'a\udcff'", "a " * 500_000], ids=["half a character", "a megabyte"])
+def test_texts_of_errors_that_are_hard_to_tell(hook: Inbox, text: str) -> None:
+    @headrace.resource
+    def broken():
+        yield {"id": 1}
+        raise ValueError(text)
+
+    with pytest.raises(PipelineStepFailed):
+        headrace.pipeline("shop", destination="duckdb", dataset_name="raw").run(broken)
+    (message,) = hook.at("/services/T0/B0/hook-secret-part")
+    assert text.strip()[:11] in json.dumps(message)

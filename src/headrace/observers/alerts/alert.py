@@ -76,16 +76,19 @@ class SetAside(NamedTuple):
 
 
 class TableChange(NamedTuple):
-    """A table that is new at the destination, or has new columns there: name to data type."""
+    """A table that is new at the destination, or has new or wider columns there: name to data type."""
 
     table: str
     new_table: bool
     columns: Mapping[str, str]
+    widened: Mapping[str, str] = {}
 
     def __str__(self) -> str:
-        said = ", ".join(f"{name} {kind}" for name, kind in self.columns.items())
-        what = f"new table {self.table}" if self.new_table else f"table {self.table}, new columns"
-        return f"{what}: {said}" if said else what
+        new, wider = (", ".join(f"{name} {kind}" for name, kind in c.items()) for c in (self.columns, self.widened))
+        if self.new_table:
+            return f"new table {self.table}: {new}" if new else f"new table {self.table}"
+        told = [f"new columns: {new}" if new else "", f"wider columns: {wider}" if wider else ""]
+        return f"table {self.table}, {'; '.join(filter(None, told))}"
 
 
 class Section(NamedTuple):

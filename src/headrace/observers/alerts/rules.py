@@ -107,7 +107,7 @@ class Report:
         self._files: dict[str, tuple[str, int]] = {}  # loaded: table and rows
         self._plans: dict[str, Planned] = {}
         self._loaded: dict[str, None] = {}
-        self._applied: dict[str, tuple[Mapping[str, Any], Any]] = {}
+        self._applied: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], Any]] = {}
         self._lost: dict[tuple[str, str, str], int] = {}
         self._failed: list[FailedJob] = []
         self._aside: dict[str, SetAside] = {}
@@ -126,8 +126,8 @@ class Report:
             self._done(event, run)
         elif isinstance(event, Loaded):
             self._loaded[event.load_id] = None
-        elif isinstance(event, SchemaMigrated) and event.applied:
-            self._applied[event.load_id] = (event.applied, _schema_of(run, event.load_id))
+        elif isinstance(event, SchemaMigrated) and (event.applied or event.altered):
+            self._applied[event.load_id] = (event.applied, event.altered, _schema_of(run, event.load_id))
         elif isinstance(event, Rejected):
             self.rejected_steps.add(event.step)
             key = (event.table, event.rule, event.column)
@@ -163,7 +163,7 @@ class Report:
         outcome: Literal["success", "failure", "interrupted"] = "success"
         if failed:
             outcome = "interrupted" if interrupted else "failure"
-        changes = tuple(c for applied, schema in self._applied.values() for c in _changes(applied, schema))
+        changes = tuple(c for one in self._applied.values() for c in _changes(*one))
         alert = Alert(
             id=new_load_id(),
             kinds=(),
@@ -277,14 +277,17 @@ def _schema_of(run: Run, load_id: str) -> Any:
     return find(package.schema_name) if find is not None else None
 
 
-def _changes(applied: Mapping[str, Any], schema: Any) -> list[TableChange]:
+def _changes(applied: Mapping[str, Any], altered: Mapping[str, Any], schema: Any) -> list[TableChange]:
+    """New tables and columns, and columns that got a wider type; what got another description is no change."""
     found = []
-    for name in sorted(name for name in applied if not name.startswith("_dlt_")):
-        columns = applied[name].get("columns", {})
-        kinds = {
-            key: str(column.get("data_type", "?")) for key, column in columns.items() if not key.startswith("_dlt_")
+    for name in sorted(name for name in {*applied, *altered} if not name.startswith("_dlt_")):
+        new = applied.get(name, {}).get("columns", {})
+        wider = {
+            k: str(c["data_type"]) for k, c in altered.get(name, {}).get("columns", {}).items() if "data_type" in c
         }
-        found.append(TableChange(name, is_new_table(name, columns, schema), kinds))
+        kinds = {k: str(c.get("data_type", "?")) for k, c in new.items() if not k.startswith("_dlt_")}
+        if wider or name in applied:
+            found.append(TableChange(name, name in applied and is_new_table(name, new, schema), kinds, wider))
     return found
 
 

@@ -23,7 +23,8 @@ from headrace.base.lazy import need
 from headrace.columns.coerce import arrow_type
 from headrace.columns.handover import has_nested_struct
 from headrace.destinations.impl.filesystem import lakemerge
-from headrace.destinations.impl.filesystem.deltafiles import DeltaVersion
+from headrace.destinations.impl.filesystem.deltaerrors import translated
+from headrace.destinations.impl.filesystem.deltafiles import DeltaVersion, holds, scan_of
 from headrace.destinations.impl.filesystem.lakefiles import Moved
 from headrace.destinations.impl.filesystem.lakerows import Remembered, rows_as_table
 from headrace.destinations.impl.filesystem.laketable import (
@@ -38,8 +39,6 @@ from headrace.destinations.impl.filesystem.laketable import (
 from headrace.destinations.impl.filesystem.tableformats import ChainTable, RowSource, TablePlace
 from headrace.errors.destination import (
     DestinationSchemaWillNotUpdate,
-    DestinationTerminalException,
-    DestinationTransientException,
     DestinationUndefinedEntity,
     TableFormatNotSupported,
 )
@@ -99,35 +98,6 @@ def moved_if_conflict() -> Iterator[None]:
         ):
             raise Moved from error
         raise
-
-
-# the schema of the table or of the rows is at fault, not the moment
-_REFUSED = re.compile(r"\bschema error\b|invalid (data )?type|unsupported (data )?type|arrow error: cast", re.IGNORECASE)
-
-
-@contextmanager
-def translated(place: TablePlace) -> Iterator[None]:
-    """deltalake's errors as ours."""
-    from deltalake.exceptions import DeltaError, DeltaProtocolError, SchemaMismatchError, TableNotFoundError
-
-    doing = f"Delta table `{place.table_name}` of dataset `{place.dataset_name}`"
-    try:
-        yield
-    except TableNotFoundError as error:
-        raise DestinationUndefinedEntity(f"{doing} does not exist.", why=str(error)) from error
-    except (DeltaProtocolError, SchemaMismatchError) as error:
-        raise DestinationTerminalException(f"{doing} cannot be written.", why=str(error)) from error
-    except DeltaError as error:
-        kind = DestinationTerminalException if _REFUSED.search(str(error)) else DestinationTransientException
-        raise kind(f"{doing} could not be written.", why=str(error)) from error
-    except OSError as error:
-        raise DestinationTransientException(f"{doing} could not be reached.", why=str(error)) from error
-    except Exception as error:
-        # what deltalake has no class for comes as a bare `Exception`
-        if type(error) is not Exception or not _REFUSED.search(str(error)):
-            raise
-        fix = "Delta does not tell column names by upper and lower case: rename one" if "case" in str(error) else None
-        raise DestinationTerminalException(f"{doing} cannot be written.", why=str(error), fix=fix) from error
 
 
 def delta_type(column: Mapping[str, Any], place: TablePlace) -> pa.DataType:
@@ -383,27 +353,3 @@ class DeltaTable(LakeTable):
         if table.metadata().partition_columns or features - {"timestampNtz"} or not files:
             return None
         return scan_of(files, pa.schema(table.schema().to_arrow()))
-
-
-def scan_of(files: Sequence[str], schema: pa.Schema) -> str | None:
-    """A read of parquet files in DuckDB's SQL; None when not every column of the schema is in every file."""
-    import pyarrow.parquet as pq
-
-    wanted = set(schema.names)
-    if not all(Path(file).exists() and wanted <= set(pq.read_schema(file).names) for file in files):
-        return None
-    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    columns = ", ".join('"' + name.replace('"', '""') + '"' for name in schema.names)
-    return f"(SELECT {columns} FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false))"
-
-
-def holds(there: pa.DataType, wanted: pa.DataType) -> bool:
-    """Whether a column's type takes the values of another one."""
-    if there == wanted or pt.is_string(there) or pt.is_large_string(there):
-        return True
-    if pt.is_integer(there) and pt.is_integer(wanted):
-        return bool(there.bit_width >= wanted.bit_width)
-    if pt.is_decimal(there) and pt.is_decimal(wanted):
-        places = there.precision - there.scale >= wanted.precision - wanted.scale
-        return bool(places and there.scale >= wanted.scale)
-    return bool(there.id == wanted.id)

@@ -9,6 +9,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -223,3 +224,27 @@ def _instant(value: dt.datetime, down: bool) -> str:
             value += _MILLISECOND
     text = value.replace(tzinfo=None).isoformat(timespec="milliseconds")
     return f"{text}Z" if value.tzinfo is not None else text
+
+
+def scan_of(files: Sequence[str], schema: pa.Schema) -> str | None:
+    """A read of parquet files in DuckDB's SQL; None when not every column of the schema is in every file."""
+    import pyarrow.parquet as pq
+
+    wanted = set(schema.names)
+    if not all(Path(file).exists() and wanted <= set(pq.read_schema(file).names) for file in files):
+        return None
+    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    columns = ", ".join('"' + name.replace('"', '""') + '"' for name in schema.names)
+    return f"(SELECT {columns} FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false))"
+
+
+def holds(there: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether a column's type takes the values of another one."""
+    if there == wanted or pt.is_string(there) or pt.is_large_string(there):
+        return True
+    if pt.is_integer(there) and pt.is_integer(wanted):
+        return bool(there.bit_width >= wanted.bit_width)
+    if pt.is_decimal(there) and pt.is_decimal(wanted):
+        places = there.precision - there.scale >= wanted.precision - wanted.scale
+        return bool(places and there.scale >= wanted.scale)
+    return bool(there.id == wanted.id)

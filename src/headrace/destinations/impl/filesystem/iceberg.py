@@ -17,7 +17,7 @@ from headrace.base import failpoints
 from headrace.base.lazy import need
 from headrace.columns.coerce import arrow_type
 from headrace.destinations.impl.filesystem import lakemerge
-from headrace.destinations.impl.filesystem.delta import holds, scan_of
+from headrace.destinations.impl.filesystem.deltafiles import holds, scan_of
 from headrace.destinations.impl.filesystem.lakefiles import LakeVersion, Moved
 from headrace.destinations.impl.filesystem.lakerows import rows_as_table
 from headrace.destinations.impl.filesystem.laketable import KEY, LakeTable, again_while_moved, from_text, wanted_columns
