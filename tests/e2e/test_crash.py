@@ -27,11 +27,24 @@ headrace.pipeline("shop", destination="duckdb", dataset_name="raw").run(numbers(
 """
 
 
-def run(project: Path, failpoint: str = "") -> int:
+GIVE_UP = """
+p = headrace.pipeline("shop", destination="duckdb", dataset_name="raw")
+p.extract(numbers())
+p.drop_pending_packages()
+"""
+
+SET_ASIDE = """
+p = headrace.pipeline("shop", destination="duckdb", dataset_name="raw")
+p.extract(numbers())
+p.abort_packages()
+"""
+
+
+def run(project: Path, failpoint: str = "", script: str = SCRIPT) -> int:
     environment = {**os.environ, "HEADRACE_DATA_DIR": str(project / "data")}
     if failpoint:
         environment["HEADRACE_FAILPOINT"] = failpoint
-    return subprocess.run([sys.executable, "-c", SCRIPT], cwd=project, env=environment, capture_output=True).returncode
+    return subprocess.run([sys.executable, "-c", script], cwd=project, env=environment, capture_output=True).returncode
 
 
 PLACES = [
@@ -69,6 +82,17 @@ def test_killed_once(project: Path, place: str) -> None:
     assert [n for (n,) in rows(p, "t__l", "of")] == found
     cursor = p.state["sources"]["shop"]["resources"]["t"]["incremental"]["id"]["last_value"]
     assert cursor == found[-1]
+    assert not p.has_pending_data
+
+
+@pytest.mark.parametrize("act", [GIVE_UP, SET_ASIDE], ids=["dropped", "set aside"])
+def test_killed_while_a_package_is_given_up(project: Path, act: str) -> None:
+    """Its rows are extracted again, and come once."""
+    assert run(project) == 0
+    assert run(project, "Aborted:after", SCRIPT.rpartition("\n\n")[0] + act) == -signal.SIGKILL
+    assert run(project) == 0
+    p = headrace.pipeline("shop", destination="duckdb", dataset_name="raw")
+    assert [n for (n,) in rows(p, "t", "id")] == list(range(1, 7))
     assert not p.has_pending_data
 
 

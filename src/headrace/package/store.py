@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -140,7 +140,7 @@ class PackageStore:
 
     # ---- after a crash ---------------------------------------------------------------------------------------------
 
-    def recover(self, delete_files: bool = False) -> Packages:
+    def recover(self, delete_files: bool = False, aborted: Callable[[Package], None] | None = None) -> Packages:
         """Undo and finish what a killed process left. Call it under the lock, before anything else.
 
         Packages that were never sealed are deleted: their data was not committed anywhere, the cursor neither. Sealed
@@ -148,6 +148,7 @@ class PackageStore:
 
         Args:
             delete_files: Delete loader files of loaded packages (``load.delete_completed_jobs``).
+            aborted: Finishes what a killed process did not get done for a package that it had set aside.
 
         Returns:
             Packages to go on with, oldest first.
@@ -170,6 +171,8 @@ class PackageStore:
                 package.clean()
                 pending.append(package)
             else:
+                if package.phase == "aborted" and aborted is not None:
+                    aborted(package)
                 self.finish(package, delete_files)
         return pending
 

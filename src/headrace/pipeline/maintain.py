@@ -132,6 +132,8 @@ def drop_pending_packages(p: Pipeline, with_partial_loads: bool) -> None:
             package = p._store.get(load_id)
             if package.journal.all(JobDone) and not with_partial_loads:
                 continue
+            # marked first: were the cursors back and the package still to be loaded, its rows would come twice
+            package.abort("it was dropped")
             rewind(p, package)
             p._store.drop(load_id)
             p._fresh.pop(load_id, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from headrace.model.events import Reopened
+from headrace.model.events import Aborted, Reopened, RolledBack
 from headrace.pipeline.schemas import parse_schema
 from headrace.pipeline.state import without_local
 
@@ -30,7 +30,7 @@ def recover(p: Pipeline) -> None:
         tidy(p)
     if not p._folder.packages.is_dir():
         return
-    pending = p._store.recover()
+    pending = p._store.recover(aborted=lambda package: _set_aside(p, package))
     bring_forward(p, pending)
     last = p._state.local.get(LAST_SEALED) or ""
     newer = [load_id for load_id in p._store.list() if load_id > last]
@@ -50,6 +50,16 @@ def recover(p: Pipeline) -> None:
     p._state.save()
     if pending:
         logger.info("pipeline `%s`: %d packages of an earlier run are finished first", p.pipeline_name, len(pending))
+
+
+def _set_aside(p: Pipeline, package: Package) -> None:
+    """Bring to its end what was cut short: the package is marked, but the cursors may not have gone back yet."""
+    if package.fact(RolledBack) is not None:
+        return  # the destination says where an undo has got to
+    from headrace.pipeline.parking import park_package
+
+    fact = package.fact(Aborted)
+    park_package(p, package, fact.reason if fact is not None else "a process was killed while it was set aside")
 
 
 def bring_forward(p: Pipeline, pending: list[Package]) -> None:
