@@ -73,6 +73,22 @@ def test_ctrl_c_in_an_observer_gets_through():
     assert memory.events
 
 
+def test_ctrl_c_in_an_observer_keeps_nothing_from_the_others():
+    bus, one, two = Bus(), Memory(), Memory()
+
+    @bus.observe
+    def stopped(event: AnyEvent) -> None:
+        if isinstance(event, RunEnded):
+            raise KeyboardInterrupt
+
+    for observer in (one, two):
+        bus.observe(observer)
+    bus.publish(RunStarted(run_id="1", pipeline_name="p"))
+    with pytest.raises(KeyboardInterrupt):
+        bus.publish(RunEnded(run_id="1", pipeline_name="p"))
+    assert [type(event) for event in two.events] == [RunStarted, RunEnded], "spans and listeners come to their end"
+
+
 def test_functions_observe_some_kinds_with_or_without_the_run():
     bus = Bus(Run(run_id="r"))
     failed: list[str] = []

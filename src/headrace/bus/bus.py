@@ -103,7 +103,12 @@ class Bus:
             gate.check(package, self.run)
 
     def publish(self, event: AnyEvent) -> None:
-        """Tell all observers of an event. Never raises what an observer raised."""
+        """Tell all observers of an event. Never raises what an observer raised.
+
+        Raises:
+            KeyboardInterrupt: Somebody stopped the program meanwhile; all observers have been told.
+        """
+        stopped: BaseException | None = None
         with self._lock:
             self._waiting.append(event)
             if self._telling:
@@ -111,16 +116,23 @@ class Bus:
             self._telling = True
             try:
                 while self._waiting:
-                    self._tell(self._waiting.popleft())
+                    stopped = self._tell(self._waiting.popleft()) or stopped
             finally:
                 self._telling = False
+        if stopped is not None:
+            raise stopped
 
-    def _tell(self, event: AnyEvent) -> None:
+    def _tell(self, event: AnyEvent) -> BaseException | None:
+        """Tell everybody; an interrupt ends the observer that it met, and is handed back."""
+        stopped: BaseException | None = None
         for observer in tuple(self._observers):
             try:
                 observer.notify(event, self.run)
             except Exception as error:  # noqa: BLE001 - it is somebody else's code
                 self._complain(observer, event, error)
+            except BaseException as error:  # noqa: BLE001 - raised by `publish`
+                stopped = error
+        return stopped
 
     def _complain(self, observer: Observer, event: AnyEvent, error: Exception) -> None:
         # once: a broken observer would otherwise write a line for every event

@@ -34,6 +34,7 @@ _WORDS = (
     r"(?:[\w-]*(?:password|passwd|passphrase|secret|token|signature)"
     r"|pwd|[\w-]*(?:api|access|account|private|shared)[_-]?key|sas[_-]?url)"
 )
+_STEMS = ("password", "passwd", "passphrase", "secret", "token", "signature", "pwd", "key", "sas")  # one is in each
 # in a query these are secrets too, elsewhere they are words like others
 _QUERY = re.compile(r"(?i)(?P<key>[?&](?:amp;)?(?:key|sig|auth|code|jwt|sid)=)[^&\s\"'#;)>]+")
 # what texts of help have in the place of a value
@@ -55,6 +56,21 @@ _PEM = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIV
 _TOKEN = re.compile(
     r"\beyJ[\w-]{10,4096}\.[\w-]{10,}\.[\w-]*|\b(?:gh[oprsu]_|github_pat_|glpat-|xox[abeoprs]-|xapp-|sk-|[rs]k_live_)"
     r"[\w-]{16,}|\bAIza[\w-]{35}"
+)
+
+# what a text has in lower case when the pattern may be in it, the pattern, and what takes its place; in this order
+_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], Any], ...] = (
+    (("private key-----",), _PEM, rf"\1 {HIDDEN} \2"),
+    (("://",), _WEB, rf"\g<scheme>{HIDDEN}@"),
+    (("://",), _URL, rf"\g<user>:{HIDDEN}@"),
+    (("://",), _HOOK, rf"\g<host>{HIDDEN}"),
+    (("authorization", "x-"), _HEADER, lambda m: f"{m['key']}{m['scheme'] or ''}{HIDDEN}"),
+    (("cookie",), _COOKIE, rf"\g<key>{HIDDEN}"),
+    (_STEMS, _MEMBER, rf'\g<key>"{HIDDEN}"'),
+    (_STEMS, _SETTING, rf"\g<key>{HIDDEN}"),
+    (("=",), _QUERY, rf"\g<key>{HIDDEN}"),
+    (("bearer", "basic"), _BEARER, rf"\g<key>{HIDDEN}"),
+    (("eyj", "gh", "glpat-", "xox", "xapp-", "sk-", "k_live_", "aiza"), _TOKEN, HIDDEN),
 )
 
 
@@ -155,17 +171,16 @@ def without_secrets(text: str) -> str:
     Passwords of urls and connection strings, members of documents, headers, well-known tokens and private keys are
     hidden.
     """
-    text = _PEM.sub(rf"\1 {HIDDEN} \2", without_known(text))
-    text = _WEB.sub(rf"\g<scheme>{HIDDEN}@", text)
-    text = _URL.sub(rf"\g<user>:{HIDDEN}@", text)
-    text = _HOOK.sub(rf"\g<host>{HIDDEN}", text)
-    text = _HEADER.sub(lambda m: f"{m['key']}{m['scheme'] or ''}{HIDDEN}", text)
-    text = _COOKIE.sub(rf"\g<key>{HIDDEN}", text)
-    text = _MEMBER.sub(rf'\g<key>"{HIDDEN}"', text)
-    text = _SETTING.sub(rf"\g<key>{HIDDEN}", text)
-    text = _QUERY.sub(rf"\g<key>{HIDDEN}", text)
-    text = _BEARER.sub(rf"\g<key>{HIDDEN}", text)
-    return _TOKEN.sub(HIDDEN, text)
+    text = without_known(text)
+    if not text.isascii():
+        # half a character, as names of files may have it, is something that nobody can write down
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    # most texts have nothing of the kind, and long ones are told often: to look for words is a hundred times faster
+    low = text.casefold()
+    for words, pattern, hidden in _RULES:
+        if any(word in low for word in words):
+            text = pattern.sub(hidden, text)
+    return text
 
 
 # ---- errors of others ------------------------------------------------------------------------------------------------

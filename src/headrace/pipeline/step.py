@@ -108,9 +108,11 @@ def _told(p: Pipeline, run_id: str) -> Iterator[None]:
         p._session.close()
         settings = p._settings.pipeline
         p.bus.run.trace = p._tracer.end(settings.enable_runtime_trace, settings.keep_traces)
-        p._publish(RunEnded(run_id=run_id, pipeline_name=p.pipeline_name, error=text))
-        p.bus.close()
-        p.bus.run.error = None  # its frames hold the data of the run
+        try:
+            p._publish(RunEnded(run_id=run_id, pipeline_name=p.pipeline_name, error=text))
+        finally:
+            p.bus.close()
+            p.bus.run.error = None  # its frames hold the data of the run
 
 
 @contextmanager

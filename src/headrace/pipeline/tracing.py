@@ -106,7 +106,7 @@ class Tracer:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomic(path, trace_to_json(trace).encode("utf-8"))
             self._prune(keep)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             # the data is loaded: a trace that cannot be kept is no reason to fail
             logger.warning("the trace of run %s could not be stored: %s", self.run_id, error)
 
