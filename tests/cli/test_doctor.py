@@ -172,5 +172,10 @@ def test_a_user_who_may_only_write_into_one_schema(cli: Cli, postgres_server: An
             del os.environ["DESTINATION__POSTGRES__CREDENTIALS"]
         assert connection.execute("SELECT count(*) FROM pg_namespace").fetchall() == before
         tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'raw'"
-        # the table of jobs that every dataset has; a load that begins at this moment may need it
-        assert connection.execute(tables).fetchall() == [("_headrace_jobs",)]
+        assert connection.execute(tables).fetchall() == []
+
+
+def test_a_dataset_that_is_gone(shop: Any, cli: Cli) -> None:
+    (cli.folder / "shop.duckdb").unlink()
+    [connection] = told(check_up("shop"), "connection")
+    assert connection.status == "warn" and "ANY MORE" in connection.text and "dataset name" in connection.fix

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 import headrace
 from headrace.cli.failures import CliError
 from headrace.cli.schema import read_schema
+from headrace.errors.package import WorkingFolderUnusable
 from headrace.errors.pipeline import PipelineStepFailed
+from headrace.package.lock import WorkingFolderLock
 from tests.cli.conftest import Cli
 
 
@@ -98,7 +101,7 @@ def test_packages_and_failed_jobs(shop: Any, cli: Cli) -> None:
     assert cli.json("pipeline", "load-package", "shop", load_id)["load_id"] == load_id
     assert "nope" in cli("pipeline", "load-package", "shop", "nope", code=1).err
     assert cli("pipeline", "failed-jobs", "shop").out.startswith("No failed jobs in 1 package")
-    assert cli.json("pipeline", "failed-jobs", "shop") == {"failed_jobs": []}
+    assert cli.json("pipeline", "failed-jobs", "shop") == {"failed_jobs": [], "set_aside": []}
 
 
 def test_a_failed_job_is_shown_and_retried(cli: Cli) -> None:
@@ -238,3 +241,69 @@ def test_a_load_is_undone(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert undone.t.select("id").fetchall() == [(1,)] and "more" not in undone.t.columns
     monkeypatch.setenv("LOAD__KEEP_UNDO", "0")
     assert "1234.5" in cli("pipeline", "rollback", "undo", "1234.5", "--yes", code=1).err
+
+
+# ---- bad nights ------------------------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_is_undone_is_shown_before_the_question(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOAD__KEEP_UNDO", "2")
+    pipeline = headrace.pipeline("undo", destination="duckdb", dataset_name="raw")
+    pipeline.run([{"id": 1}], table_name="t")
+    pipeline.run([{"id": 2}], table_name="t")
+    second = pipeline.list_undoable_loads()[0].load_id
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    answer = cli("pipeline", "rollback", "undo", code=1)
+    assert f"load {second}" in answer.out and "UTC  t\n" in answer.out and f"Undo load {second}" in answer.err
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    assert "1 row removed" in cli("pipeline", "rollback", "undo").out
+    # what cannot be undone is refused before the question
+    answer = cli("pipeline", "rollback", "undo", second, code=1)
+    assert "it was undone already" in answer.err and "?" not in answer.out
+
+
+def test_packages_set_aside_say_why(shop: Any, cli: Cli) -> None:
+    with pytest.raises(PipelineStepFailed):
+        shop.run([{"id": 3, "more": 1}], table_name="orders", schema_contract={"columns": "freeze"})
+    [load_id] = [i for i in shop.list_completed_load_packages() if shop.get_load_package_info(i).state == "aborted"]
+    answer = cli("pipeline", "failed-jobs", "shop")
+    assert load_id in answer.out and "columns=freeze" in answer.out
+    assert cli.json("pipeline", "failed-jobs", "shop")["set_aside"][0]["load_id"] == load_id
+    assert f"Set aside: {load_id}" in cli("pipeline", "retry", "shop").out
+    # looking, and retrying nothing, leave the last run what it was
+    assert cli.json("pipeline", "list")["pipelines"][0]["status"] == "failed"
+
+
+def test_jobs_that_were_passed_over_are_no_success(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOAD__RAISE_ON_FAILED_JOBS", "false")
+    pipeline = headrace.pipeline("shop", destination="duckdb", dataset_name="raw")
+    pipeline.run([{"id": 1}], table_name="orders")
+    with pipeline.sql_client() as client:
+        client.execute_sql("CREATE UNIQUE INDEX one ON raw.orders (id)")
+    pipeline.run([{"id": 1}], table_name="orders")
+    assert cli.json("pipeline", "list")["pipelines"][0]["status"] == "failed"
+    answer = cli("pipeline", "info", "shop")
+    assert "1 job failed for good and was passed over: `headrace pipeline failed-jobs shop`" in answer.out
+    pipeline.run([{"id": 2}], table_name="orders")
+    assert cli.json("pipeline", "list")["pipelines"][0]["status"] == "ok"
+
+
+def test_a_damaged_schema_file_says_what_to_type(shop: Any, cli: Cli) -> None:
+    file = cli.folder / "data/pipelines/shop/pipeline.schemas/shop.schema.json"
+    file.write_text('{"x')
+    err = cli("pipeline", "info", "shop", code=1).err
+    assert str(file) in err and "headrace pipeline sync shop" in err
+    cli("pipeline", "sync", "shop", "--yes")
+    assert "orders" in cli("pipeline", "info", "shop").out
+
+
+def test_a_folder_that_cannot_be_written_is_named(cli: Cli) -> None:
+    lock = WorkingFolderLock(cli.write("file", "") / "shop")
+    with pytest.raises(WorkingFolderUnusable, match=r"`shop` cannot be written[^$]*HEADRACE_DATA_DIR") as caught:
+        lock.acquire()
+    assert isinstance(caught.value, OSError) and caught.value.errno

@@ -220,3 +220,15 @@ def test_a_plan_that_fails_exits_with_1(cli: Cli) -> None:
     cli.write("none.py", "import headrace\n@headrace.resource\ndef r():\n    yield 1\np = headrace.pipeline('none')\n")
     told: Any = cli("plan", "none.py", code=1).err
     assert "destination" in told
+
+
+def test_a_plan_that_fails_leaves_no_folder(cli: Cli) -> None:
+    cli.write("none.py", "import headrace\n\n@headrace.resource\ndef t():\n    yield {'id': 1}\n")
+    assert "destination" in cli("plan", "none.py", "--pipeline", "typo", code=1).err
+    assert cli.json("pipeline", "list")["pipelines"] == []
+
+
+def test_a_plan_that_is_run_is_not_nothing_new(cli: Cli) -> None:
+    cli.write("some.py", "import headrace\n\n@headrace.resource\ndef t():\n    yield {'id': 1}\n")
+    plan = cli.json("plan", "some.py", "--pipeline", "p", "--destination", "duckdb", code=2)
+    assert "1 package" in cli("run", "some.py", "--pipeline", "p", "--plan", plan["id"]).err

@@ -6,9 +6,11 @@ import os
 import re
 import select
 import struct
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +51,7 @@ def terminal(
             break
         seen += part
         while waiting and waiting[0][0].encode() in seen:
+            time.sleep(0.2)  # nobody types before the question waits for it, and Ctrl-C in between is lost to it
             os.write(handle, waiting.pop(0)[1].encode())
     os.close(handle)
     _, status = os.waitpid(child, 0)
@@ -121,3 +124,10 @@ def test_progress_is_shown_while_a_script_runs(cli: Cli) -> None:
     )
     code, told = terminal("run", "quick.py", "--progress", "log")
     assert code == 0 and "Extract" in told and "loaded" in told
+
+
+@pytest.mark.parametrize("where", [">&-", ">/dev/full"])
+def test_an_output_that_cannot_be_written(tmp_path: Path, where: str) -> None:
+    command = f"{sys.executable} -m headrace --json telemetry {where}"
+    done = subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr and done.returncode == (0 if where == ">&-" else 1)

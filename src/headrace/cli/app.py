@@ -11,7 +11,7 @@ import click
 
 from headrace.base.version import VERSION
 from headrace.cli.base import ENTRY_POINTS, Entry, Group, verbose_option, yes_option
-from headrace.cli.failures import report
+from headrace.cli.failures import FAILED, report
 from headrace.cli.output import Output
 
 COMMANDS = {
@@ -99,10 +99,18 @@ def call(arguments: Sequence[str], name: str = "headrace") -> int:
 
 def main(name: str = "headrace") -> None:
     """Run the command line with the arguments of the process, and end the process."""
-    code = call(sys.argv[1:], name)
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by who called: `headrace ... >&-`
+            setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    code = 0
     try:
+        code = call(sys.argv[1:], name)
         sys.stdout.flush()
     except BrokenPipeError:
         # `headrace ... | head`: the reader has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        click.echo(f"Error: the output cannot be written: {error}", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = FAILED
     sys.exit(code)

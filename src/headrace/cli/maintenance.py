@@ -57,7 +57,9 @@ def sync(name: str, destination: str | None, dataset_name: str | None) -> None:
 
 def _need_stored_state(p: Pipeline) -> None:
     """What is here is only forgotten when there is something to take instead."""
-    with p.destination_client() as client:
+    # with an empty schema: the one that is here may be damaged, and be why this is done
+    place, schema = p._need_destination("sync"), p._destinations.blank_schema()
+    with place.open(p._destinations.dataset_for(schema), schema, p._destinations.facts()) as client:
         there = client.has_dataset() and client.read_state(p.pipeline_name) is not None
     if not there:
         raise CliError(
@@ -196,7 +198,21 @@ def retry(name: str, load_id: str | None, job_id: str | None, force: bool) -> in
         info = p.retry_job(load_id, job_id, force=force)
     else:
         info = p.retry_failed_jobs(load_id, force=force)
-    return tell_load(info, f"Nothing has failed in pipeline {name}.")
+    return tell_load(info, _nothing_to_retry(p) if info is None else "")
+
+
+def _nothing_to_retry(p: Pipeline) -> str:
+    from headrace.pipeline.overview import why_aside
+
+    if any(p.list_failed_jobs_in_package(load_id) for load_id in p._store.list()):
+        return f"Nothing was loaded: what has failed in pipeline {p.pipeline_name} cannot be loaded again."
+    aside = [load_id for load_id in p._store.list("aborted") if why_aside(p._store.get(load_id))]
+    if aside:
+        return (
+            f"No job has failed in pipeline {p.pipeline_name}. Set aside: {', '.join(aside)}; "
+            f"`headrace pipeline retry {p.pipeline_name} LOAD_ID` tries one once more."
+        )
+    return f"Nothing has failed in pipeline {p.pipeline_name}."
 
 
 def tell_load(info: LoadInfo | None, nothing: str) -> int:
@@ -226,11 +242,26 @@ def rollback(name: str, load_id: str | None, cascade: bool, listed: bool) -> Non
     if listed:
         _list_undoable(p)
         return
+    if out.ask and not out.yes and not out.json:
+        load_id = _tell_undoing(p, load_id, cascade)
     which = f"load {load_id}" if load_id else "the newest load"
     more = " and all that came later" if cascade else ""
     out.confirm(f"Undo {which}{more} of `{name}` in {destination_of(p)}?")
     undone = p.rollback(load_id, cascade)
     out.result(undone.asdict(), lambda: out.text(undone.asstr(out.verbose)))
+
+
+def _tell_undoing(p: Pipeline, load_id: str | None, cascade: bool) -> str:
+    """Say what would be undone, before the question; returns the load that is meant."""
+    from headrace.pipeline.rollingback import loads_to_undo
+
+    out, found = current_output(), loads_to_undo(p, load_id, cascade)
+    for one in found:
+        own = ", ".join(table for table in one.tables if not table.startswith("_dlt_")) or "no table of data"
+        out.text(f"{paint('load ' + one.load_id, 'head')}  {instant(one.began_at)} UTC  {own}")
+        if one.why_not:
+            out.text(paint(f"  cannot be undone: {one.why_not}", "warn"))
+    return found[-1].load_id
 
 
 def _list_undoable(p: Pipeline) -> None:

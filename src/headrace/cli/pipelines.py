@@ -213,17 +213,31 @@ def load_package(name: str, load_id: str | None) -> None:
 @name_argument
 @pipelines_dir_option
 def failed_jobs(name: str) -> None:
-    """List jobs that failed for good, with the destination's message, from all packages that are still here."""
+    """List jobs that failed for good, with the destination's message, from all packages that are still here.
+
+    Also packages that were set aside before they had jobs.
+    """
+    from headrace.pipeline.overview import why_aside
+
     out, p = current_output(), attach(name)
     found = [(load_id, job) for load_id in p._store.list() for job in p.list_failed_jobs_in_package(load_id)]
+    told = {load_id for load_id, _ in found}
+    reasons = {i: why_aside(p._store.get(i)) for i in p._store.list("aborted") if i not in told}
+    aside = {load_id: reason for load_id, reason in reasons.items() if reason}
 
     def tell() -> None:
-        if not found:
+        for load_id, reason in aside.items():
+            out.text(f"{paint('package ' + load_id, 'head')}  set aside", *(f"  {s}" for s in reason.splitlines()), "")
+        if not found and not aside:
             out.text(f"No failed jobs in {count(len(p._store.list()), 'package')} of pipeline {name}.")
         for load_id, job in found:
             out.text(f"{paint('package ' + load_id, 'head')}  {job.asstr(1)}", "")
 
-    out.result({"failed_jobs": [{"load_id": load_id, **job.asdict()} for load_id, job in found]}, tell)
+    document = {
+        "failed_jobs": [{"load_id": load_id, **job.asdict()} for load_id, job in found],
+        "set_aside": [{"load_id": load_id, "reason": reason} for load_id, reason in aside.items()],
+    }
+    out.result(document, tell)
 
 
 def destination_of(p: Pipeline) -> str:

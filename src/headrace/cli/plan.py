@@ -10,7 +10,7 @@ from headrace.cli.base import Command, current_output, verbose_option
 from headrace.cli.failures import CHANGES
 from headrace.cli.output import paint
 from headrace.cli.run import MODES, object_options
-from headrace.cli.targets import find_pipeline, find_source, load_module, parse_target, printing_aside
+from headrace.cli.targets import find_pipeline, find_source, load_module, no_new_folders, parse_target, printing_aside
 
 if TYPE_CHECKING:
     from headrace.typing import TRefreshMode
@@ -39,7 +39,7 @@ def plan(
     The exit code is 0 when nothing would change, 2 when something would, 1 when the plan could not be made.
     """
     out, wanted = current_output(), parse_target(target)
-    with printing_aside(out.json):
+    with printing_aside(out.json), no_new_folders():
         module = load_module(wanted)
         pipeline = find_pipeline(module, pipeline_name or wanted.name or None, given)
         data = find_source(module, source, resources, limit)

@@ -20,6 +20,7 @@ from headrace.cli.targets import (
     run_script,
     settings,
 )
+from headrace.model.wording import count
 
 if TYPE_CHECKING:
     from headrace.cli.output import Output
@@ -212,7 +213,8 @@ def _line(one: dict[str, Any]) -> str:
 
     style = {"failed": "fail", "loaded": "ok"}.get(one["status"], "dim")
     rows = ", ".join(f"{table} {n:,}" for table, n in one["rows"].items())
-    what = f"rows: {rows}" if rows else "nothing new"
+    loaded = count(len(one["loads_ids"]), "package") if one["status"] == "loaded" else "nothing new"
+    what = f"rows: {rows}" if rows else loaded
     seconds = (one["finished_at"] - one["started_at"]).total_seconds() if one["finished_at"] else 0
     where = f" into {one['destination']}, dataset {one['dataset_name']}" if one["destination"] else ""
     text = f"{paint(one['status'], style)}  {one['pipeline_name']}{where}  {what}  {human_duration(seconds)}"

@@ -201,6 +201,25 @@ def source_names(module: ModuleType) -> list[str]:
 
 
 @contextmanager
+def no_new_folders() -> Iterator[None]:
+    """After an error inside, pipelines that were not there before leave no working folder."""
+    from headrace.config.run_context import get_pipelines_dir
+    from headrace.pipeline.folder import WorkingFolder
+    from headrace.pipeline.overview import pipeline_names
+
+    root = get_pipelines_dir()
+    before = set(pipeline_names(root))
+    try:
+        yield
+    except BaseException:
+        for name in set(pipeline_names(root)) - before:
+            folder = WorkingFolder(Path(root), name)
+            if not any(part.exists() for part in (folder.packages, folder.schemas, folder.plans)):
+                folder.remove()
+        raise
+
+
+@contextmanager
 def printing_aside(wanted: bool) -> Iterator[None]:
     """What code of the user prints goes to standard error, if that is wanted: standard output is for one document."""
     if not wanted:

@@ -15,6 +15,7 @@
     ├── NoMigrationPathException
     ├── SchemaStorageException
     │   ├── InStorageSchemaModified
+    │   ├── SchemaFileDamaged
     │   ├── SchemaNotFoundError             (also FileNotFoundError, KeyError)
     │   └── UnexpectedSchemaName            (also ValueError)
     ├── StorageMigrationError
@@ -22,7 +23,8 @@
     └── WrongStorageVersionException
 
     PipelineException
-    └── PipelineLocked
+    ├── PipelineLocked
+    └── WorkingFolderUnusable           (also OSError)
 """
 
 from __future__ import annotations
@@ -148,6 +150,22 @@ class InStorageSchemaModified(SchemaStorageException):
         )
 
 
+class SchemaFileDamaged(SchemaStorageException):
+    """The file of a schema is no JSON, or no schema.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: str, pipeline_name: str, why: str) -> None:
+        self.path = path
+        super().__init__(
+            f"The schema file {path} is damaged.",
+            why=why,
+            fix=f"`headrace pipeline sync {pipeline_name}` takes state and schemas from the destination",
+        )
+
+
 class SchemaNotFoundError(SchemaStorageException, FileNotFoundError, KeyError):
     """No schema of this name is stored."""
 
@@ -199,6 +217,25 @@ class WrongStorageVersionException(StorageException):
     def __init__(self, storage_path: str, initial_version: Any, target_version: Any) -> None:
         self.storage_path, self.initial_version, self.target_version = storage_path, initial_version, target_version
         super().__init__(f"The folder {storage_path} has version {initial_version}, needed is {target_version}.")
+
+
+class WorkingFolderUnusable(PipelineException, OSError):
+    """The working folder cannot be made, read or written.
+
+    Attributes:
+        path: The working folder.
+        errno: What the operating system says.
+    """
+
+    def __init__(self, pipeline_name: str, path: str, error: OSError) -> None:
+        super().__init__(
+            pipeline_name,
+            f"The working folder {path} of pipeline `{pipeline_name}` cannot be written.",
+            why=str(error),
+            fix="make room, or give this user the right to write there; or name another folder in HEADRACE_DATA_DIR "
+            "or `pipelines_dir`",
+        )
+        self.path, self.errno = path, error.errno
 
 
 class PipelineLocked(PipelineException):

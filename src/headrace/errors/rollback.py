@@ -33,7 +33,8 @@ class RollbackImpossible(HeadraceException, TerminalException):
 
     def __init__(self, load_id: str, why: str, *, in_the_way: Sequence[str] = (), fix: str | None = None) -> None:
         self.load_id, self.in_the_way = load_id, list(in_the_way)
-        super().__init__(f"Load {load_id} cannot be undone; nothing was changed.", why=why, fix=fix)
+        which = f"Load {load_id} cannot" if load_id else "No load can"
+        super().__init__(f"{which} be undone; nothing was changed.", why=why, fix=fix)
 
 
 class RollbackNotSupported(HeadraceException, TerminalException):

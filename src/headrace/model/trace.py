@@ -321,6 +321,8 @@ def merge_traces(last: PipelineTrace | None, trace: PipelineTrace) -> PipelineTr
     """
     if last is None or any(step.step == "run" for step in trace.steps):
         return trace
+    if not trace.steps:
+        return last  # the folder was only looked at, or synced: the last run is what it was
     # each step tells all that was found so far in its process
     found = (*last.resolved_config_values, *trace.resolved_config_values)
     resolved = {(*value.sections, value.key): value for value in found}

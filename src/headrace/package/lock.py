@@ -24,7 +24,7 @@ from typing_extensions import Self
 from headrace.base import files as fs
 from headrace.base import json, signals
 from headrace.base.time import now
-from headrace.errors.package import PipelineLocked
+from headrace.errors.package import PipelineLocked, WorkingFolderUnusable
 
 # not `filelock`: its import alone takes 40 ms, four times what an idle run does
 if sys.platform == "win32":
@@ -113,8 +113,11 @@ class WorkingFolderLock:
                 raise self._refusal()
             self._depth += 1
             return
-        self.path.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise WorkingFolderUnusable(self.pipeline_name, str(self.path), error) from error
         try:
             _take(fd)
         except OSError as error:

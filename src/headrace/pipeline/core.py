@@ -358,9 +358,15 @@ class PipelineCore:
         note_schema(self, schema.name)
 
     def _save_props(self) -> None:
+        from headrace.errors.package import WorkingFolderUnusable
         from headrace.pipeline.maintain import save_props
 
-        save_props(self)
+        try:
+            save_props(self)
+        except WorkingFolderUnusable:
+            raise
+        except OSError as error:
+            raise WorkingFolderUnusable(self.pipeline_name, self.working_dir, error) from error
 
     def _wipe_working_folder(self) -> None:
         from headrace.pipeline.maintain import wipe

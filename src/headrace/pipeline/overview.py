@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headrace.base import json
+from headrace.model.wording import count
 from headrace.pipeline.folder import WorkingFolder
 
 if TYPE_CHECKING:
     from headrace.model.trace import PipelineTrace
+    from headrace.package.package import Package
     from headrace.pipeline.pipeline import Pipeline
 
 _PENDING, _ENDED = ("extracted", "normalized"), ("loaded", "aborted")
@@ -121,8 +123,28 @@ def _last_run(folder: WorkingFolder) -> tuple[dt.datetime | None, str | None]:
 
 
 def error_of(trace: PipelineTrace) -> str | None:
-    """What a run ended with, None if it went well; after a step that was done again by itself, what that ended with."""
-    return trace.steps[-1].step_exception if trace.steps else None
+    """What a run ended with, None if it went well; after a step that was done again by itself, what that ended with.
+
+    Jobs that failed for good and were passed over (``load.raise_on_failed_jobs`` is off) count as an error.
+    """
+    if not trace.steps or trace.steps[-1].step_exception:
+        return trace.steps[-1].step_exception if trace.steps else None
+    failed = [job for package in getattr(trace.steps[-1].step_info, "load_packages", ()) for job in package.failed_jobs]
+    if not failed:
+        return None
+    were = "was" if len(failed) == 1 else "were"
+    where = f"`headrace pipeline failed-jobs {trace.pipeline_name}`"
+    return f"{count(len(failed), 'job')} failed for good and {were} passed over: {where}"
+
+
+def why_aside(package: Package) -> str | None:
+    """Why a package was set aside; None when it was not, or its load was undone on purpose."""
+    from headrace.model.events import Aborted, RolledBack
+
+    if package.phase != "aborted" or package.fact(RolledBack) is not None:
+        return None
+    fact = package.fact(Aborted)
+    return fact.reason if fact is not None else "its journal does not say why"
 
 
 def overview(p: Pipeline) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from headrace.pipeline.loading import load
 from headrace.pipeline.normalizing import normalize
 from headrace.pipeline.parking import extract_of
 from headrace.pipeline.recovery import bring_forward, schema_for
-from headrace.pipeline.step import step
+from headrace.pipeline.step import step, working
 
 if TYPE_CHECKING:
     from headrace.model.infos import LoadInfo
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from headrace.pipeline.pipeline import Pipeline
 
 logger = logging.getLogger("headrace")
-_FORCE = "look at the tables; `force=True` loads it nevertheless, `pipeline.run(...)` reads the data again"
+_FORCE = "look at the tables; `force=True` (`--force`) loads it nevertheless, `pipeline.run(...)` reads the data again"
 
 
 class _Choice(NamedTuple):
@@ -39,12 +39,16 @@ class _Choice(NamedTuple):
 def retry_failed_jobs(p: Pipeline, load_id: str | None, job_id: str | None, force: bool) -> LoadInfo | None:
     """See `Pipeline.retry_failed_jobs` and `Pipeline.retry_job`."""
     p._need_destination("load")
+    with working(p):
+        # before the step: what finds nothing to do is no run, and the last run stays the one that is told
+        every = _all_failed(p, force) if load_id is None else []
+        return _retry(p, load_id, job_id, force, every) if every or load_id is not None else None
+
+
+def _retry(p: Pipeline, load_id: str | None, job_id: str | None, force: bool, every: list[_Choice]) -> LoadInfo | None:
     with step(p, "run") as run:
         run.load_id = load_id
-        if load_id is None:
-            chosen = _all_failed(p, force)
-        else:
-            chosen = _choose(p, p._store.get(load_id), job_id, force)
+        chosen = every if load_id is None else _choose(p, p._store.get(load_id), job_id, force)
         waiting = load_id is not None and p._store.get(load_id).phase in ("extracted", "normalized")
         if not chosen and not waiting:
             return None

@@ -47,13 +47,10 @@ def rollback(p: Pipeline, load_id: str | None, cascade: bool) -> RollbackInfo:
     """See `Pipeline.rollback`."""
     from headrace.pipeline.sync import sync_if_needed
 
-    destination = p._need_destination("rollback")
-    if not destination.capabilities().supports_undo:
-        raise RollbackNotSupported(destination.destination_name)
+    _check_destination(p)
     with working(p):
         sync_if_needed(p)
-        if p.has_pending_data:
-            raise PipelineHasPendingDataException(p.pipeline_name, p.pipelines_dir)
+        _check_pending(p)
         chosen = _choose(p, load_id, cascade)
         before, total = p._state.copy(), UndoReport()
         p._state.local[UNDOING] = [found.load.load_id for found in chosen]
@@ -78,18 +75,43 @@ def rollback(p: Pipeline, load_id: str | None, cascade: bool) -> RollbackInfo:
         return info
 
 
+def loads_to_undo(p: Pipeline, load_id: str | None, cascade: bool) -> list[UndoableLoad]:
+    """The loads that `rollback` would undo, newest first; raises what it would raise."""
+    from headrace.pipeline.sync import sync_if_needed
+
+    _check_destination(p)
+    with working(p):
+        sync_if_needed(p)
+        _check_pending(p)
+        return [_undoable(found) for found in _choose(p, load_id, cascade)]
+
+
 def list_undoable_loads(p: Pipeline) -> list[UndoableLoad]:
     """See `Pipeline.list_undoable_loads`."""
     from headrace.pipeline.sync import sync_if_needed
 
     with working(p):
         sync_if_needed(p)
-        return [
-            UndoableLoad(
-                load.load_id, load.schema_name, dataset, load.began_at, load.is_complete, load.tables, load.why_not
-            )
-            for load, dataset, _ in reversed(_own_loads(p))
-        ]
+        return [_undoable(found) for found in reversed(_own_loads(p))]
+
+
+def _check_destination(p: Pipeline) -> None:
+    destination = p._need_destination("rollback")
+    if not destination.capabilities().supports_undo:
+        raise RollbackNotSupported(destination.destination_name)
+
+
+def _check_pending(p: Pipeline) -> None:
+    if p.has_pending_data:
+        raise PipelineHasPendingDataException(p.pipeline_name, p.pipelines_dir)
+
+
+def _undoable(found: _Found) -> UndoableLoad:
+    load = found.load
+    return UndoableLoad(
+        *(load.load_id, load.schema_name, found.dataset_name, load.began_at, load.is_complete),
+        *(load.tables, load.why_not),
+    )
 
 
 # ---- which loads ---------------------------------------------------------------------------------------------------
@@ -165,7 +187,7 @@ def _unknown(p: Pipeline, load_id: str, own: Sequence[_Found], every: Sequence[_
     why = f"nothing is kept of it at the destination, where pipeline `{p.pipeline_name}` has loaded to"
     if not load_id:
         why = f"pipeline `{p.pipeline_name}` has no load there that could be undone"
-    return RollbackImpossible(load_id or "(none)", why, fix=f"these can be undone: {can}" if can else _SETTING)
+    return RollbackImpossible(load_id, why, fix=f"these can be undone: {can}" if can else _SETTING)
 
 
 def _undo(p: Pipeline, found: Sequence[_Found]) -> UndoReport:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from headrace.base import json
 from headrace.base.files import write_atomic
-from headrace.errors.package import SchemaNotFoundError
+from headrace.errors.package import SchemaFileDamaged, SchemaNotFoundError
 from headrace.model.schema import Schema
 from headrace.pipeline.external import ExternalSchemas
 
@@ -71,7 +71,10 @@ class SchemaStore(Mapping[str, Schema]):
             data = self._path(name).read_bytes()
         except FileNotFoundError:
             return None
-        schema = parse_schema(json.loads(data))
+        try:
+            schema = parse_schema(json.loads(data))
+        except ValueError as error:
+            raise SchemaFileDamaged(str(self._path(name)), self.folder.parent.name, str(error)) from error
         self._saved[name] = schema.stored_version_hash
         self._stamps[name] = self._look(name)
         self.external.bring_in(schema)

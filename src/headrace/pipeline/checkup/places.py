@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headrace.pipeline.pipeline import Pipeline
 
 _NAME = "headrace_doctor"
+NEW = "is not there yet: the first load makes it"
 SKEW = 60
 """Seconds that the destination's clock may differ from ours without a warning."""
 
@@ -48,10 +49,22 @@ def of_pipeline(name: str, pipelines_dir: str | Path | None, probe: bool) -> Ite
             yield failed(role, role, error)
             return
         if place is not None:
-            yield from _of_place(role, place, dataset, facts, probe)
+            for check in _of_place(role, place, dataset, facts, probe):
+                yield _as_of(p, check)
         elif role == "destination":
             fix = "give `destination=` to `pipeline()`, or set `destination_type` in `pipelines.<name>`"
             yield Check(role, role, "warn", f"pipeline `{name}` has none yet", fix)
+
+
+def _as_of(p: Pipeline, check: Check) -> Check:
+    """What is seen at a destination, in the light of what the pipeline has done before."""
+    if (check.name, check.status) == ("connection", "ok") and check.text.endswith(NEW) and p._store.list("loaded"):
+        fix = (
+            "look at dataset name and credentials; if it was dropped on purpose, the next run makes it again and loads "
+            "from the beginning"
+        )
+        return check._replace(status="warn", text=check.text.replace(NEW, "is not there ANY MORE"), fix=fix)
+    return check
 
 
 def _lock(p: Pipeline) -> Iterator[Check]:
@@ -63,7 +76,10 @@ def _lock(p: Pipeline) -> Iterator[Check]:
 
 
 def _packages(p: Pipeline) -> Iterator[Check]:
-    waiting, aborted = p._store.list("extracted", "normalized"), p._store.list("aborted")
+    from headrace.pipeline.overview import why_aside
+
+    waiting = p._store.list("extracted", "normalized")
+    aborted = [load_id for load_id in p._store.list("aborted") if why_aside(p._store.get(load_id))]
     text = f"{count(len(p._store.list('loaded')), 'package')} loaded"
     if waiting:
         fix = (
@@ -86,7 +102,7 @@ def _last_run(p: Pipeline) -> Iterator[Check]:
     from headrace.pipeline.overview import error_of
 
     trace = p.last_trace
-    if trace is None:
+    if trace is None or not trace.steps:
         yield Check("pipeline", "last run", "ok", "none that is known here")
         return
     when, error = f"{trace.finished_at or trace.started_at:%Y-%m-%d %H:%M:%S} UTC", error_of(trace)
@@ -127,7 +143,7 @@ def _of_place(topic: str, place: Destination, dataset: str, facts: PipelineFacts
         with place.open(dataset, schema, facts) as client:
             there = client.has_dataset()
             yield Check(topic, "settings", "ok", f"{place.destination_name}: {place.describe_location()}")
-            exists = "is there" if there else "is not there yet: the first load makes it"
+            exists = "is there" if there else NEW
             told = f"; the dataset {dataset} {exists}" if dataset != _NAME else ""
             yield Check(topic, "connection", "ok", f"connected{told}")
             yield from _clock(topic, client)
@@ -192,6 +208,19 @@ def _permissions(topic: str, place: Destination, dataset: str | None, facts: Pip
         yield from _in_dataset(topic, place, dataset, facts, refused)
 
 
+def _try(client: Client, change: Any, present: Any) -> None:
+    """Change a table as a load does, without the ledger that loads make with their first one: it would stay."""
+    from headrace.destinations.sql.client import SqlJobClient
+    from headrace.destinations.sql.ledger import LEDGER_TABLE
+
+    if not isinstance(client, SqlJobClient):
+        client.migrate([change])
+        return
+    for statement in client.foresee_changes([change], present):
+        if LEDGER_TABLE not in statement:
+            client.sql_client.execute_sql(statement)
+
+
 def _in_dataset(topic: str, place: Destination, dataset: str, facts: PipelineFacts, refused: Check) -> Iterator[Check]:
     """Only the dataset that is there may be written to: that is enough for loads without a staging dataset."""
     from headrace.model.migrate import CreateTable, DropTable
@@ -201,8 +230,8 @@ def _in_dataset(topic: str, place: Destination, dataset: str, facts: PipelineFac
     columns = {"id": {"name": "id", "data_type": "bigint", "nullable": True}}
     try:
         with place.open(dataset, Schema(_NAME), facts) as client:
-            client.migrate([CreateTable(table=table, schema={"name": table, "columns": columns})])
-            client.migrate([DropTable(table=table)])
+            _try(client, CreateTable(table=table, schema={"name": table, "columns": columns}), {})
+            _try(client, DropTable(table=table), {table: columns})
     except Exception as error:  # noqa: BLE001
         yield failed(topic, "permissions", error)
         return

@@ -47,8 +47,8 @@ _FIXES = {
     "`columns` of the resource",
     "2BP01": "something depends on it, a view for example: drop that, load, and make it again; or use the replace "
     "strategy `insert-from-staging`, which keeps the table",
-    "42501": "the user lacks a right: GRANT USAGE, CREATE on the dataset's schema and CREATE, TEMPORARY on the "
-    "database",
+    "42501": "grant the user what the message names. Loads need to own the tables (or to read and write them, while "
+    "no column is added), USAGE and CREATE on the dataset's schema, CREATE and TEMPORARY on the database",
     "3D000": "make the database, or correct its name in the credentials",
     "42601": "correct the statement",
 }
