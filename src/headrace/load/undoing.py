@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from headrace.errors.rollback import RollbackNotSupported
+from headrace.model.events import JobDone, SchemaMigrated
 from headrace.model.undo import UndoPlan
 
 if TYPE_CHECKING:
@@ -19,7 +20,13 @@ def undo_plan(package: Package, keep: int, capabilities: Capabilities) -> UndoPl
     """What the load of a package has to keep; None when nothing is asked for, or the destination cannot."""
     if keep <= 0 or not capabilities.supports_undo:
         return None
-    return UndoPlan(pipeline_name=package.pipeline_name, keep=keep)
+    document = package.load_state() or {}
+    return UndoPlan(
+        pipeline_name=package.pipeline_name,
+        keep=keep,
+        before=document.get("before"),
+        is_late=package.was_loaded or package.fact(SchemaMigrated) is not None or package.fact(JobDone) is not None,
+    )
 
 
 class UndoApi:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import msgspec
 
@@ -15,10 +16,14 @@ class UndoPlan(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         pipeline_name: Whose load it is.
         keep: How many of the pipeline's complete loads can be undone at most.
+        before: ``{"source": …}``: the state of the load's source before it; None when it did not change.
+        is_late: Part of the load came in already, when perhaps nothing was kept.
     """
 
     pipeline_name: str
     keep: int
+    before: dict[str, Any] | None = None
+    is_late: bool = False
 
 
 class UndoLoad(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +39,7 @@ class UndoLoad(msgspec.Struct, frozen=True, kw_only=True):
         undone: Where it was undone in that order; None when it was not.
         tables: The tables it changed.
         why_not: Why it cannot be undone after all; empty when it can.
+        before: As in `UndoPlan`.
     """
 
     load_id: str
@@ -45,6 +51,7 @@ class UndoLoad(msgspec.Struct, frozen=True, kw_only=True):
     undone: int | None = None
     tables: list[str] = []
     why_not: str = ""
+    before: dict[str, Any] | None = None
 
     @property
     def is_complete(self) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from headrace.errors.base import HeadraceException
 from headrace.model.wording import count
 from headrace.package.again import failed_jobs
+from headrace.pipeline.overwriting import needed_for_retries
 
 if TYPE_CHECKING:
     from headrace.config.known import LoadConfiguration
@@ -41,6 +42,8 @@ def prune_packages(p: Pipeline, found: LoadConfiguration) -> list[str]:
         room = found.keep_packages_bytes - _size(p, newest)
         doomed |= _too_large(p, [i for i in whole if i not in doomed], room)
     doomed |= _too_old(failed, found.keep_failed_packages_days)
+    if failed and doomed:
+        doomed -= needed_for_retries(p, [i for i in failed if i not in doomed], doomed & {*whole})
     gone = [load_id for load_id in sorted(doomed) if _drop(p, load_id)]
     if gone:
         logger.info("pipeline `%s`: %s deleted, as configured", p.pipeline_name, count(len(gone), "old package"))

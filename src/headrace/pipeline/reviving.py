@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from headrace.errors.pipeline import CannotRetryJobs
 from headrace.model.events import Aborted, Extracted, JobDone, RolledBack
-from headrace.model.jobs import Copy, Merge, PlannedJob, Replace, Truncate
+from headrace.model.jobs import Copy, PlannedJob, Truncate
 from headrace.package.again import failed_jobs, planned_jobs
 from headrace.pipeline.loading import load
 from headrace.pipeline.normalizing import normalize
+from headrace.pipeline.overwriting import OVERWRITE, WRITE, newer_writer
 from headrace.pipeline.parking import extract_of
 from headrace.pipeline.recovery import bring_forward, schema_for
 from headrace.pipeline.step import step, working
@@ -183,9 +184,7 @@ def _check_newer(p: Pipeline, package: Package, jobs: Sequence[PlannedJob]) -> N
     for job in jobs:
         emptied = [other for other in planned_jobs(package) if other.id in job.after and isinstance(other, Truncate)]
         appends = isinstance(job, Copy) and not any(set(e.tables) & set(job.tables) for e in emptied)
-        newer = _newer(
-            p, package, set(job.tables), (Replace, Truncate) if appends else (Copy, Merge, Replace, Truncate)
-        )
+        newer = newer_writer(p, package, set(job.tables), OVERWRITE if appends else WRITE)
         if newer is not None:
             raise CannotRetryJobs(
                 p.pipeline_name,
@@ -193,23 +192,6 @@ def _check_newer(p: Pipeline, package: Package, jobs: Sequence[PlannedJob]) -> N
                 f"{newer} has written table `{job.tables[0]}` since, and its rows are newer than those of job {job.id}",
                 fix=_FORCE,
             )
-
-
-def _newer(p: Pipeline, package: Package, tables: set[str], kinds: tuple[type[PlannedJob], ...]) -> str | None:
-    """A later load that has written some of the tables by a job of these kinds."""
-    for load_id in p._store.list("loaded", "aborted"):
-        if load_id <= package.load_id:
-            continue
-        other = p._store.get(load_id)
-        done = {fact.job_id for fact in other.journal.all(JobDone)}
-        failed = failed_jobs(other)
-        for job in planned_jobs(other):
-            went = job.id in done or (other.phase == "loaded" and job.id not in failed)
-            if went and isinstance(job, kinds) and tables & set(job.tables):
-                return f"load {load_id}"
-    # of packages that were deleted only the names are left
-    gone = p._store.gone_since(package.load_id) if Copy in kinds else []
-    return f"load {gone[0]}, whose package is deleted, perhaps" if gone else None
 
 
 def _check_cursor(p: Pipeline, package: Package) -> None:

@@ -25,7 +25,7 @@ from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH, L
 from headrace.pipeline.step import working
 
 if TYPE_CHECKING:
-    from headrace.load.destination import Client
+    from headrace.load.destination import Client, StoredState
     from headrace.model.schema import Schema
     from headrace.pipeline.pipeline import Pipeline
 
@@ -245,18 +245,18 @@ def _follow(p: Pipeline, undone: Sequence[_Found]) -> None:
 
 
 def _file_package(p: Pipeline, load: UndoLoad) -> dict[str, Any] | None:
-    """Note in the package that it was undone; returns the state of its source before it, if it was changed."""
+    """Note in the package that it was undone; returns ``{"source": …}`` of before it, if that was changed."""
     try:
         package = p._store.get(load.load_id)
     except LoadPackageNotFound:
         p._publish(RolledBack(load_id=load.load_id, reason="it was undone", tables=load.tables))
-        return None
+        return load.before
     document = package.load_state()
     if package.fact(RolledBack) is None:
         package.record(RolledBack(load_id=load.load_id, reason="it was undone", tables=load.tables), sync=True)
     p._store.refile(package)
     p._fresh.pop(load.load_id, None)
-    return {"name": package.schema_name, **document["before"]} if document and document.get("before") else None
+    return load.before or (document or {}).get("before")
 
 
 def _schema_back(p: Pipeline, name: str, found: _Found) -> None:
@@ -271,27 +271,27 @@ def _schema_back(p: Pipeline, name: str, found: _Found) -> None:
 
 
 def _state_back(p: Pipeline, undone: Sequence[_Found], befores: Sequence[dict[str, Any] | None]) -> None:
+    """Cursors go back, to what the destination has or, where it has no state, to what was before the loads.
+
+    With a dataset for each schema none of them has the state of all sources.
+    """
     state, local = p._state, p._state.local
-    stored = None
-    if p._settings.pipeline.restore_from_destination:
-        with _client(p, undone[0].dataset_name, undone[0].schema) as client:
-            try:
-                stored = client.read_state(p.pipeline_name)
-            except DestinationUndefinedEntity:
-                stored = None
-    if stored is not None:
-        remote: dict[str, Any] = dict(migrate_state(decompress_state(stored.state), p.pipeline_name))
+    stored = {found.dataset_name: _stored_state(p, found) for found in reversed(undone)}
+    if len({dataset for dataset, _ in _datasets(p)} | {*stored}) == 1 and (only := next(iter(stored.values()))):
+        remote: dict[str, Any] = dict(migrate_state(decompress_state(only.state), p.pipeline_name))
         state.replace(remote)
         local[LAST_EXTRACTED_HASH] = local[LAST_LOADED_HASH] = remote.get("_version_hash")
-        local[LAST_EXTRACTED_AT] = stored.created_at
+        local[LAST_EXTRACTED_AT] = only.created_at
         return
-    # the destination never had a state, or has none any more: the packages know what was before them
     sources = state.document.setdefault("sources", {})
-    for before in filter(None, befores):
+    for found, before in zip(undone, befores, strict=True):
+        name = found.load.schema_name
+        if before is None:
+            continue
         if before["source"] is None:
-            sources.pop(before["name"], None)
+            sources.pop(name, None)
         else:
-            sources[before["name"]] = before["source"]
+            sources[name] = before["source"]
     for mark in (LAST_EXTRACTED_HASH, LAST_EXTRACTED_AT, LAST_LOADED_HASH):
         local.pop(mark, None)
     names = [name for name in state.document.get("schema_names") or [] if name in p._schemas]
@@ -300,3 +300,13 @@ def _state_back(p: Pipeline, undone: Sequence[_Found], befores: Sequence[dict[st
         state.document["default_schema_name"] = names[0] if names else None
     local["first_run"] = not names
     state.bump()
+
+
+def _stored_state(p: Pipeline, found: _Found) -> StoredState | None:
+    if not p._settings.pipeline.restore_from_destination:
+        return None
+    with _client(p, found.dataset_name, found.schema) as client:
+        try:
+            return client.read_state(p.pipeline_name)
+        except DestinationUndefinedEntity:
+            return None

@@ -106,6 +106,10 @@ class Ledger:
             return None
         return _decode(rows[0][0]) if rows[0][0] else {}
 
+    def knows(self, load_id: str) -> bool:
+        """Whether jobs of a load were committed."""
+        return bool(self._session.fetch(f"SELECT 1 FROM {self.table} WHERE load_id = ?", load_id))
+
     def forget(self, load_id: str) -> None:
         """Delete the keys of a load."""
         self._session.run(f"DELETE FROM {self.table} WHERE load_id = ?", load_id)

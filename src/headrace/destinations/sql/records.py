@@ -14,11 +14,12 @@ from headrace.base.time import now
 from headrace.destinations.sql.session import SqlClient
 from headrace.errors.destination import DatabaseUndefinedRelation
 from headrace.load.destination import StateClaim, StoredSchema, StoredState
-from headrace.model.state import decompress_state, migrate_state, state_row
+from headrace.model.state import bump_state_version, decompress_state, migrate_state, state_row
 from headrace.model.state_converge import join_states
 
 if TYPE_CHECKING:
     from headrace.model.schema import Schema
+    from headrace.model.state import TPipelineState
 
 logger = logging.getLogger("headrace")
 
@@ -156,6 +157,11 @@ class Records:
         """The bare name of the table of stored schemas."""
         return self._schema.version_table_name
 
+    @property
+    def states(self) -> str:
+        """The bare name of the table of states."""
+        return self._schema.state_table_name
+
     def of_schema(self, schema_name: str) -> str:
         """A predicate: a stored schema has a name."""
         return f"{self._name('schema_name')} = {self._session.dialect.text(schema_name)}"
@@ -228,6 +234,22 @@ class Records:
         facts["dlt_load_id"] = facts.pop("_dlt_load_id")
         return StoredState(**facts)
 
+    def set_source(self, pipeline_name: str, source_name: str, state: Any) -> None:
+        """Let the newest state of a pipeline have another state of a source; None takes it out."""
+        newest = self.newest_state(pipeline_name)
+        if newest is None:
+            return
+        document = migrate_state(decompress_state(newest.state), pipeline_name)
+        sources: dict[str, Any] = document.setdefault("sources", {})
+        if sources.get(source_name) == state:
+            return
+        if state is None:
+            sources.pop(source_name)
+        else:
+            sources[source_name] = state
+        bump_state_version(document)
+        self._overwrite_state(document, pipeline_name, newest.dlt_load_id)
+
     def prune_states(self, pipeline_name: str, keep: int) -> None:
         """Delete states older than the newest ``keep`` of completed loads."""
         states, loads = self._table(self._schema.state_table_name), self._table(self._schema.loads_table_name)
@@ -256,17 +278,20 @@ class Records:
             return None
         theirs = migrate_state(decompress_state(newest.state), claim.pipeline_name)
         joined, told = join_states(claim.document, theirs)
-        states = self._table(self._schema.state_table_name)
-        values = {k: v for k, v in state_row(joined).items() if k in ("version", "state", "version_hash")}
-        self._session.run(
-            f"UPDATE {states} SET {', '.join(f'{self._name(key)} = ?' for key in values)} "
-            f"WHERE {self._name('_dlt_load_id')} = ? AND {self._name('pipeline_name')} = ?",
-            *(*values.values(), load_id, claim.pipeline_name),
-        )
+        self._overwrite_state(joined, claim.pipeline_name, load_id)
         logger.warning(
             "pipeline `%s` runs in two places: load %s has written its state (version %d) since this one was read; "
             "the two were joined into version %d%s%s",
-            *(claim.pipeline_name, newest.dlt_load_id, newest.version, values["version"], ": " if told else ""),
+            *(claim.pipeline_name, newest.dlt_load_id, newest.version, joined["_state_version"], ": " if told else ""),
             "; ".join(told),
         )
         return dict(joined)
+
+    def _overwrite_state(self, document: TPipelineState, pipeline_name: str, load_id: str) -> None:
+        states = self._table(self._schema.state_table_name)
+        values = {k: v for k, v in state_row(document).items() if k in ("version", "state", "version_hash")}
+        self._session.run(
+            f"UPDATE {states} SET {', '.join(f'{self._name(key)} = ?' for key in values)} "
+            f"WHERE {self._name('_dlt_load_id')} = ? AND {self._name('pipeline_name')} = ?",
+            *(*values.values(), load_id, pipeline_name),
+        )

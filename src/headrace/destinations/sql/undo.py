@@ -67,6 +67,10 @@ class Saver:
         self.book.add(self.load_id, table, kind, {"shape": shape}, place=place, rows=rows)
         return rows
 
+    def _same(self, name: str) -> str:
+        """What is equal for names that the database does not tell apart."""
+        return name if self.session.capabilities.has_case_sensitive_identifiers else name.casefold()
+
     def note_schema(self, records: Records, schema: Schema) -> None:
         """Store a schema, and write down that it is new."""
         if records.add_schema(schema):
@@ -98,15 +102,13 @@ class Saver:
             if isinstance(change, CreateTable):
                 add(self.load_id, table, "created")
             return
-        there = {name.casefold(): (name, kind, nullable) for name, kind, nullable in present}
+        there = {self._same(name): (name, kind, nullable) for name, kind, nullable in present}
         unique = unique_columns(self._schema_tables.get(table), self._unique)
         if isinstance(change, AddColumns):
-            cased = self.session.capabilities.has_case_sensitive_identifiers
-            known = {name for name, _, _ in present} if cased else set(there)
-            new = [name for name in change.columns if (name if cased else name.casefold()) not in known]
+            new = [name for name in change.columns if self._same(name) not in there]
             add(self.load_id, table, "columns", {"columns": new, "unique": unique})
         elif isinstance(change, AlterColumn):
-            name, kind, nullable = there[change.column["name"].casefold()]
+            name, kind, nullable = there[self._same(change.column["name"])]
             facts = {"column": name, "type": kind, "nullable": nullable, "unique": unique}
             add(self.load_id, table, "altered", facts)
         elif isinstance(change, SetComments):
@@ -207,8 +209,8 @@ class Keeper(Saver):
         renames = self._context.renames.get(file.table, {})
         if file.columns:
             return [renames.get(name, name) for name in file.columns]
-        known = {name.casefold() for name in self._schema_tables.get(file.table, {}).get("columns", {})}
-        return [name for name, _, _ in present if name.casefold() in known]
+        known = {self._same(name) for name in self._schema_tables.get(file.table, {}).get("columns", {})}
+        return [name for name, _, _ in present if self._same(name) in known]
 
     # ---- merges ---------------------------------------------------------------------------------------------------
 
@@ -236,9 +238,9 @@ class Keeper(Saver):
         if not name:
             return _ignore
         tables = f"{target} AS d" + (f", {source} AS s" if source else "")
-        given = {column.casefold(): value for column, value in sets.items()}
+        given = {self._same(column): value for column, value in sets.items()}
         quote = self.session.dialect.quote
-        after = [given.get(column.casefold(), f"d.{quote(column)}") for column in columns]
+        after = [given.get(self._same(column), f"d.{quote(column)}") for column in columns]
         kept = self._keep(name, target, "removed", columns, self._d(columns), tables, where)
         self._keep(name, target, "added", columns, after, tables, where)
         return lambda rows: self.check(name, kept, rows)

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from headrace.base import json
+from headrace.base import json, typed_json
+from headrace.base.strings import tag
 from headrace.base.time import now
 from headrace.destinations.sql.session import SqlClient
-from headrace.model.undo import UndoLoad
+from headrace.model.undo import UndoLoad, UndoPlan
+
+if TYPE_CHECKING:
+    from headrace.model.schema import Schema
 
 LOADS = "_headrace_undo_loads"
 ENTRIES = "_headrace_undo_entries"
 DATASET_SUFFIX = "_undo"
 
+CURSORS = "cursors"
 # a table whose rows before the load are known as a whole, so that no single change of them need be kept
 WHOLE = ("created", "whole", "dropped")
 
@@ -33,7 +38,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         table: The table's bare name.
         kind: ``created``, ``dropped``, ``columns``, ``altered``, ``comments`` (the table itself); ``whole``, ``added``,
             ``removed``, ``load``, ``filled`` (its rows); ``schema`` (a row of the stored
-            schemas); ``spoiled``; ``undone``.
+            schemas); ``cursors`` (the state of the source before the load); ``spoiled``; ``undone``.
         place: The table of the undo dataset with the rows, if there are any to keep.
         rows: How many rows it is about; -1 when unknown.
         facts: What else is needed.
@@ -56,7 +61,12 @@ class UndoBook:
     @property
     def dataset_name(self) -> str:
         """Where book and before-images are."""
-        return self._session.dataset_name + DATASET_SUFFIX
+        dataset = self._session.dataset_name
+        room = self._session.capabilities.max_identifier_length - len(DATASET_SUFFIX)
+        if len(dataset.encode()) > room:  # of those that count bytes and those that count characters none cuts it
+            ending = tag(dataset, 1e-9)
+            dataset = dataset.encode()[: room - len(ending)].decode(errors="ignore") + ending
+        return dataset + DATASET_SUFFIX
 
     def name(self, table: str) -> str:
         """The qualified name of a table of the undo dataset."""
@@ -93,17 +103,31 @@ class UndoBook:
         found = self._session.fetch(f"SELECT max(began), max(ended), max(undone) FROM {self.name(LOADS)}")
         return 1 + max((int(number) for number in found[0] if number is not None), default=0)
 
-    def begin(self, load_id: str, pipeline_name: str, schema_name: str) -> None:
-        """Write a load down, unless it is there; to be called where no other writer changes tables."""
-        if not self.exists():
-            self.create()
-        if self._session.fetch(f"SELECT 1 FROM {self.name(LOADS)} WHERE load_id = ?", load_id):
-            return
+    def drop(self) -> None:
+        """Drop book and before-images, and the dataset if nothing else is in it."""
+        self.forget([load.load_id for load in self.loads()])
+        with self._session.with_alternative_dataset_name(self.dataset_name):
+            self._session.drop_tables(LOADS, ENTRIES)
+            if not self._session.describe_tables():
+                self._session.drop_dataset()
+
+    def knows(self, load_id: str) -> bool:
+        """Whether a load was written down."""
+        return bool(self._session.fetch(f"SELECT 1 FROM {self.name(LOADS)} WHERE load_id = ?", load_id))
+
+    def begin(self, load_id: str, schema: Schema, plan: UndoPlan) -> None:
+        """Write a load down that is not there; to be called where no other writer changes tables."""
         self._session.run(
             f"INSERT INTO {self.name(LOADS)} (load_id, pipeline_name, schema_name, began, began_at) "
             "VALUES (?, ?, ?, ?, ?)",
-            *(load_id, pipeline_name, schema_name, self._next(), now()),
+            *(load_id, plan.pipeline_name, schema.name, self._next(), now()),
         )
+        if plan.before is not None:
+            # packages are deleted, and other machines never had them
+            self.add(load_id, schema.state_table_name, CURSORS, {"before": typed_json.dumps(plan.before)})
+        if plan.is_late:
+            why = "part of it had come in when nothing was kept, or what was kept has given way to newer loads"
+            self.add(load_id, schema.loads_table_name, "spoiled", {"why": why})
 
     def end(self, load_id: str) -> None:
         """Note that a load is complete."""
@@ -113,10 +137,13 @@ class UndoBook:
 
     def note_undone(self, load_id: str) -> None:
         """Note that a load was undone; what was kept for it goes, but for the names of its tables."""
-        tables = dict.fromkeys(entry.table for entry in self.entries(load_id))
+        entries = self.entries(load_id)
         self.forget([load_id])
-        for table in tables:
+        for table in dict.fromkeys(entry.table for entry in entries if entry.kind != CURSORS):
             self.add(load_id, table, "undone")
+        for entry in entries:
+            if entry.kind == CURSORS:
+                self.add(load_id, entry.table, CURSORS, entry.facts)
         self._session.run(f"UPDATE {self.name(LOADS)} SET undone = ? WHERE load_id = ?", self._next(), load_id)
 
     def loads(self) -> list[UndoLoad]:
@@ -128,8 +155,12 @@ class UndoBook:
         )
         tables: dict[str, dict[str, None]] = {}
         spoiled: dict[str, str] = {}
+        cursors: dict[str, dict[str, Any]] = {}
         query = f"SELECT load_id, table_name, kind, facts FROM {self.name(ENTRIES)} ORDER BY load_id, number"
         for load_id, table, kind, facts in self._session.fetch(query):
+            if kind == CURSORS:
+                cursors[load_id] = typed_json.loads(json.loads(facts)["before"])
+                continue
             tables.setdefault(load_id, {})[table] = None
             if kind == "spoiled":
                 spoiled.setdefault(load_id, json.loads(facts)["why"])
@@ -144,6 +175,7 @@ class UndoBook:
                 undone=undone,
                 tables=list(tables.get(load_id, {})),
                 why_not=spoiled.get(load_id, ""),
+                before=cursors.get(load_id),
             )
             for load_id, pipeline, schema, began, at, ended, undone in rows
         ]
@@ -151,7 +183,7 @@ class UndoBook:
     def prune(self, pipeline_name: str, keep: int) -> list[str]:
         """Forget what was kept for all but the newest complete loads of a pipeline; returns which."""
         mine = [load for load in self.loads() if load.pipeline_name == pipeline_name and load.undone is None]
-        kept = [load.began for load in mine if load.is_complete][-keep:]
+        kept = [load.began for load in mine if load.is_complete and not load.why_not][-keep:]
         if len(kept) < keep:
             return []
         old = [load.load_id for load in mine if load.began < kept[0]]

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from headrace.base import failpoints
 from headrace.destinations.sql.undobook import UndoBook
 from headrace.errors.rollback import RollbackImpossible, RollbackNotSupported
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from headrace.model.capabilities import Capabilities
     from headrace.model.jobs import AnyJob
     from headrace.model.migrate import AnyChange
-    from headrace.model.undo import UndoLoad, UndoReport
+    from headrace.model.undo import UndoLoad, UndoPlan, UndoReport
 
 
 class UndoingClient(UndoApi):
@@ -54,9 +56,18 @@ class UndoingClient(UndoApi):
         from headrace.destinations.sql.undo import Saver
 
         with self.exclusive(), self._session.begin_transaction():
-            self._book.begin(context.load_id, context.undo.pipeline_name, context.schema.name)
+            self._begin(context, context.undo)
         self._saver = Saver(self._session, self._book, context, unique=self.create_indexes)
         failpoints.hit("undo.begun")
+
+    def _begin(self, context: LoadContext, plan: UndoPlan) -> None:
+        if not self._book.exists():
+            self._book.create()
+        if self._book.knows(context.load_id):
+            return
+        # a process may have died between a job and its note in the package: the destination tells
+        is_late = plan.is_late or (self._ledger.exists() and self._ledger.knows(context.load_id))
+        self._book.begin(context.load_id, context.schema, msgspec.structs.replace(plan, is_late=is_late))
 
     def _keep_changes(self, changes: Sequence[AnyChange]) -> None:
         """Write down what tables are like, in the transaction that changes them."""
@@ -86,8 +97,7 @@ class UndoingClient(UndoApi):
     def _drop_book(self) -> None:
         """Drop what was kept, together with the dataset."""
         if self.capabilities.supports_undo and self._book.exists():
-            with self._session.with_alternative_dataset_name(self._book.dataset_name):
-                self._session.drop_dataset()
+            self._book.drop()
 
     # ---- undoing --------------------------------------------------------------------------------------------------
 

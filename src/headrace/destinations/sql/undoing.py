@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.base.strings import digest128
 from headrace.destinations.sql import ddl
-from headrace.destinations.sql.undobook import Entry, UndoBook
+from headrace.destinations.sql.undobook import CURSORS, Entry, UndoBook
 from headrace.errors.rollback import RollbackImpossible
 from headrace.model.undo import UndoLoad, UndoReport
 
@@ -55,7 +55,7 @@ class Undoing:
             RollbackImpossible: Others have changed the same tables since, or something was not kept.
         """
         self._load_id = load.load_id
-        entries = self._book.entries(load.load_id)
+        entries = [entry for entry in self._book.entries(load.load_id) if entry.kind != CURSORS]
         self._refuse(load, entries, others)
         for entry in entries:
             if entry.kind == "schema":
@@ -69,6 +69,9 @@ class Undoing:
             self._restore_rows(table, found)
         self._restore_tables([entry for entry in entries if entry.kind in _TABLE])
         self._records.remove_load(load.load_id)
+        if load.before is not None and self._records.states not in by_table:
+            # its cursors went with the state of another package of the same extract
+            self._records.set_source(load.pipeline_name, load.schema_name, load.before["source"])
         if self._ledger is not None:
             self._ledger.forget(load.load_id)
         self._book.note_undone(load.load_id)
