@@ -1,0 +1,1 @@
+"""Lineage: the story of every run as OpenLineage events."""
