@@ -32,7 +32,7 @@ class JobId(msgspec.Struct, frozen=True, order=True):
     name: str
 
 
-class Field(Value):
+class Field(Value, kw_only=True, omit_defaults=True):
     """A column, or a field of a nested document.
 
     Attributes:
@@ -57,7 +57,7 @@ class Transformation(msgspec.Struct, frozen=True, omit_defaults=True):
     masking: bool = False
 
 
-class FieldRef(Value):
+class FieldRef(Value, kw_only=True, omit_defaults=True):
     """A field of an input that a column, or a whole output, depends on."""
 
     dataset: DatasetId
@@ -65,7 +65,7 @@ class FieldRef(Value):
     transformations: list[Transformation] = []
 
 
-class Dataset(Value):
+class Dataset(Value, kw_only=True, omit_defaults=True):
     """A dataset and what is true of it between runs.
 
     Attributes:
@@ -97,7 +97,7 @@ class Dataset(Value):
     version: dict[str, Any] | None = None
 
 
-class Input(Dataset):
+class Input(Dataset, kw_only=True, omit_defaults=True):
     """What a resource read.
 
     Attributes:
@@ -113,7 +113,7 @@ class Input(Dataset):
     subset: dict[str, Any] | None = None
 
 
-class Output(Dataset):
+class Output(Dataset, kw_only=True, omit_defaults=True):
     """A table that a resource writes.
 
     Attributes:
@@ -124,7 +124,7 @@ class Output(Dataset):
         bytes: Size of the loader files that were written.
         files: Their number.
         lifecycle: All changes of its life in this run: ``CREATE``, ``OVERWRITE``, ``TRUNCATE``, ``ALTER``, ``DROP``.
-        columns: By column of the table: the fields it came from; an empty list for a column without a source (generated).
+        columns: By column of the table: the fields it came from; empty for a column without a source (generated).
         indirect: What the whole table depends on: cursors, keys, filters.
         write: Disposition, strategy, keys: the facet ``headrace_write``.
         changes: Inserted, updated, unchanged, deleted, where the destination told them.
@@ -151,14 +151,14 @@ class Output(Dataset):
     subset: dict[str, Any] | None = None
 
 
-class Failure(Value):
+class Failure(Value, kw_only=True, omit_defaults=True):
     """What went wrong, masked; ``trace`` is a real traceback or None."""
 
     message: str
     trace: str | None = None
 
 
-class Job(Value):
+class Job(Value, kw_only=True, omit_defaults=True):
     """What is true of a job between runs.
 
     Attributes:
@@ -178,7 +178,7 @@ class Job(Value):
     sql: tuple[str, str] | None = None
 
 
-class RunRef(Value):
+class RunRef(Value, kw_only=True, omit_defaults=True):
     """A run of a job, to be pointed at."""
 
     run_id: str
@@ -186,13 +186,13 @@ class RunRef(Value):
     facets: dict[str, Any] = {}
 
 
-class Parent(RunRef):
+class Parent(RunRef, kw_only=True, omit_defaults=True):
     """The run that a run is part of, and the one at the top."""
 
     root: RunRef
 
 
-class Run(Value):
+class Run(Value, kw_only=True, omit_defaults=True):
     """One run of a job.
 
     Attributes:
@@ -228,7 +228,7 @@ class Run(Value):
     custom: dict[str, dict[str, Any]] = {}
 
 
-class ResourceRun(Run):
+class ResourceRun(Run, kw_only=True, omit_defaults=True):
     """The run of one resource in one load package."""
 
     load_id: str = ""
@@ -236,7 +236,7 @@ class ResourceRun(Run):
     resource: str = ""
 
 
-class Invocation(Run):
+class Invocation(Run, kw_only=True, omit_defaults=True):
     """`pipeline.run`, or a step called on its own: the parent of the resource runs it began. It holds no datasets."""
 
     pipeline_name: str = ""
