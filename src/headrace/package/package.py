@@ -251,8 +251,9 @@ class Package:
         self._expect("normalized")
         self.record(Loaded(load_id=self.load_id, failed_jobs=failed_jobs), sync=True)
 
-    def abort(self, reason: str) -> None:
+    def abort(self, reason: str, told: bool = True) -> None:
         """Set the package aside for good: it blocks no later one. Its files stay for a look at them.
+        Observers are ``told``, unless somebody throws it away by hand: that is no trouble.
 
         Raises:
             LoadPackageAlreadyCompleted: It is loaded or aborted already.
@@ -264,7 +265,8 @@ class Package:
             self.seal_loaded(len(failed_jobs(self)))
             return
         self.record(Aborted(load_id=self.load_id, reason=reason), sync=True)
-        self._publish(PackageParked(run_id=self.run_id, load_id=self.load_id, reason=reason))
+        if told:
+            self._publish(PackageParked(run_id=self.run_id, load_id=self.load_id, reason=reason))
 
     @property
     def was_loaded(self) -> bool:

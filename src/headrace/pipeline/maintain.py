@@ -133,7 +133,7 @@ def drop_pending_packages(p: Pipeline, with_partial_loads: bool) -> None:
             if package.journal.all(JobDone) and not with_partial_loads:
                 continue
             # marked first: were the cursors back and the package still to be loaded, its rows would come twice
-            package.abort("it was dropped")
+            package.abort("it was dropped", told=False)
             rewind(p, package)
             p._store.drop(load_id)
             p._fresh.pop(load_id, None)

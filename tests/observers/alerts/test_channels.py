@@ -75,7 +75,7 @@ def test_the_payload_of_a_webhook(server: Inbox) -> None:
         "finished_at": "2026-05-01T12:01:23+00:00",
         "seconds": 83.0,
         "rows": {"orders": 1200, "orders__lines": 4800},
-        "schema_changes": [{"table": "orders", "new_table": False, "columns": {"discount": "double"}}],
+        "schema_changes": [{"table": "orders", "new_table": False, "columns": {"discount": "double"}, "widened": {}}],
         "rejected": [{"table": "orders", "rule": "columns:discard_row", "column": "price", "lost": 12, "share": 0.01}],
         "failed_jobs": [
             {
@@ -86,6 +86,7 @@ def test_the_payload_of_a_webhook(server: Inbox) -> None:
             }
         ],
         "set_aside": [{"load_id": "1777636801.0", "reason": "no such column"}],
+        "left_out": {},
         "error": {
             "step": "load",
             "type": "LoadClientJobFailed",

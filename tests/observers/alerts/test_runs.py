@@ -455,3 +455,15 @@ def test_texts_of_errors_that_are_hard_to_tell(hook: Inbox, text: str) -> None:
         headrace.pipeline("shop", destination="duckdb", dataset_name="raw").run(broken)
     (message,) = hook.at("/services/T0/B0/hook-secret-part")
     assert text.strip()[:10] in json.dumps(message)
+
+
+def test_what_is_too_much_to_be_told_is_counted(hook: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNTIME__ALERTS__WEBHOOK_URL", f"{hook.url}/hook")
+    tables = [headrace.resource([{"id": 1}], name=f"t{i}") for i in range(60)]
+    headrace.pipeline("shop", destination="duckdb", dataset_name="raw").run(tables)
+    (message,) = hook.at("/services/T0/B0/hook-secret-part")
+    assert message["text"][2:] == "shop: 60 tables changed; loaded 60 rows"
+    (document,) = hook.at("/hook")
+    assert len(document["data"]["schema_changes"]) == 50
+    assert document["data"]["left_out"] == {"schema_changes": 10}
+    assert "… and 10 more" in document["data"]["text"]

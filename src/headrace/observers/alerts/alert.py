@@ -108,6 +108,8 @@ class Alert:
         outcome: How the run ended.
         destination: Its name, and its place as far as that is not secret.
         rows: Rows that this run loaded, by table; tables of headrace's own left out.
+        left_out: How many more there are of what is told one by one, by the name of the field; ``rejected_rows``: what
+            those rejections lost.
         next: What to type next.
         repeated: How often the same trouble came since it was told before.
         since: When it came first.
@@ -131,6 +133,7 @@ class Alert:
     rejected: tuple[RejectedRows, ...] = ()
     failed_jobs: tuple[FailedJob, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
+    left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
     error: ErrorFacts | None = None
     next: tuple[str, ...] = ()
     repeated: int = 0
@@ -158,18 +161,23 @@ class Alert:
 
     def _said(self, kind: TKind) -> str:
         rows = sum(self.rows.values())
+        lost = sum(one.lost for one in self.rejected) + self.left_out.get("rejected_rows", 0)
         stopped = "interrupted" if self.outcome == "interrupted" else "FAILED"
         said = {
             "failure": f"{stopped} in {self.error.step}" if self.error and self.error.step else stopped,
             "retries_exhausted": "retries exhausted",
-            "failed_jobs": f"{count(len(self.failed_jobs), 'job')} FAILED",
-            "set_aside": f"{count(len(self.set_aside), 'package')} SET ASIDE",
-            "rejected": f"{count(sum(r.lost for r in self.rejected), 'row')} rejected",
+            "failed_jobs": f"{count(self._all('failed_jobs'), 'job')} FAILED",
+            "set_aside": f"{count(self._all('set_aside'), 'package')} SET ASIDE",
+            "rejected": f"{count(lost, 'row')} rejected",
             "recovered": "works again",
-            "schema_change": f"{count(len(self.schema_changes), 'table')} changed",
+            "schema_change": f"{count(self._all('schema_changes'), 'table')} changed",
             "success": f"loaded {count(rows, 'row')}" if rows else "nothing new to load",
         }
         return said[kind]
+
+    def _all(self, name: str) -> int:
+        """How many there are of something, those included that are not told one by one."""
+        return len(getattr(self, name)) + self.left_out.get(name, 0)
 
     def facts(self) -> list[tuple[str, str]]:
         """Names and values that stand above the text."""
@@ -191,15 +199,24 @@ class Alert:
         found = [
             Section("What happened", self._error_lines()),
             Section(
-                "Failed jobs", [f"{j.job_id} of {j.table} (package {j.load_id}): {j.message}" for j in self.failed_jobs]
+                "Failed jobs",
+                [f"{j.job_id} of {j.table} (package {j.load_id}): {j.message}" for j in self.failed_jobs]
+                + self._and_more("failed_jobs"),
             ),
-            Section("Set aside", [f"package {p.load_id}: {p.reason}" for p in self.set_aside]),
-            Section("Rejected", self._rejected_lines()),
-            Section("Schema changes", [str(change) for change in self.schema_changes]),
+            Section(
+                "Set aside", [f"package {p.load_id}: {p.reason}" for p in self.set_aside] + self._and_more("set_aside")
+            ),
+            Section("Rejected", self._rejected_lines() + self._and_more("rejected")),
+            Section(
+                "Schema changes", [str(change) for change in self.schema_changes] + self._and_more("schema_changes")
+            ),
             Section("Rows", aligned((name, f"{n:,}") for name, n in self.rows.items())),
             Section("What to type next", list(self.next)),
         ]
         return [section for section in found if section.lines]
+
+    def _and_more(self, name: str) -> list[str]:
+        return [f"… and {self.left_out[name]:,} more"] if name in self.left_out else []
 
     def _error_lines(self) -> list[str]:
         if self.error is None:
@@ -233,7 +250,7 @@ class Alert:
         for name in ("started_at", "finished_at", "since"):
             fields[name] = fields[name].isoformat() if fields[name] else None
         fields["error"] = self.error._asdict() if self.error else None
-        fields["rows"] = dict(self.rows)
+        fields["rows"], fields["left_out"] = dict(self.rows), dict(self.left_out)
         fields["seconds"] = round(self.seconds, 3)
         return {**fields, "title": self.title, "text": self.text()}
 

@@ -27,7 +27,7 @@ from headrace.model.events import (
     StepEnded,
     StepRetried,
 )
-from headrace.model.jobs import Upload
+from headrace.model.jobs import Job, Upload
 from headrace.model.packages import is_new_table
 from headrace.observers.alerts.alert import (
     LONGEST,
@@ -105,7 +105,7 @@ class Report:
         self.retried = ""  # the step that was repeated last
         self._written: dict[str, Mapping[str, int]] = {}  # by normalize, whether loaded or not
         self._files: dict[str, tuple[str, int]] = {}  # loaded: table and rows
-        self._plans: dict[str, Planned] = {}
+        self._plans: dict[str, dict[str, Job]] = {}
         self._loaded: dict[str, None] = {}
         self._applied: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], Any]] = {}
         self._lost: dict[tuple[str, str, str], int] = {}
@@ -121,7 +121,7 @@ class Report:
         elif isinstance(event, Normalized):
             self._written[event.load_id] = event.row_counts
         elif isinstance(event, Planned):
-            self._plans[event.load_id] = event
+            self._plans[event.load_id] = {job.id: job for job in event.jobs}
         elif isinstance(event, JobDone):
             self._done(event, run)
         elif isinstance(event, Loaded):
@@ -149,10 +149,11 @@ class Report:
         plan, package = self._plans.get(event.load_id), run.package
         if plan is None and package is not None and package.load_id == event.load_id:
             # an earlier run made the plan
-            plan = self._plans[event.load_id] = package.fact(Planned) or Planned(load_id=event.load_id, jobs=[])
-        for job in plan.jobs if plan is not None else ():
-            if job.id == event.job_id and not isinstance(job, Upload):
-                self._files.update({f"{event.load_id}.{file.id}": (file.table, file.rows) for file in job.files})
+            made = package.fact(Planned)
+            plan = self._plans[event.load_id] = {job.id: job for job in made.jobs} if made is not None else {}
+        job = plan.get(event.job_id) if plan is not None else None
+        if job is not None and not isinstance(job, Upload):
+            self._files.update({f"{event.load_id}.{file.id}": (file.table, file.rows) for file in job.files})
 
     def alert(self, event: RunEnded, run: Run, rules: Iterable[RejectedRule]) -> Alert:
         """What there is to tell; its ``kinds`` are empty when that is nothing."""
@@ -179,10 +180,9 @@ class Report:
             load_ids=tuple({**self._written, **self._loaded, **self._aside}),
             loaded="load" in self.steps,
             rows=self._data_rows(),
-            schema_changes=changes[:MOST],
-            rejected=tuple(rejected[:MOST]),
-            failed_jobs=tuple(self._failed[:MOST]),
-            set_aside=tuple(list(self._aside.values())[:MOST]),
+            **_bounded(
+                schema_changes=changes, rejected=rejected, failed_jobs=self._failed, set_aside=self._aside.values()
+            ),
             error=error,
         )
         kinds = self._kinds(alert, run.error, rules)
@@ -203,9 +203,10 @@ class Report:
             kinds.add("set_aside")
         if alert.schema_changes:
             kinds.add("schema_change")
-        lost = self._rejected()
-        tables = {one.table for one in lost}
-        if any(rule.met_by([one for one in lost if one.table == table]) for rule in rules for table in tables):
+        lost: dict[str, list[RejectedRows]] = {}
+        for one in self._rejected():
+            lost.setdefault(one.table, []).append(one)
+        if any(rule.met_by(group) for rule in rules for group in lost.values()):
             kinds.add("rejected")
         return kinds
 
@@ -230,6 +231,15 @@ class Report:
             return ErrorFacts(self.failed_step, kind, _said(said), None, _optional(getattr(error, "fix", None)))
         fix = inner.fix or getattr(error, "fix", None)
         return ErrorFacts(self.failed_step, kind, _said(inner.what), _optional(inner.why), _optional(fix))
+
+
+def _bounded(**many: Iterable[Any]) -> dict[str, Any]:
+    """The first of each, and how many are left out: an alert is no report of thousands."""
+    found: dict[str, Any] = {name: tuple(values) for name, values in many.items()}
+    left_out = {name: len(values) - MOST for name, values in found.items() if len(values) > MOST}
+    if "rejected" in left_out:
+        left_out["rejected_rows"] = sum(one.lost for one in found["rejected"][MOST:])
+    return {**{name: values[:MOST] for name, values in found.items()}, "left_out": left_out}
 
 
 def _sums(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
