@@ -287,7 +287,7 @@ class Records:
         )
         return dict(joined)
 
-    def _overwrite_state(self, document: TPipelineState, pipeline_name: str, load_id: str) -> None:
+    def _overwrite_state(self, document: TPipelineState, pipeline_name: str, load_id: str | None) -> None:
         states = self._table(self._schema.state_table_name)
         values = {k: v for k, v in state_row(document).items() if k in ("version", "state", "version_hash")}
         self._session.run(
