@@ -28,6 +28,16 @@ CONFIGURED: dict[str, tuple[str, ...]] = {
     "headrace.observers.otel": ("otel",),
 }
 
+
+def _wants_lineage(p: PipelineCore) -> bool:
+    from headrace.config.lineage import may_be_on
+
+    return may_be_on(p._settings.has_section("lineage"))
+
+
+# The same for what has a section of its own, or is switched on from outside: a quick look that may say yes too often.
+WANTED: dict[str, Callable[[PipelineCore], bool]] = {"headrace.observers.lineage": _wants_lineage}
+
 _everywhere: list[Any] = []
 
 
@@ -51,6 +61,9 @@ def watch(p: PipelineCore) -> None:
     for module, names in CONFIGURED.items():
         if module not in p._watchers and any(_is_set(p, name) for name in names):
             p._watchers[module] = _configured(p, module, names)
+    for module, wants in WANTED.items():
+        if module not in p._watchers and wants(p):
+            p._watchers[module] = _configured(p, module, ())
 
 
 def _is_set(p: PipelineCore, name: str) -> bool:
@@ -72,12 +85,18 @@ def _configured(p: PipelineCore, module: str, names: tuple[str, ...]) -> Any:
     except Exception as error:  # noqa: BLE001 - watching must not break what it watches
         logger.warning(
             "pipeline `%s`: `%s` could not be set up and sees nothing of its runs: %s: %s. The run goes on. It is "
-            "asked for by `runtime.%s`: correct that setting, or remove it.",
-            *(p.pipeline_name, module, type(error).__name__, error),
-            "`, `runtime.".join(name + "*" if name.endswith(".") else name for name in names if _is_set(p, name)),
+            "asked for by %s: correct that setting, or remove it.",
+            *(p.pipeline_name, module, type(error).__name__, error, _asked_by(p, module, names)),
         )
         return None
     return observer
+
+
+def _asked_by(p: PipelineCore, module: str, names: tuple[str, ...]) -> str:
+    if not names:
+        return f"the section `{module.rpartition('.')[2]}` or its variables"
+    found = [name + "*" if name.endswith(".") else name for name in names if _is_set(p, name)]
+    return ", ".join(f"`runtime.{name}`" for name in found)
 
 
 def set_collector(p: PipelineCore, progress: Any) -> None:

@@ -1,0 +1,79 @@
+"""Where events go from here. `delivery` has the real one; the one here writes a file, and is what tests look at.
+
+The pipeline's thread hands over a function, never events: finding columns, naming, masking and encoding happen where
+`Sink` calls it, on a thread of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import msgspec
+
+
+logger = logging.getLogger("headrace")
+
+Event: TypeAlias = dict[str, Any]
+Make: TypeAlias = Callable[[], list[Event]]
+
+
+class Sink(Protocol):
+    """Takes what is to be told, in order, and never holds up the one who tells."""
+
+    def emit(self, make: Make) -> None:
+        """Put a piece of work into the queue; returns at once and raises nothing.
+
+        Args:
+            make: Called once, on the sink's thread, after all that was emitted before: gives the events, as plain
+                dicts, without secrets. What it raises is logged.
+        """
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until all that was emitted is safe on disk (not: sent), at most so long; whether it is."""
+
+
+class FileSink:
+    """Writes events to a file, one a line.
+
+    Args:
+        path: The file; events are put behind what is in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._queue: queue.Queue[Make] = queue.Queue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def emit(self, make: Make) -> None:
+        """See `Sink`."""
+        self._queue.put(make)
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="headrace lineage", daemon=True)
+                self._thread.start()
+
+    def drain(self, seconds: float) -> bool:
+        """See `Sink`."""
+        done = threading.Event()
+        self.emit(lambda: done.set() or [])  # type: ignore[func-returns-value]
+        return done.wait(seconds)
+
+    def _work(self) -> None:
+        while True:
+            make = self._queue.get()
+            try:
+                events = make()
+                if events:
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
+                    with self.path.open("ab") as file:
+                        file.write(b"".join(msgspec.json.encode(event) + b"\n" for event in events))
+            except Exception:
+                logger.warning("lineage: an event could not be written to %s", self.path, exc_info=True)
+
+
