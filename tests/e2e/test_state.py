@@ -279,3 +279,30 @@ def test_rows_of_state_and_schema_come_with_changes_only(project: Path) -> None:
     assert len(rows(p, "_dlt_loads")) >= 1
     assert len(rows(p, "_dlt_version")) == 1
     assert len(rows(p, "_dlt_pipeline_state")) <= 2, "of four runs the first has rows, the second moves the start"
+
+
+def test_the_state_travels_behind_the_data_of_all_sources(project: Path) -> None:
+    """A machine that is lost between the packages of a run leaves no cursor that is ahead of the data."""
+
+    def source(name: str) -> Any:
+        @headrace.resource(name=f"rows_of_{name}")
+        def numbers(at: Any = headrace.sources.incremental("id", initial_value=0)) -> Any:
+            yield {"id": at.last_value + 1}
+
+        return headrace.source(lambda: numbers, name=name)()
+
+    p = pipeline()
+    p.extract([source("one"), source("two"), source("three")])
+    packages = [p.get_load_package_info(load_id) for load_id in p.list_extracted_load_packages()]
+    assert {package.schema_name for package in packages} == {"one", "two", "three"}
+    tables = [{job.job_file_info.table_name for jobs in package.jobs.values() for job in jobs} for package in packages]
+    assert ["_dlt_pipeline_state" in names for names in tables] == [False, False, True]
+    p.normalize()
+    p.load()
+    assert not p.has_pending_data
+    again = headrace.pipeline(
+        "shop", pipelines_dir=str(project / "elsewhere"), destination="duckdb", dataset_name="raw"
+    )
+    again.run([source("one"), source("two"), source("three")])
+    for name in ("one", "two", "three"):
+        assert [n for (n,) in rows(again, f"rows_of_{name}", "id", "id")] == [1, 2], name

@@ -198,14 +198,14 @@ def _settings(p: Pipeline, args: ExtractArgs) -> ExtractSettings:
 def seal_all(p: Pipeline, works: dict[str, Work], checkpoints: Checkpoints) -> list[Work]:
     """Seal the packages that have something in them; returns all that this extract has sealed."""
     before = checkpoints.sources()
-    _put_state_row(p, works)
+    moved = _last(works, _put_state_row(p, works))
     for work in works.values():
         work.finish()
     # also a package of nothing but rows that a contract let go: somebody should hear of them
     kept = [work for work in works.values() if work.files or work.refresh or work.rejected()]
     for work in works.values():
         old = work.package.load_id
-        if checkpoints.sealed and work in kept:
+        if (checkpoints.sealed or work is moved) and work in kept:
             # packages are loaded and recovered in the order of their ids
             work.move_to(p._store.create(work.schema.name, pipeline_name=p.pipeline_name))
         if old != work.package.load_id or work not in kept:
@@ -224,13 +224,27 @@ def seal_all(p: Pipeline, works: dict[str, Work], checkpoints: Checkpoints) -> l
     return sealed
 
 
-def _put_state_row(p: Pipeline, works: dict[str, Work]) -> None:
-    """Bring the state's version up to date, and let it travel with the data if it changed."""
+def _put_state_row(p: Pipeline, works: dict[str, Work]) -> Work | None:
+    """Bring the state's version up to date, and let it travel with the data if it changed; returns where it is."""
     p._destinations.to_state(p._state.document)
     content = p._state.bump()
-    if works:
-        work = works.get(p.default_schema_name or "") or list(works.values())[-1]
-        put_state_row(p, work, p._state.document, content)
+    if not works:
+        return None
+    work = works.get(p.default_schema_name or "") or list(works.values())[-1]
+    put_state_row(p, work, p._state.document, content)
+    return work if work.known_states is not None else None
+
+
+def _last(works: dict[str, Work], bearer: Work | None) -> Work | None:
+    """Put the package with the state's row behind the others; returns it if it was before them.
+
+    Were it loaded first and the machine lost then, another one would read cursors that are ahead of the data.
+    """
+    if bearer is None or bearer is list(works.values())[-1]:
+        return None
+    name = next(name for name, work in works.items() if work is bearer)
+    works[name] = works.pop(name)
+    return bearer
 
 
 def _state_of(p: Pipeline, before: dict[str, Any], later: set[str]) -> dict[str, Any]:
