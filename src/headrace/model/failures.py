@@ -13,6 +13,7 @@ from headrace.errors.verdict import judged
 # facts of an error that have a field of their own
 _NAMED = ("load_id", "pipeline_name", "source_name", "resource_name", "schema_name")
 _LONGEST_VALUE = 2000
+_LONGEST_TEXT = 50_000
 
 
 def exception_traces(error: BaseException) -> list[dict[str, Any]]:
@@ -39,7 +40,7 @@ def _describe(error: BaseException) -> dict[str, Any]:
     kind = type(error)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     said: dict[str, Any] = {
-        "message": without_secrets(str(error)),
+        "message": clipped(without_secrets(str(error))),
         "exception_type": f"{module}{kind.__qualname__}",
         "stack_trace": [without_secrets(line) for line in traceback.format_tb(error.__traceback__)],
         "is_terminal": judged(error) == "terminal",
@@ -59,6 +60,11 @@ def _facts(error: HeadraceException) -> dict[str, Any]:
     if attributes:
         facts["exception_attrs"] = without_secrets(str(attributes))
     return facts
+
+
+def clipped(text: str) -> str:
+    """The text of an error, cut where no person reads on: a trace repeats it for every error of the chain."""
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}… ({len(text):,} characters)"
 
 
 def _short(value: Any) -> Any:

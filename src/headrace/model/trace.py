@@ -13,7 +13,7 @@ from headrace.base.strings import random_id
 from headrace.base.time import human_duration, now
 from headrace.errors.masking import without_secrets
 from headrace.model.cleaning import cleaned
-from headrace.model.failures import exception_traces
+from headrace.model.failures import clipped, exception_traces
 from headrace.model.infos import ExtractInfo, LoadInfo, NormalizeInfo, StepInfo
 from headrace.model.packages import schema_changes
 from headrace.model.rejected import by_table
@@ -290,7 +290,7 @@ class TraceBuilder:
         ended: PipelineStepTrace = opened._replace(finished_at=self._clock(), step_info=info)
         if error is not None:
             ended = ended._replace(
-                step_exception=without_secrets(str(error) or type(error).__name__),
+                step_exception=clipped(without_secrets(str(error) or type(error).__name__)),
                 exception_traces=exception_traces(error),
             )
         self.trace.steps.append(ended)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
+
+from typing_extensions import TypeVar
 
 from headrace import runtime_logging
 from headrace.errors.pipeline import CannotRestorePipelineException
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
         TWriteDispositionConfig,
     )
 
-TPipeline = TypeVar("TPipeline", bound=Pipeline)
+TPipeline = TypeVar("TPipeline", bound=Pipeline, default=Pipeline)
 
 
 def pipeline(

@@ -343,9 +343,7 @@ def test_a_channel_of_ones_own(project: Path) -> None:
     ("key", "value", "said"),
     [
         ("ON", "succes", "runtime.alerts.on"),
-        ("SLACK_ON", "all", "runtime.alerts.slack_on"),
         ("REJECTED", '[{"tabel": "orders"}]', "tabel"),
-        ("EMAIL_TO", "ann@shop.example", "runtime.alerts.email_host"),
         ("REPEAT_AFTER", "soon", "repeat_after"),
     ],
 )
@@ -362,6 +360,23 @@ def test_a_wrong_setting_is_named_and_no_run_fails(
     (record,) = [r for r in caplog.records if "could not be set up" in r.getMessage()]
     assert said in record.getMessage()
     assert hook.requests == []
+
+
+def test_a_channel_that_is_set_wrongly_silences_no_other(
+    server: Inbox, hook: Inbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("RUNTIME__ALERTS__EMAIL_TO", "ann@shop.example")
+    monkeypatch.setenv("RUNTIME__ALERTS__WEBHOOK_URL", f"{server.url}/mine")
+    monkeypatch.setenv("RUNTIME__ALERTS__WEBHOOK_ON", "all")
+    p = shop()
+    for n in range(2):
+        p.run([{"id": n}], table_name="orders")
+    assert len(titles(hook)) == 2
+    assert server.at("/mine") == []
+    said = [r.getMessage() for r in caplog.records if "A channel of alerts" in r.getMessage()]
+    assert len(said) == 2
+    assert "runtime.alerts.webhook_on" in said[0]
+    assert "runtime.alerts.email_host" in said[1]
 
 
 # ---- the same trouble again ------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from headrace.base.logs import get_logger
 from headrace.observers.alerts.alert import KINDS
 from headrace.observers.alerts.log import Log
 from headrace.observers.alerts.observer import Alerts, Channel, check_kinds
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from headrace.model.events import AnyEvent
     from headrace.pipeline.core import PipelineCore
 
+logger = get_logger("headrace.alerts")
 # without a channel that would tell good news, the log tells the rest
 _LOGGED = [kind for kind in KINDS if kind != "success"]
 
@@ -43,6 +45,7 @@ class ConfiguredAlerts(Alerts):
 
     def __init__(self, runtime: Any, alerts: AlertsConfiguration) -> None:
         self._runtime, self._settings = runtime, alerts
+        self._said: set[str] = set()
         super().__init__(
             *self._channels(),
             on=check_kinds("runtime.alerts.on", _names(alerts.on)),
@@ -68,30 +71,45 @@ class ConfiguredAlerts(Alerts):
         return TraceTo(self._runtime.trace_url, self._runtime.trace_headers)
 
     def _channels(self) -> list[Channel]:
-        settings = self._settings
-        found: list[Channel] = []
-        if self._runtime.slack_incoming_hook:
-            from headrace.observers.alerts.slack import Slack
-
-            hook = self._runtime.slack_incoming_hook
-            found.append(Slack(hook, _kinds(settings, "slack"), _names(settings.slack_mention) or ()))
-        if settings.teams_url:
-            from headrace.observers.alerts.teams import Teams
-
-            found.append(Teams(settings.teams_url, _kinds(settings, "teams"), _names(settings.teams_mention) or ()))
-        if settings.webhook_url:
-            from headrace.observers.alerts.webhook import Webhook
-
-            url, headers, secret = settings.webhook_url, settings.webhook_headers, settings.webhook_secret
-            found.append(Webhook(url, _kinds(settings, "webhook"), headers, secret))
-        if settings.email_to:
-            found.append(_email(settings))
-        if not found and settings.is_set():
+        """The channels that are set; one that is set wrongly is named in the log once, and the others go on."""
+        settings, found = self._settings, []
+        for is_set, make in (
+            (self._runtime.slack_incoming_hook, self._slack),
+            (settings.teams_url, self._teams),
+            (settings.webhook_url, self._webhook),
+            (settings.email_to, lambda: _email(settings)),
+        ):
+            try:
+                found += [make()] if is_set else []
+            except ValueError as error:
+                if str(error) not in self._said:
+                    self._said.add(str(error))
+                    logger.warning("A channel of alerts could not be set up and is told nothing: %s.", error)
+        if not found and not self._said and settings.is_set():
             named = _names(settings.on)
             found.append(Log(check_kinds("runtime.alerts.on", named) or _LOGGED))
         for channel in found:
             channel.setting = _SETTINGS[channel.name]  # type: ignore[attr-defined]
         return found
+
+    def _slack(self) -> Channel:
+        from headrace.observers.alerts.slack import Slack
+
+        mention = _names(self._settings.slack_mention) or ()
+        return Slack(self._runtime.slack_incoming_hook, _kinds(self._settings, "slack"), mention)
+
+    def _teams(self) -> Channel:
+        from headrace.observers.alerts.teams import Teams
+
+        settings = self._settings
+        return Teams(str(settings.teams_url), _kinds(settings, "teams"), _names(settings.teams_mention) or ())
+
+    def _webhook(self) -> Channel:
+        from headrace.observers.alerts.webhook import Webhook
+
+        settings = self._settings
+        headers, secret = settings.webhook_headers, settings.webhook_secret
+        return Webhook(str(settings.webhook_url), _kinds(settings, "webhook"), headers, secret)
 
 
 _SETTINGS = {
