@@ -42,6 +42,8 @@ class RawTable(NamedTuple):
         columns: In the order of the keys.
         nulls: Paths at which only None was seen.
         form: What the list holds: empty for documents, ``values`` for none, ``mixed`` for both.
+        made: How many of the columns, the first ones, hold elements of the list that are no documents.
+        inner: The list is an element of a list.
     """
 
     path: Path
@@ -52,6 +54,8 @@ class RawTable(NamedTuple):
     columns: list[RawColumn]
     nulls: list[Path]
     form: str = ""
+    made: int = 0
+    inner: bool = False
 
 
 Frame = list[RawTable]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.columns.frame import Frame, Path, RawColumn
-from headrace.model.shape import ChainShape, ColumnShape, TableShape
+from headrace.model.shape import AT_KEY, IN_LIST, ChainShape, ColumnShape, TableShape
 from headrace.model.types import DETECTIONS
 
 
@@ -33,14 +33,16 @@ class ShapeBook:
             if shape is None:
                 shape = self._tables[key] = TableShape(list(table.path), list(above) if table.above >= 0 else None)
                 self._columns[key] = {}
+            shape.made |= IN_LIST if table.inner else AT_KEY
             known, offset = self._columns[key], self.rows.get(key, 0)
-            for column in table.columns:
+            for place, column in enumerate(table.columns):
                 found = known.get(column.path)
                 if found is None:
                     found = known[column.path] = _first_sight(column, offset)
                     shape.columns.append(found)
                 elif column.kind not in found.kinds:
                     found.kinds.append(column.kind)
+                found.made |= IN_LIST if place < table.made else AT_KEY
             for path in table.nulls:
                 if list(path) not in shape.nulls:
                     shape.nulls.append(list(path))

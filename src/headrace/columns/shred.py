@@ -102,15 +102,18 @@ class _Shredder:
         self.out.append(work.table)
         return work, len(self.out) - 1
 
-    def close(self, work: _Work, index: int) -> None:
+    def close(self, work: _Work, index: int, made_lists: int = 0) -> None:
         # the values of a document come before those of documents in it, the last of which comes first: so do the
         # columns of the datasets that users have
         while work.documents:
             prefix, documents, level = work.documents.pop()
             for key, values in sideways(documents).items():
                 self.column((*prefix, key if type(key) is str else str(key)), values, level, work)
-        for name, values, level in work.lists:
+        for number, (name, values, level) in enumerate(work.lists):
+            at = len(self.out)
             self.nested(work.table.path + name, values, index, level - 1)
+            if number < made_lists and at < len(self.out):
+                self.out[at] = self.out[at]._replace(inner=True)
 
     def column(self, name: Path, values: Sequence[Any], level: int, work: _Work) -> None:
         types = set(map(type, values))
@@ -164,7 +167,8 @@ class _Shredder:
         form = "mixed" if "doc" in kinds else "values"
         work, index = self.open(path, len(items), above, parent, position, level, form)
         self.mixed(items, kinds, level, work)
-        self.close(work, index)
+        self.out[index] = work.table._replace(made=len(work.table.columns))
+        self.close(work, index, len(work.lists))
 
     def mixed(self, items: list[Any], kinds: set[str], level: int, work: _Work) -> None:
         """Rows of a list whose items are not all documents: scalars under ``value``, lists under ``list``."""

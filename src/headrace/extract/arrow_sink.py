@@ -23,6 +23,7 @@ from headrace.model.jobs import SpoolFile
 from headrace.model.retype import widened_by
 from headrace.model.rowkeys import is_version_in_row_id
 from headrace.model.schema import Schema
+from headrace.model.shape import AT_KEY, ChainShape, ColumnShape, TableShape
 from headrace.typing import TColumnSchema, TTableSchema
 
 FILE_BYTES = 16 * 1024 * 1024  # compressed: what one job takes
@@ -60,6 +61,8 @@ class ArrowTable:
         self._taken = False
         self._writer: ArrowWriter | None = None
         self._plans: dict[pa.Schema, tuple[ArrowPlan, list[ArrowLoss]]] = {}
+        self._shape: dict[str, ColumnShape] = {}
+        self._noted = 0  # columns of the shape that an earlier file has noted
         self._versioned = table in schema.tables and is_version_in_row_id(schema, table)
 
     def write(self, data: pa.Table) -> int:
@@ -117,6 +120,11 @@ class ArrowTable:
         table.setdefault("x-normalizer", {})["seen-data"] = True
         lost = {loss.field for loss in losses}
         taken = {raw: name for raw, name in names.items() if raw not in lost}
+        for field in given:
+            if field.name in taken and field.name not in self._shape and (made := column_of(field, self.table)):
+                self._shape[field.name] = ColumnShape(
+                    [field.name], [made["data_type"]], 0, made=AT_KEY, type=str(field.type)
+                )
         return compile_arrow_plan(given, taken, table["columns"], self.capabilities), losses
 
     def _column(
@@ -181,9 +189,16 @@ class ArrowTable:
                 kind="arrow",
                 rows=writer.rows,
                 size=size,
+                shape=self._new_shape(),
             )
         )
         self._writer = None
+
+    def _new_shape(self) -> dict[str, Any]:
+        """What the columns were called, where no earlier file has noted it."""
+        new = list(self._shape.values())[self._noted :]
+        self._noted = len(self._shape)
+        return ChainShape([TableShape([], None, new)]).to_dict() if new else {}
 
     def finish(self) -> list[SpoolFile]:
         """Close the files and give them; where no row came, the note that the table is to be made or emptied."""

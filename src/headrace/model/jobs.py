@@ -18,7 +18,8 @@ class SpoolFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             ``empty`` (no rows: the table is to be made, or emptied on replace).
         rows: Rows of the root table.
         size: Bytes on disk.
-        shape: For ``rows``: what was seen where, as `columns.shape.Shape` writes it.
+        shape: For ``rows``: what was seen where, as `columns.shape.Shape` writes it. For ``arrow``: the columns as the
+            user called them, in the first file that has them.
         start: Rows of the table that lie in earlier files of the same resource.
     """
 

@@ -7,6 +7,10 @@ from typing import Any
 import msgspec
 
 
+AT_KEY, IN_LIST = 1, 2
+"""Where documents have a value: under its key, or as an element of a list, where the key is one that the engine made."""
+
+
 class ColumnShape(msgspec.Struct, array_like=True):
     """One path of a raw table.
 
@@ -15,21 +19,29 @@ class ColumnShape(msgspec.Struct, array_like=True):
         kinds: Kinds of values in the order of first sight.
         first: Row number (over all files of the chain) of the first value.
         detected: What each type detector that recognises the first value takes it for.
+        made: `AT_KEY`, or `IN_LIST` (``value`` and ``list`` are keys of the engine), or both; 0 if not noted.
+        type: What the source itself calls the type, where it does (Arrow).
     """
 
     path: list[str]
     kinds: list[str]
     first: int
     detected: dict[str, str] = {}
+    made: int = 0
+    type: str = ""
 
 
 class TableShape(msgspec.Struct, array_like=True):
-    """One raw table: ``path`` from the root document, ``above`` the parent's path (None for the root)."""
+    """One raw table: ``path`` from the root document, ``above`` the parent's path (None for the root).
+
+    ``made`` is as in `ColumnShape`: ``IN_LIST`` for lists right inside lists.
+    """
 
     path: list[str]
     above: list[str] | None
     columns: list[ColumnShape] = []
     nulls: list[list[str]] = []
+    made: int = 0
 
 
 class ChainShape(msgspec.Struct):
@@ -57,7 +69,8 @@ def join_shapes(shapes: list[ChainShape]) -> ChainShape:
         for table in shape.tables:
             key = (tuple(table.path), None if table.above is None else tuple(table.above))
             known = tables.setdefault(key, TableShape(table.path, table.above))
-            _join_columns(known, table)
+            known.made |= table.made
+        _join_columns(known, table)
     ordered = sorted(tables.values(), key=lambda t: len(t.path))
     return ChainShape(ordered)
 
@@ -67,7 +80,8 @@ def _join_columns(known: TableShape, more: TableShape) -> None:
     for column in more.columns:
         found = columns.get(tuple(column.path))
         if found is None:
-            known.columns.append(ColumnShape(column.path, list(column.kinds), column.first, column.detected))
+            known.columns.append(msgspec.structs.replace(column, kinds=list(column.kinds)))
         else:
+            found.made |= column.made
             found.kinds += [k for k in column.kinds if k not in found.kinds]
     known.nulls += [n for n in more.nulls if n not in known.nulls]
