@@ -1,0 +1,152 @@
+"""Facts become events: pure functions. The events are plain dicts, with no secret in them and below 1 MB each."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from headrace.errors.masking import without_secrets
+from headrace.observers.lineage.facets.base import EVENTS, PRODUCER, deleted, facet, instant
+from headrace.observers.lineage.facets.dataset import dataset_facets, input_dataset, output_dataset
+from headrace.observers.lineage.facets.edges import BUDGET, explicit_lineage, within_budget
+from headrace.observers.lineage.facets.job import job_facets
+from headrace.observers.lineage.facets.run import run_facets
+from headrace.observers.lineage.facts import Dataset, Input, Invocation, Job, Output, Run
+
+EventType = Literal["START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER"]
+Event = dict[str, Any]
+
+TERMINAL = ("COMPLETE", "FAIL", "ABORT")
+MAX_BYTES = 950_000
+"""Of an event as JSON: brokers refuse messages of 1 MB (Kafka, Event Hubs)."""
+
+_CONSTANT = ("_producer", "_schemaURL", "producer", "schemaURL")
+
+
+def run_event(run: Run, state: EventType, at: dt.datetime, budget: int = BUDGET) -> Event:
+    """The event that a run has reached a state.
+
+    Outputs are told as written in the last event of a run, and as planned before. An invocation tells no datasets.
+
+    Args:
+        run: The run, with everything that is known of it by now.
+        state: ``START``, ``RUNNING``, ``COMPLETE``, ``FAIL``, ``ABORT`` or ``OTHER``.
+        at: When it got there.
+        budget: Column edges at most.
+    """
+    ended = state in TERMINAL
+    outputs = [one for one in run.outputs if one.written or not ended]
+    outputs, cut = within_budget(outputs, budget)
+    run = msgspec.structs.replace(run, outputs=outputs)
+    if cut:
+        run.lineage_errors = [*run.lineage_errors, _cut(f"{cut} column edges over the budget of {budget}")]
+    return _fitting(lambda run, columns, fields: _run_event(run, state, at, columns, fields), run)
+
+
+def _run_event(run: Run, state: EventType, at: dt.datetime, columns: bool, fields: bool) -> Event:
+    datasets = not isinstance(run, Invocation)
+    ended = state in TERMINAL
+    event: Event = {"eventType": state, "eventTime": instant(at), "producer": PRODUCER}
+    event["schemaURL"] = f"{EVENTS}/RunEvent"
+    event["run"] = {"runId": run.run_id, "facets": run_facets(run, state)}
+    event["job"] = _job(run.job, run.inputs if datasets else (), run.outputs if datasets else (), columns)
+    if datasets:
+        bare = state == "START"
+        event["inputs"] = [input_dataset(one if fields else _bare(one), identity_only=bare) for one in run.inputs]
+        event["outputs"] = [
+            output_dataset(one if fields else _bare(one), written=ended, columns=columns) for one in run.outputs
+        ]
+    else:
+        event["inputs"], event["outputs"] = [], []
+    return event
+
+
+def job_event(job: Job, inputs: Sequence[Input], outputs: Sequence[Output], at: dt.datetime) -> Event:
+    """The event that a job, once it runs, reads and writes these datasets: declared, not run."""
+    event: Event = {"eventTime": instant(at), "producer": PRODUCER, "schemaURL": f"{EVENTS}/JobEvent"}
+    event["job"] = _job(job, inputs, outputs, True)
+    event["inputs"] = [input_dataset(one) for one in inputs]
+    event["outputs"] = [output_dataset(one, written=False) for one in outputs]
+    return without_any_secret(event)
+
+
+def dataset_event(dataset: Dataset, at: dt.datetime, change: str | None = None) -> Event:
+    """The event that something is true of a dataset, or happened to it, outside of all runs.
+
+    Args:
+        dataset: It.
+        at: Since when.
+        change: ``DROP``, ``ALTER``, ``TRUNCATE``, …: what happened. What is dropped has no lineage any more.
+    """
+    event: Event = {"eventTime": instant(at), "producer": PRODUCER, "schemaURL": f"{EVENTS}/DatasetEvent"}
+    facets = dataset_facets(dataset)
+    if dataset.version and "version" not in facets:
+        facets["version"] = facet("version", **dataset.version)
+    if change is not None:
+        facets["lifecycleStateChange"] = facet("lifecycleStateChange", lifecycleStateChange=change)
+    if change == "DROP":
+        facets["lineage"] = deleted("dataset.lineage")
+    event["dataset"] = {"namespace": dataset.id.namespace, "name": dataset.id.name, "facets": facets}
+    return without_any_secret(event)
+
+
+def _job(job: Job, inputs: Sequence[Input], outputs: Sequence[Output], columns: bool) -> dict[str, Any]:
+    facets = job_facets(job)
+    if (lineage := explicit_lineage(inputs, outputs, columns)) is not None:
+        facets["lineage"] = lineage
+    return {"namespace": job.id.namespace, "name": job.id.name, "facets": facets}
+
+
+def _bare(dataset: Any) -> Any:
+    """The dataset without fields and what is said of them."""
+    less: dict[str, Any] = {"fields": []}
+    if isinstance(dataset, Output):
+        kept = [one for one in dataset.assertions if "column" not in one]
+        metrics = {**dataset.metrics, "columnMetrics": {}} if dataset.metrics else dataset.metrics
+        less |= {"assertions": kept, "metrics": metrics, "schema_change": None}
+    return msgspec.structs.replace(dataset, **less)
+
+
+# ---- size ----------------------------------------------------------------------------------------------------------
+
+
+def _fitting(make: Callable[[Run, bool, bool], Event], run: Run) -> Event:
+    """The event with as much in it as fits: columns' edges go first, then fields; edges of tables always stay."""
+    said = ((True, True, ""), (False, True, "column edges"), (False, False, "column edges and fields"))
+    event: Event = {}
+    for columns, fields, left_out in said:
+        told = run
+        if left_out:
+            told = msgspec.structs.replace(
+                run, lineage_errors=[*run.lineage_errors, _cut(f"{left_out}: the event would be too large")]
+            )
+        event = without_any_secret(make(told, columns, fields))
+        if len(msgspec.json.encode(event)) <= MAX_BYTES:
+            break
+    return event
+
+
+def _cut(what: str) -> tuple[str, str]:
+    return "columnLineage", f"Left out: {what}. Edges of tables are complete."
+
+
+# ---- secrets -------------------------------------------------------------------------------------------------------
+
+
+def without_any_secret(value: Any) -> Any:
+    """The value with all secrets in its texts hidden, those of keys too."""
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, dict):
+        return {
+            (key if key.isidentifier() else without_secrets(key)): (
+                item if key in _CONSTANT else without_any_secret(item)
+            )
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [without_any_secret(item) for item in value]
+    return value
