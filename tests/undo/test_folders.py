@@ -115,3 +115,15 @@ def test_a_load_that_failed_half_way(world: World, project: Path) -> None:
     assert hashes(world, "shop") == before
     pipeline.run(numbers())
     assert rows(world, "shop", "numbers", "n") == [(1,), (2,)]
+
+
+def test_a_look_changes_nothing(world: World, project: Path) -> None:
+    """Also where the dataset has gone: the next run says so and begins anew, the look does not."""
+    make(world, project).run(numbers())
+    pipeline = make(world, project)
+    with pipeline.sql_client() as client:
+        client.drop_dataset()
+    before = state(pipeline)
+    pipeline.list_undoable_loads()
+    assert state(pipeline) == before
+    assert pipeline.schema_names == ["undo"]

@@ -91,7 +91,9 @@ def list_undoable_loads(p: Pipeline) -> list[UndoableLoad]:
     from headrace.pipeline.sync import sync_if_needed
 
     with working(p):
-        sync_if_needed(p)
+        if not p.has_data:
+            # a look changes nothing: only a folder that knows nothing yet is filled
+            sync_if_needed(p)
         return [_undoable(found) for found in reversed(_own_loads(p))]
 
 
