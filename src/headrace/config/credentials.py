@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, quote, quote_plus, unquote
 from headrace.config.hints import TSecretStrValue
 from headrace.config.spec import CredentialsConfiguration, configspec
 from headrace.errors.specs import InvalidConnectionString
+from headrace.model.location import Location
 
 _URL = re.compile(
     r"""
@@ -162,6 +163,22 @@ class ConnectionStringCredentials(CredentialsConfiguration):
     def data_location(self) -> str:
         """Where the data is: host and port, without user, password and options."""
         return Url(self.drivername, None, None, self.host, self.port, self.database).render()
+
+    def location(self, schema: str = "") -> Location:
+        """Where the data is, in parts.
+
+        Args:
+            schema: A schema of the database.
+        """
+        names = [name.strip() for name in (self.host or "").split(",")]
+        return Location(
+            scheme=(self.drivername or "").partition("+")[0],
+            host=names[0],
+            port=self.port,
+            hosts=[(name, self.port) for name in names] if len(names) > 1 else [],
+            database=self.database or "",
+            schema=schema,
+        )
 
     def __str__(self) -> str:
         return self.to_url()._replace(query={}).render()

@@ -33,6 +33,7 @@ class ConfiguredDestination(Destination):
 
     short_name: ClassVar[str]
     spec: ClassVar[type[DestinationConfiguration]]
+    _settings_seen: Any = None
 
     def __init__(self, *, destination_name: str | None = None, environment: str | None = None, **settings: Any) -> None:
         self.config_params: dict[str, Any] = {}
@@ -96,7 +97,19 @@ class ConfiguredDestination(Destination):
         found = destination_settings(self.spec(), self.destination_name, dict(self.config_params))
         found.destination_name = self.destination_name
         found.destination_type = self.destination_type
+        self._settings_seen = found
         return found
+
+    def seen_configuration(self) -> Any:
+        """Its settings as they were when they were last resolved; resolved now if they never were.
+
+        Cheap: finding credentials may ask files and services.
+        """
+        return self._settings_seen if self._settings_seen is not None else self.configuration()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Settings that were found stay in this process."""
+        return {**self.__dict__, "_settings_seen": None}
 
     @staticmethod
     def from_reference(

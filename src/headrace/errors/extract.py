@@ -58,6 +58,7 @@ __all__ = [
     "CurrentSourceNotAvailable",
     "CurrentSourceSchemaNotAvailable",
     "DataItemRequiredForDynamicTableHints",
+    "DataLocationKindRequired",
     "DataWriterException",
     "DeletingResourcesNotSupported",
     "DltResourceException",
@@ -129,6 +130,19 @@ class ResourceNameMissing(DltResourceException):
             "The data has no name.",
             why="only functions and generators have a name of their own",
             fix="give `table_name=` to `run()`, or `name=` to `resource()`",
+        )
+
+
+class DataLocationKindRequired(DltResourceException):
+    """A place was told without its kind, and there is no source that it could be named after."""
+
+    def __init__(self, resource_name: str) -> None:
+        super().__init__(
+            resource_name,
+            "The location that was told has no `kind`.",
+            why="the source's name stands for it, and the resource is in no source yet: it gets there when the source's "
+            "function returns",
+            fix='give one: add_input({"kind": "…", …})',
         )
 
 

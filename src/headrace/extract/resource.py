@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from headrace.errors.base import TypeErrorWithKnownTypes
 from headrace.errors.extract import (
+    DataLocationKindRequired,
     InvalidParallelResourceDataType,
     InvalidResourceDataType,
     ParametrizedResourceUnbound,
@@ -129,20 +131,39 @@ class DltResource(WithSteps, Iterable[Any], Generic[TDataItem]):
 
     @property
     def inputs(self) -> list[dict[str, Any]]:
-        """Where the items come from: tables, files, endpoints, as plain data."""
-        return list(self._pipe.inputs)
+        """Where the items come from: tables, files, endpoints; the list itself."""
+        return self._pipe.inputs
 
     def add_input(self, location: dict[str, Any], replace: bool = False) -> Self:
-        """Tell where the items come from, for lineage; secrets must not be in it.
+        """Tell where the items come from, for the trace and for lineage.
+
+        Called when the resource is made, or by its running function (``current.resource().add_input(...)``) when the
+        place is known only then. One call a place, with all tables, endpoints or files that are read there; a place
+        that was told already is not told twice. `headrace.sources.inputs` makes locations of what connects to a place.
 
         Args:
-            location: What is known of the place, ``kind`` at least.
+            location: Fields of `headrace.model.location.TDataLocation`; those that are None are left out. ``kind`` is
+                the source's name unless given. Secrets must not be in it; those that are found are hidden.
             replace: Forget what was told before.
+
+        Returns:
+            The resource.
+
+        Raises:
+            TypeErrorWithKnownTypes: ``location`` is no dictionary.
+            DataLocationKindRequired: ``kind`` is missing, and the resource is in no source yet.
         """
+        if not isinstance(location, dict):
+            raise TypeErrorWithKnownTypes("location", location, ["TDataLocation"])
+        told = {name: value for name, value in location.items() if value is not None}
+        if not told.get("kind"):
+            if not self.source_name:
+                raise DataLocationKindRequired(self.name)
+            told["kind"] = self.source_name
         if replace:
             self._pipe.inputs.clear()
-        if location not in self._pipe.inputs:
-            self._pipe.inputs.append(dict(location))
+        if told not in self._pipe.inputs:
+            self._pipe.inputs.append(told)
         return self
 
     @property

@@ -17,6 +17,7 @@ from headrace.extract.source import DltSource, json_config
 from headrace.extract.state import SourceScope, reset_resource_state, source_scope
 from headrace.extract.writer import CHUNK_ROWS, ResourceWriter
 from headrace.model.events import Progress
+from headrace.model.location import ResourceInputs, plain_location
 from headrace.model.schema import Schema
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class SourceExtractResult(msgspec.Struct, frozen=True, kw_only=True):
         dag: Pairs of resource names: who gives items to whom.
         custom_metrics: What functions and steps measured, by resource.
         inputs: Where items came from, by resource, if the resource told.
+        origins: The same for the resources whose rows are written: with what the resources told whose items they took.
     """
 
     resource_rows: dict[str, int] = {}
@@ -44,6 +46,7 @@ class SourceExtractResult(msgspec.Struct, frozen=True, kw_only=True):
     dag: list[tuple[str, str]] = []
     custom_metrics: dict[str, dict[str, Any]] = {}
     inputs: dict[str, list[dict[str, Any]]] = {}
+    origins: list[ResourceInputs] = []
 
 
 def extract_source(
@@ -178,8 +181,22 @@ def _result(source: DltSource[Any], writers: Sequence[ResourceWriter]) -> Source
         hints={r.name: describe_hints(r) for r in source.resources.selected.values()},
         dag=source.resources.selected_dag,
         custom_metrics={r.name: dict(r.custom_metrics) for r in extracted if r.custom_metrics},
-        inputs={r.name: r.inputs for r in extracted if r.inputs},
+        inputs={r.name: [plain_location(place) for place in r.inputs] for r in extracted if r.inputs},
+        origins=_origins(source),
     )
+
+
+def _origins(source: DltSource[Any]) -> list[ResourceInputs]:
+    found = []
+    for resource in source.resources.selected.values():
+        chain = list(resource._pipe.chain())
+        told = [{**plain_location(place), "resource_name": pipe.name} for pipe in chain for place in pipe.inputs]
+        if told:
+            untouched = len(chain) == 1 and not resource._pipe.changes_items
+            found.append(
+                ResourceInputs(source=source.name, resource=resource.name, locations=told, untouched=untouched)
+            )
+    return found
 
 
 def describe_hints(resource: DltResource[Any]) -> dict[str, Any]:

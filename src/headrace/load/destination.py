@@ -24,6 +24,7 @@ from headrace.load.undoing import UndoApi
 from headrace.model.capabilities import Capabilities
 from headrace.model.changes import RowChanges
 from headrace.model.jobs import AnyJob
+from headrace.model.location import Location
 from headrace.model.migrate import (
     AddColumns,
     AlterColumn,
@@ -303,6 +304,21 @@ class Destination(ABC):
     def fingerprint(self) -> str:
         """A hash of where it is, without secrets; empty when unknown."""
         return ""
+
+    def location(self, dataset_name: str, pipeline: PipelineFacts | None = None) -> Location | None:
+        """Where a dataset is, in parts, from the configuration; nothing is opened for it.
+
+        Args:
+            dataset_name: The dataset, already normalized.
+            pipeline: Facts of the pipeline that paths may depend on.
+
+        Returns:
+            None where nothing is known to be kept, as of functions that take rows.
+
+        Raises:
+            ConfigFieldMissingException: A setting it needs is nowhere.
+        """
+        return None
 
 
 class PipelineFacts(msgspec.Struct, frozen=True, kw_only=True):

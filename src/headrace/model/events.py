@@ -14,6 +14,7 @@ import msgspec
 from headrace.base.time import now
 from headrace.model.changes import RowChanges
 from headrace.model.jobs import LoadFile, PlannedJob, SpoolFile
+from headrace.model.location import ResourceInputs
 from headrace.model.rejected import RejectedCount
 
 
@@ -45,6 +46,7 @@ class Extracted(Event, frozen=True, tag=True):
     id_seed: int = 0
     row_counts: dict[str, int] = {}
     rejected: list[RejectedCount] = []
+    inputs: list[ResourceInputs] = []
 
 
 class Normalized(Event, frozen=True, tag=True):

@@ -40,6 +40,7 @@ from headrace.model.events import (
     Reopened,
 )
 from headrace.model.jobs import LoadFile, SpoolFile
+from headrace.model.location import ResourceInputs
 from headrace.model.rejected import RejectedCount
 from headrace.package.again import failed_jobs
 from headrace.package.journal import E, Journal
@@ -165,6 +166,7 @@ class Package:
         id_seed: int = 0,
         row_counts: dict[str, int] | None = None,
         rejected: Sequence[RejectedCount] = (),
+        inputs: Sequence[ResourceInputs] = (),
     ) -> None:
         """Commit point 1: data, schema and state (and so the cursor) become the package's at once.
 
@@ -175,6 +177,7 @@ class Package:
             id_seed: Seed of the row ids, so that a repeated normalize makes the same ones.
             row_counts: Rows by table, for people.
             rejected: What contracts let go while the data was read.
+            inputs: What the resources were read from, as far as they told.
 
         Raises:
             LoadPackageInconsistent: The package is sealed already.
@@ -199,6 +202,7 @@ class Package:
             id_seed=id_seed,
             row_counts=row_counts or {},
             rejected=list(rejected),
+            inputs=list(inputs),
         )
         self.record(fact, sync=True)
         self._version_hash = schema.get("version_hash")

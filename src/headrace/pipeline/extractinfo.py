@@ -75,7 +75,7 @@ def source_metrics(
         "resource_metrics": resources,
         "dag": list(result.dag),
         "hints": dict(result.hints),
-        "inputs": [{"resource_name": name, **place} for name, places in result.inputs.items() for place in places],
+        "inputs": [{**place, "resource_name": name} for name, places in result.inputs.items() for place in places],
         "rejected": [msgspec.to_builtins(one) for one in rejected],
         "counted_later": sorted({file.resource for file in own if file.format == MODEL_FORMAT}),
     }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from headrace.extract.sink import SpoolSink
     from headrace.extract.stage import SourceExtractResult
     from headrace.model.jobs import SpoolFile
+    from headrace.model.location import ResourceInputs
     from headrace.model.schema import Schema
     from headrace.package.package import Package
     from headrace.pipeline.pipeline import Pipeline
@@ -64,6 +65,10 @@ class Work:
     def rejected(self) -> list[RejectedCount]:
         """What contracts let go while the data was read."""
         return add_counts(one for sink in self.sinks for one in sink.rejections.counts())
+
+    def inputs(self) -> list[ResourceInputs]:
+        """What the resources were read from, as far as they told."""
+        return [one for result, _, _ in self.sources for one in result.origins]
 
     def move_to(self, package: Package) -> None:
         """Go on under another load id: rows that are not sealed yet move to a package that comes later."""
@@ -142,6 +147,7 @@ def seal_work(p: Pipeline, work: Work, state: dict[str, Any], before: dict[str, 
         id_seed=secrets.randbits(62),
         row_counts=work.row_counts(),
         rejected=(rejected := work.rejected()),
+        inputs=work.inputs(),
     )
     announce(rejected, work.package.load_id, "extract", p._publish)
     p._fresh[work.package.load_id] = (work.schema, work.schema.stored_version_hash)

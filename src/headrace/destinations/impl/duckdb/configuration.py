@@ -13,6 +13,7 @@ from headrace.config.spec import CredentialsConfiguration, configspec
 from headrace.load.destination import PipelineFacts
 
 MEMORY, PIPELINE, EXTERNAL = ":memory:", ":pipeline:", ":external:"
+MOTHERDUCK = ("md:", "motherduck:")
 DEFAULT_NAME = "headrace"
 _SCHEME = "duckdb:"
 

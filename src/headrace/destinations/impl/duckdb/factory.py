@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from headrace.base.strings import digest128
@@ -11,18 +13,22 @@ from headrace.destinations.impl.duckdb.capabilities import CAPABILITIES
 from headrace.destinations.impl.duckdb.configuration import (
     EXTERNAL,
     MEMORY,
+    MOTHERDUCK,
     DuckDbClientConfiguration,
     DuckDbCredentials,
     database_path,
 )
 from headrace.load.destination import PipelineFacts
 from headrace.model.capabilities import Capabilities
+from headrace.model.location import Location
 
 if TYPE_CHECKING:
     from headrace.destinations.impl.duckdb.client import DuckDbClient
     from headrace.destinations.impl.duckdb.connections import Database
     from headrace.destinations.impl.duckdb.session import Opener
     from headrace.model.schema import Schema
+
+logger = logging.getLogger("headrace")
 
 
 class duckdb(ConfiguredDestination):
@@ -105,9 +111,36 @@ class duckdb(ConfiguredDestination):
         """The database as a url, once a client was opened."""
         return f"duckdb:///{self._location}" if self._location else self.destination_name
 
+    def location(self, dataset_name: str, pipeline: PipelineFacts | None = None) -> Location:
+        """The schema of a dataset in the file, in memory, or at MotherDuck."""
+        credentials: DuckDbCredentials = self.seen_configuration().credentials
+        path = _path_of(credentials.connection) if credentials.connection is not None else credentials.database or ""
+        if credentials.connection is None and not path.startswith(MOTHERDUCK):
+            name = self.destination_name if self.is_named else None
+            path = database_path(credentials.database, name, pipeline)
+        if path in ("", MEMORY):
+            owner = pipeline.pipeline_name if pipeline else ""
+            return Location(scheme="duckdb", private=True, owner=owner, database="memory", schema=dataset_name)
+        if path.startswith(MOTHERDUCK):
+            database = path.partition(":")[2].partition("?")[0] or "my_db"
+            return Location(scheme="duckdb", path=f"md:{database}", database=database, schema=dataset_name)
+        return Location(scheme="duckdb", path=path, database=Path(path).stem, schema=dataset_name)
+
     def fingerprint(self) -> str:
         """A hash of the file's path, once a client was opened."""
         return digest128(self._location) if self._location not in ("", MEMORY, EXTERNAL) else ""
+
+
+def _path_of(connection: Any) -> str:
+    """The file of an open connection; empty for a database in memory."""
+    try:
+        query = "SELECT path FROM duckdb_databases() WHERE database_name = current_database()"
+        row = connection.cursor().execute(query).fetchone()
+    except Exception as error:  # noqa: BLE001 (closed, or broken: loading will tell)
+        logger.debug("the file of a DuckDB connection is unknown: %s", error)
+        return ""
+    path = str(row[0] or "") if row else ""
+    return path if path.startswith(MOTHERDUCK) or not path else str(Path(path).absolute())
 
 
 def _setup(credentials: DuckDbCredentials) -> list[str]:

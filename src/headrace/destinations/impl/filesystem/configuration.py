@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Optional, Union
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+import msgspec
+
 from headrace.base.strings import digest128
 from headrace.config.cloud import (
     AwsCredentials,
@@ -27,6 +29,7 @@ from headrace.config.known import StagingConfiguration
 from headrace.config.spec import CredentialsConfiguration, configspec, resolve_type
 from headrace.errors.config import ConfigurationValueError
 from headrace.load.destination import PipelineFacts
+from headrace.model.location import Location, location_of_url
 
 _PROTOCOLS = {"abfs": "az", "abfss": "az", "adl": "az", "azure": "az", "gcs": "gs", "s3a": "s3", "ssh": "sftp"}
 
@@ -190,6 +193,30 @@ class FilesystemConfiguration(StagingConfiguration):
         if self.is_local or not parts.netloc:
             return self.bucket_url
         return urlunsplit(parts._replace(netloc=_without_password(parts.netloc), query="", fragment=""))
+
+    def location(self, dataset_name: str, pipeline: PipelineFacts | None = None, table_path: str = "") -> Location:
+        """Where the files of a dataset are, in parts.
+
+        Args:
+            dataset_name: Its folder.
+            pipeline: Whose local folder relative paths refer to.
+            table_path: The folder of a table in it, with placeholders.
+        """
+        inner: dict[str, Any] = {"schema": dataset_name, "table_path": table_path}
+        if self.is_local:
+            root = self.local_path(pipeline)
+            if root.startswith("//"):  # file://host/share
+                host, _, path = root[2:].partition("/")
+                return Location(scheme="file", host=host, path=f"/{path}/{dataset_name}", **inner)
+            return Location(scheme="file", path=f"{root.rstrip('/')}/{dataset_name}", **inner)
+        found = location_of_url(self.bucket_url)
+        credentials: Any = self.credentials
+        account = found.account or str(getattr(credentials, "azure_storage_account_name", None) or "")
+        if self.protocol == "memory":
+            inner.update(private=True, owner=pipeline.pipeline_name if pipeline else "")
+        port = found.port or (getattr(credentials, "sftp_port", None) if self.protocol == "sftp" else None)
+        path = f"{found.path.rstrip('/')}/{dataset_name}"
+        return msgspec.structs.replace(found, path=path, account=account, port=port, **inner)
 
     def on_resolved(self) -> None:
         """Check the layout."""

@@ -10,6 +10,7 @@ from headrace.destinations.impl.filesystem.capabilities import CAPABILITIES
 from headrace.destinations.impl.filesystem.configuration import FilesystemConfiguration
 from headrace.load.destination import PipelineFacts
 from headrace.model.capabilities import Capabilities
+from headrace.model.location import Location
 
 if TYPE_CHECKING:
     from headrace.destinations.impl.filesystem.client import FilesystemClient
@@ -80,6 +81,14 @@ class filesystem(ConfiguredDestination):
     def describe_location(self) -> str:
         """The place as a url without secrets, once a client was opened."""
         return self._location or self.destination_name
+
+    def location(self, dataset_name: str, pipeline: PipelineFacts | None = None) -> Location:
+        """The folder of a dataset, and the folder of a table in it."""
+        from headrace.destinations.impl.filesystem.layout import Layout
+
+        settings: FilesystemConfiguration = self.seen_configuration()
+        layout = Layout(settings.layout, settings.extra_placeholders, settings.current_datetime)
+        return settings.location(dataset_name, pipeline, layout.table_folder)
 
     def fingerprint(self) -> str:
         """A hash of the bucket, once a client was opened."""

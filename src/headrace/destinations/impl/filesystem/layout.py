@@ -107,6 +107,11 @@ class Layout:
         return self._head.format(schema_name=schema_name, table_name=table_name) + self._separator
 
     @property
+    def table_folder(self) -> str:
+        """The folder of a table's files, or what their names begin with; with placeholders."""
+        return self._head
+
+    @property
     def has_folders(self) -> bool:
         """Whether each table has a folder of its own."""
         return self._separator == "/"

@@ -8,8 +8,10 @@ from headrace.base.strings import digest128
 from headrace.config.known import DestinationConfiguration
 from headrace.destinations.base import ConfiguredDestination
 from headrace.destinations.impl.postgres.capabilities import CAPABILITIES
-from headrace.destinations.impl.postgres.configuration import PostgresClientConfiguration
+from headrace.destinations.impl.postgres.configuration import PostgresClientConfiguration, PostgresCredentials
+from headrace.load.destination import PipelineFacts
 from headrace.model.capabilities import Capabilities
+from headrace.model.location import Location
 
 if TYPE_CHECKING:
     from headrace.destinations.impl.postgres.client import PostgresClient
@@ -84,6 +86,11 @@ class postgres(ConfiguredDestination):
     def describe_location(self) -> str:
         """The database as a url without user and password, once a client was opened."""
         return self._location or self.destination_name
+
+    def location(self, dataset_name: str, pipeline: PipelineFacts | None = None) -> Location:
+        """The schema of a dataset."""
+        credentials: PostgresCredentials = self.seen_configuration().credentials
+        return credentials.location(schema=dataset_name)
 
     def fingerprint(self) -> str:
         """A hash of the server's name, as the field makes it, once a client was opened."""

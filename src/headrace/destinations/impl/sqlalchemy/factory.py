@@ -13,6 +13,7 @@ from headrace.destinations.impl.sqlalchemy.configuration import (
     MEMORY,
     SqlalchemyClientConfiguration,
     SqlalchemyCredentials,
+    dataset_path,
     missing_driver,
     sqlite_path,
 )
@@ -20,7 +21,9 @@ from headrace.destinations.impl.sqlalchemy.configuration import (
     sqlalchemy as _library,
 )
 from headrace.errors.config import ConfigurationException
+from headrace.load.destination import PipelineFacts
 from headrace.model.capabilities import Capabilities
+from headrace.model.location import Location
 
 if TYPE_CHECKING:
     from headrace.destinations.impl.sqlalchemy.client import SqlalchemyJobClient
@@ -72,7 +75,7 @@ class sqlalchemy(ConfiguredDestination):
 
     def __getstate__(self) -> dict[str, Any]:
         """Engines and locks stay in this process."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("_engines", "_shared")}
+        return {k: v for k, v in super().__getstate__().items() if k not in ("_engines", "_shared")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _engines={}, _shared=threading.RLock())
@@ -164,6 +167,17 @@ class sqlalchemy(ConfiguredDestination):
     def describe_location(self) -> str:
         """The database as a url without user and password, once a client was opened."""
         return self._location or self.destination_name
+
+    def location(self, dataset_name: str, pipeline: PipelineFacts | None = None) -> Location:
+        """Where a dataset is: a file for SQLite, else a schema (or database) of a server."""
+        credentials: SqlalchemyCredentials = self.seen_configuration().credentials
+        if credentials.backend != "sqlite":
+            return credentials.location(schema=dataset_name)
+        main = sqlite_path(credentials.database, pipeline)
+        if main == MEMORY or main.startswith("file:"):
+            owner = pipeline.pipeline_name if pipeline else ""
+            return Location(scheme="sqlite", private=True, owner=owner, database="memory", schema=dataset_name)
+        return Location(scheme="sqlite", path=dataset_path(main, dataset_name), schema="main")
 
     def fingerprint(self) -> str:
         """A hash of where the database is, once a client was opened."""

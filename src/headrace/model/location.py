@@ -1,0 +1,211 @@
+"""Where data is, in parts: what a destination writes to, and what a resource reads.
+
+The parts come from structured configuration and hold no secret. They are not an identity yet: lineage makes names of
+them (`headrace.observers.lineage.naming`), by the rules of each kind of store.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from typing_extensions import NotRequired, TypedDict
+
+from headrace.errors.masking import without_secrets
+
+
+class Location(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where tables, files or answers are.
+
+    Attributes:
+        scheme: The kind of store: ``postgres``, ``mysql``, ``duckdb``, ``sqlite``, ``file``, ``s3``, ``https``, …
+        host: Server, bucket, or what else stands for one; empty for a local file or memory.
+        port: None for the usual one of the kind.
+        hosts: All servers with their ports, where there are several; ``host`` is the first then.
+        database: Database or catalog.
+        schema: Schema, dataset, keyspace.
+        path: Path of a file, or in a bucket; absolute for local files.
+        table_path: For tables that are folders of files: the folder of a table within ``path``, with ``{table_name}``
+            in the place of its name.
+        account: Account of a cloud service: Snowflake's, that of Azure storage.
+        region: Region of a cloud service.
+        project: Project or instance of a cloud service.
+        file_format: Of the files that tables are made of.
+        catalogs: By table format: the catalog that its tables are registered in (``type``, ``name``, ``uri``,
+            ``warehouse``).
+        private: It lives in this process only.
+        owner: For what is private: whose it is, to tell it apart.
+        casefold: ``upper`` or ``lower`` where the store spells names so, whatever they are given as.
+    """
+
+    scheme: str
+    host: str = ""
+    port: int | None = None
+    hosts: list[tuple[str, int | None]] = []
+    database: str = ""
+    schema: str = ""
+    path: str = ""
+    table_path: str = ""
+    account: str = ""
+    region: str = ""
+    project: str = ""
+    file_format: str = ""
+    catalogs: dict[str, dict[str, str]] = {}
+    private: bool = False
+    owner: str = ""
+    casefold: str = ""
+
+
+class TDataLocation(TypedDict, total=False):
+    """Where a resource reads, as `DltResource.add_input` takes it.
+
+    The first part are dlt's fields, and those of its built-in sources. The second one are ours: they are needed for a
+    true name of the data, and optional; without them the name is made of ``location`` as far as that goes.
+
+    Attributes:
+        kind: ``sql_database``, ``filesystem``, ``rest_api``, ``dataset``, or a word of your own; the name of the source
+            unless given.
+        resource_name: Filled in when the data is extracted.
+        location: The place for people, without secrets: ``postgresql://example.com:5432``, ``s3://bucket/path``.
+        version: Version of the contents as a whole.
+        database: The database.
+        db_schema: The schema within it.
+        tables: Tables that are read.
+        glob: Pattern of the files that are read.
+        endpoints: Templates of paths that are read.
+        namespace: With ``name``: the dataset's name in lineage, where the source knows it best.
+        name: See ``namespace``.
+        scheme: The kind of store, see `Location`.
+        host: The server.
+        port: Its port.
+        hosts: Several servers: pairs of host and port.
+        path: Path of a file or a folder.
+        account: Account of a cloud service.
+        region: Region of a cloud service.
+        project: Project of a cloud service.
+        files: Files that were read.
+        params: Constant parameters that select a part of the data: path parameters of an endpoint.
+        entity: Which of several things that one endpoint serves.
+        collections: Collections of a document or vector store.
+        file_format: ``parquet``, ``csv``, ``json``, …
+    """
+
+    kind: str
+    resource_name: str
+    location: NotRequired[str]
+    version: NotRequired[str]
+    database: NotRequired[str]
+    db_schema: NotRequired[str]
+    tables: NotRequired[list[str]]
+    glob: NotRequired[str]
+    endpoints: NotRequired[list[str]]
+
+    namespace: NotRequired[str]
+    name: NotRequired[str]
+    scheme: NotRequired[str]
+    host: NotRequired[str]
+    port: NotRequired[int]
+    hosts: NotRequired[list[Any]]
+    path: NotRequired[str]
+    account: NotRequired[str]
+    region: NotRequired[str]
+    project: NotRequired[str]
+    files: NotRequired[list[str]]
+    params: NotRequired[dict[str, Any]]
+    entity: NotRequired[str]
+    collections: NotRequired[list[str]]
+    file_format: NotRequired[str]
+
+
+class ResourceInputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a resource of a package was read from.
+
+    Attributes:
+        source: The source's name.
+        resource: The resource whose rows are in the package.
+        locations: What it declared, and what the resources declared whose items it took; each with ``resource_name``,
+            who declared it.
+        untouched: Its rows are as they were read: no transformer and no function has changed them, so that what they
+            look like is what the data looks like there.
+    """
+
+    source: str
+    resource: str
+    locations: list[dict[str, Any]]
+    untouched: bool = False
+
+
+def plain_location(location: Mapping[str, Any]) -> dict[str, Any]:
+    """A location as plain data that can be kept and shown: other values as text, secrets hidden."""
+    return {str(key): _plain(value) for key, value in location.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_secrets(value)
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        return plain_location(value)
+    if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)):
+        return [_plain(one) for one in value]
+    return without_secrets(str(value))
+
+
+def location_of_url(url: str, **parts: Any) -> Location:
+    """A url, or a path, as a location; user, password and query are left out.
+
+    Args:
+        url: ``s3://bucket/path``, ``postgresql://host:5432/database``, ``https://host/path``, ``/a/path``, …
+        **parts: What is known better than the url says it.
+    """
+    if "://" not in url:
+        path = url.removeprefix("file:")
+        found: dict[str, Any] = {"scheme": "file", "path": path}
+    else:
+        scheme, _, rest = url.partition("://")
+        netloc, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+        user, _, hosts = netloc.rpartition("@")
+        found = {"scheme": scheme.lower(), **_hosts(hosts), "path": slash + unquote(path)}
+        _of_scheme(found, user)
+    return Location(**{**found, **{name: value for name, value in parts.items() if value not in (None, "", [])}})
+
+
+_PATHS = ("file", "sftp", "ftp", "http", "https", "sqlite", "duckdb", "lancedb", "memory")
+_BUCKETS = {"s3", "s3a", "s3n", "gs", "gcs", "az", "adl", "abfs", "abfss", "azure", "wasb", "wasbs", "hdfs", "dbfs"}
+
+
+def _of_scheme(found: dict[str, Any], user: str) -> None:
+    """Give the parts of a url their meaning."""
+    kind = found["scheme"].partition("+")[0]
+    if kind in ("abfs", "abfss", "wasb", "wasbs", "az", "adl", "azure"):
+        account = found["host"].partition(".")[0]
+        if user:  # container@account.dfs.core.windows.net
+            found.update(host=user, account=account)
+    elif kind in ("sqlite", "duckdb"):
+        # sqlite:///x.db is relative, sqlite:////x.db absolute
+        path = (
+            found["path"][1:] if found["path"].startswith("/") and not found["host"] else found["host"] + found["path"]
+        )
+        found.update(host="", port=None, path=path or ":memory:")
+    elif kind == "file" and found["host"] == "localhost":
+        found["host"] = ""
+    elif kind not in _BUCKETS and kind not in _PATHS:
+        found.update(database=found["path"].strip("/"), path="")
+
+
+def _hosts(text: str) -> dict[str, Any]:
+    """Host and port; several of them where there are commas."""
+    pairs = [_host(one) for one in text.split(",")]
+    found: dict[str, Any] = {"host": pairs[0][0], "port": pairs[0][1]}
+    return {**found, "hosts": pairs} if len(pairs) > 1 else found
+
+
+def _host(text: str) -> tuple[str, int | None]:
+    match = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d+))?", text)
+    if match is None:
+        return text, None
+    return match[1].strip("[]"), int(match[2]) if match[2] else None
