@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from typing import NamedTuple
 
 import pytest
 
 from headrace.bus import Bus, Observer, Queued, Run, Veto
+from headrace.errors.bus import GateFailed
 from headrace.model.events import (
     AnyEvent,
     JobFailed,
@@ -162,21 +164,28 @@ def test_what_is_no_observer_is_refused():
         Bus().observe(3)  # type: ignore[arg-type]
 
 
+class Package(NamedTuple):
+    load_id: str
+
+
 def test_a_gate_can_stop_a_package_and_its_own_error_stops_it_too():
     class Rule:
-        def check(self, package: object, run: Run) -> None:
-            if package == "bad":
+        name = "rule"
+
+        def check(self, package: Package, run: Run) -> None:
+            if package.load_id == "bad":
                 raise Veto("package bad has no rows")
-            if package == "odd":
+            if package.load_id == "odd":
                 raise ZeroDivisionError
 
     bus = Bus()
     bus.guard(Rule())
-    bus.check("good")
+    assert list(bus.gates.checking()) == ["rule"]
+    assert bus.gates.check("rule", Package("good"), bus.run) == []
     with pytest.raises(Veto, match="no rows"):
-        bus.check("bad")
-    with pytest.raises(ZeroDivisionError):
-        bus.check("odd")
+        bus.gates.check("rule", Package("bad"), bus.run)
+    with pytest.raises(GateFailed, match=r"gate `rule` could not decide on package odd: ZeroDivisionError"):
+        bus.gates.check("rule", Package("odd"), bus.run)
 
 
 def test_a_slow_observer_does_not_hold_the_run_up():

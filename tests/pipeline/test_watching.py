@@ -40,7 +40,7 @@ def test_they_are_told_of_runs(package: Path, capsys: pytest.CaptureFixture[str]
 
 def test_without_any_there_are_none() -> None:
     watching.installed.cache_clear()
-    assert watching.installed() == ()
+    assert watching.installed() == ((), ())
 
 
 OBSERVER = """

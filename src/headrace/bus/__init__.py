@@ -1,15 +1,20 @@
 """Events are published here and observed from here."""
 
-from headrace.bus.bus import Bus, installed_observers
-from headrace.bus.observer import (
-    Gate,
-    Observer,
-    OnEvent,
-    Publish,
-    Queued,
-    Run,
-    Veto,
-    ignore,
-)
+from headrace.bus.bus import Bus, installed_gates, installed_observers
+from headrace.bus.gates import Gate, SchemaGate
+from headrace.bus.observer import Observer, OnEvent, Publish, Queued, Run, Veto, ignore
 
-__all__ = ["Bus", "Gate", "Observer", "OnEvent", "Publish", "Queued", "Run", "Veto", "ignore", "installed_observers"]
+__all__ = [
+    "Bus",
+    "Gate",
+    "Observer",
+    "OnEvent",
+    "Publish",
+    "Queued",
+    "Run",
+    "SchemaGate",
+    "Veto",
+    "ignore",
+    "installed_gates",
+    "installed_observers",
+]

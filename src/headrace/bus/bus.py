@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from headrace.base.logs import get_logger
+from headrace.bus.gates import Broken, Gates
 from headrace.bus.observer import (
-    Gate,
     Observer,
     OnEvent,
     Publish,
@@ -22,11 +22,12 @@ from headrace.bus.observer import (
 )
 from headrace.model.events import AnyEvent, Event
 
-__all__ = ["Bus", "Publish", "ignore", "installed_observers"]
+__all__ = ["Bus", "Publish", "ignore", "installed_gates", "installed_observers"]
 
 logger = get_logger("headrace.bus")
-ENTRY_POINTS = "headrace.observers"
+ENTRY_POINTS, GATE_POINTS = "headrace.observers", "headrace.gates"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_Gate = TypeVar("_Gate")
 
 
 class Bus:
@@ -38,12 +39,15 @@ class Bus:
 
     Args:
         run: The live view that observers get.
+
+    Attributes:
+        gates: Who may stop or change something.
     """
 
     def __init__(self, run: Run | None = None) -> None:
         self.run = run or Run()
         self._observers: list[Observer] = []
-        self._gates: list[Gate] = []
+        self.gates = Gates()
         self._waiting: deque[AnyEvent] = deque()
         self._lock = threading.RLock()
         self._telling = False
@@ -88,19 +92,14 @@ class Bus:
 
         return add
 
-    def guard(self, gate: Gate) -> None:
-        """Add a gate."""
-        self._gates.append(gate)
-
-    def check(self, package: Any) -> None:
-        """Ask all gates whether a package may be loaded.
+    def guard(self, gate: _Gate) -> _Gate:
+        """Add a gate (or a function of a package); the same one only once. Can be used as a decorator.
 
         Raises:
-            Veto: One of them refused. Any other error of a gate stops the load too: a check that cannot be made is not
-                passed.
+            TypeError: It is neither.
         """
-        for gate in self._gates:
-            gate.check(package, self.run)
+        self.gates.add(gate)
+        return gate
 
     def publish(self, event: AnyEvent) -> None:
         """Tell all observers of an event. Never raises what an observer raised.
@@ -166,18 +165,37 @@ class Bus:
                 self.forget(observer)
 
 
-def installed_observers() -> list[Observer]:
+def installed_observers() -> list[Any]:
     """Observers that installed packages offer under the entry point ``headrace.observers``.
 
     An entry point names a class or function that is called without arguments and gives an observer. One that cannot be
     loaded is logged and left out.
     """
-    from importlib.metadata import entry_points
-
     found = []
-    for point in entry_points(group=ENTRY_POINTS):
+    for point in _points(ENTRY_POINTS):
         try:
             found.append(point.load()())
         except Exception as error:  # noqa: BLE001 - it is somebody else's code
             logger.warning("Observer `%s` (%s) could not be loaded: %s", point.name, point.value, error)
     return found
+
+
+def installed_gates() -> list[Any]:
+    """Gates that installed packages offer under the entry point ``headrace.gates``.
+
+    In the place of one that cannot be loaded stands a gate that nothing passes: what it would have checked must not
+    pass for checked.
+    """
+    found: list[Any] = []
+    for point in _points(GATE_POINTS):
+        try:
+            found.append(point.load()())
+        except Exception as error:  # noqa: BLE001 - it is somebody else's code
+            found.append(Broken(f"{point.name} ({point.value})", error))
+    return found
+
+
+def _points(group: str) -> Any:
+    from importlib.metadata import entry_points
+
+    return entry_points(group=group)

@@ -1,4 +1,4 @@
-"""Who may look at a run: observers are told of every event, gates may stop a package before it is loaded."""
+"""Who may look at a run: observers are told of every event, and may be slow, or functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headrace.model.events import AnyEvent, Event
 if TYPE_CHECKING:
     from headrace.model.trace import PipelineTrace
 
-__all__ = ["Gate", "Observer", "OnEvent", "Publish", "Queued", "Run", "Veto", "ignore"]
+__all__ = ["Observer", "OnEvent", "Publish", "Queued", "Run", "Veto", "ignore", "observer_name", "takes_two"]
 
 Publish: TypeAlias = Callable[[AnyEvent], None]
 
@@ -54,18 +54,6 @@ class Observer(Protocol):
         """Look at an event: ``match event: case JobFailed(): …``; unknown ones are to be passed over."""
 
 
-@runtime_checkable
-class Gate(Protocol):
-    """Is asked before a package is loaded, and is the only hook that can stop something."""
-
-    def check(self, package: Any, run: Run) -> None:
-        """Look at a normalized package.
-
-        Raises:
-            Veto: The package must not be loaded.
-        """
-
-
 class OnEvent:
     """An observer made of a function that only wants some kinds of event.
 
@@ -77,7 +65,7 @@ class OnEvent:
     def __init__(self, function: Callable[..., Any], kinds: Sequence[type[Event]] = ()) -> None:
         self._function = function
         self._kinds = tuple(kinds) or (Event,)
-        self._wants_run = _takes_two(function)
+        self._wants_run = takes_two(function)
 
     def notify(self, event: AnyEvent, run: Run) -> None:
         """Call the function if the event is of a wanted kind."""
@@ -160,7 +148,8 @@ def observer_name(observer: object) -> str:
     return f"{type(observer).__module__}.{type(observer).__qualname__}"
 
 
-def _takes_two(function: Callable[..., Any]) -> bool:
+def takes_two(function: Callable[..., Any]) -> bool:
+    """Whether a function wants the run as a second argument."""
     import inspect
 
     try:

@@ -12,6 +12,9 @@ from headrace.config.spec import BaseConfiguration, configspec
 class RuntimeConfiguration(BaseConfiguration):
     """Logging, web requests, notifications: section `runtime`. Durations are in seconds.
 
+    `observers` and `gates` name classes or functions as `package.module:name`; called without arguments they give what
+    `Pipeline.observe` and `Pipeline.guard` take.
+
     headrace sends no telemetry; the fields of that name are read so that old files stay valid.
     """
 
@@ -40,3 +43,5 @@ class RuntimeConfiguration(BaseConfiguration):
     http_show_error_body: bool = False
     http_max_error_body_length: int = 8192
     intercept_signals: bool = True
+    observers: list[str] | None = None
+    gates: list[str] | None = None

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from headrace.load.worker import Outcome
 from headrace.model.changes import UNKNOWN_CHANGES, RowChanges, add_changes
-from headrace.model.events import JobDone, JobRetried, Planned
+from headrace.model.events import JobDone, JobRetried, Normalized, Planned
 from headrace.model.jobs import LoadFile, PlannedJob, Upload
 from headrace.model.metrics import LoadJobMetrics
 from headrace.package.again import failed_jobs
+from headrace.package.decided import skipped_files
 
 if TYPE_CHECKING:
     from headrace.package.package import Package
@@ -73,4 +74,14 @@ def job_metrics(
                 retries.get(job.id, 0),
                 row_changes=told.pop(file.table, None),
             )
-    return metrics
+    return {**metrics, **_skipped(package)}
+
+
+def _skipped(package: Package) -> dict[str, LoadJobMetrics]:
+    paths, normalized = skipped_files(package), package.fact(Normalized)
+    files = [f for f in normalized.files if f.path in paths] if paths and normalized else []
+    ids = {f.path: f"{f.table}.{f.id}.{f.format}" for f in files}
+    return {
+        ids[f.path]: LoadJobMetrics(ids[f.path], str(package.path / f.path), f.table, None, None, "skipped", None, 0)
+        for f in files
+    }

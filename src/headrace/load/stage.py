@@ -51,6 +51,7 @@ from headrace.model.migrate import AnyChange
 from headrace.model.schema import Schema
 from headrace.model.tables import has_seen_data
 from headrace.package.again import failed_jobs, finished_jobs
+from headrace.package.decided import skipped_files, skipped_tables
 from headrace.package.package import Package, Publish, ignore
 from headrace.typing import TTableSchema
 
@@ -309,11 +310,13 @@ class Loading:
             return planned.jobs
         normalized = self.package.fact(Normalized)
         extracted = self.package.fact(Extracted)
+        skipped = skipped_files(self.package)
+        files = [file for file in normalized.files if file.path not in skipped] if normalized else []
         jobs = plan_jobs(
-            normalized.files if normalized else (),
+            files,
             self.schema,
             self.capabilities,
-            {file.table for file in extracted.files} if extracted else (),
+            ({file.table for file in extracted.files} if extracted else set()) - skipped_tables(self.package),
             replace_strategy=self.settings.replace_strategy,
             state_table=self.schema.state_table_name,
             staged_formats=self.staged_formats,

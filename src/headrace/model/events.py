@@ -13,6 +13,7 @@ import msgspec
 
 from headrace.base.time import now
 from headrace.model.changes import RowChanges
+from headrace.model.decisions import ColumnDecision
 from headrace.model.jobs import LoadFile, PlannedJob, SpoolFile
 from headrace.model.location import ResourceInputs
 from headrace.model.rejected import RejectedCount
@@ -148,6 +149,28 @@ class Reopened(Event, frozen=True, tag=True):
     jobs: list[str] = []
 
 
+class ColumnsDecided(Event, frozen=True, tag=True):
+    """Gates let columns go, or gave them other types. A normalize that begins anew follows it, and asks nobody."""
+
+    load_id: str
+    decisions: list[ColumnDecision]
+
+
+class GateDecided(Event, frozen=True, tag=True):
+    """What a gate said of a package before it was loaded: it is asked once, and a later process follows this.
+
+    ``decision`` is ``pass``, ``park`` or ``skip``; ``files`` are the loader files that are not loaded, relative to the
+    package's folder, and ``tables`` those whose emptying is left out too.
+    """
+
+    load_id: str
+    gate: str
+    decision: str
+    reason: str = ""
+    tables: list[str] = []
+    files: list[str] = []
+
+
 # ---- passing: published only ---------------------------------------------------------------------------------------
 
 
@@ -197,8 +220,143 @@ class Progress(Event, frozen=True, tag=True):
     label: str = ""
 
 
+class JobStarted(Event, frozen=True, tag=True):
+    """An attempt at a job begins; `JobDone`, `JobRetried` or `JobFailed` tell how it ended."""
+
+    load_id: str
+    job_id: str
+    tables: list[str] = []
+    attempt: int = 1
+
+
+class JobSkipped(Event, frozen=True, tag=True):
+    """A gate let a loader file go: its rows are not loaded. Told once, when `GateDecided` is written.
+
+    ``job_id`` is the file's, as infos name jobs: table, file id, format.
+    """
+
+    load_id: str
+    job_id: str
+    table: str
+    rows: int = 0
+    gate: str = ""
+    reason: str = ""
+
+
+class TableAdded(Event, frozen=True, tag=True):
+    """Normalize sealed a package that brings a new table. Its columns are told with it, by `ColumnAdded`, before it.
+
+    ``path`` is where nested rows stand in an item (empty for root tables), ``columns`` has the data type of each.
+    """
+
+    load_id: str
+    schema_name: str
+    table: str
+    resource: str = ""
+    parent: str = ""
+    path: list[str] = []
+    columns: dict[str, str] = {}
+
+
+class ColumnAdded(Event, frozen=True, tag=True):
+    """Normalize sealed a package that brings a new column, of a new table or of one that was there.
+
+    ``path`` is the path of the first value in a row of the table, and ``first`` that row's number among those of the
+    package's rows of the table, from 0; None where nobody looked at values (declared columns, keys, Arrow).
+    """
+
+    load_id: str
+    schema_name: str
+    table: str
+    column: str
+    data_type: str
+    nullable: bool = True
+    resource: str = ""
+    path: list[str] = []
+    first: int | None = None
+    is_new_table: bool = False
+
+
+class VariantAdded(Event, frozen=True, tag=True):
+    """Values that the type of ``of`` cannot take got a column of their own."""
+
+    load_id: str
+    schema_name: str
+    table: str
+    column: str
+    of: str
+    data_type: str
+    resource: str = ""
+
+
+class CastFailed(Event, frozen=True, tag=True):
+    """Values did not fit a column's type; told once for each column and outcome.
+
+    ``outcome`` is ``variant`` (kept in a column of their own; told for the package that makes that column),
+    ``discard_value``, ``discard_row`` or ``freeze``; ``count`` is 0 where nobody counted.
+    """
+
+    load_id: str
+    table: str
+    column: str
+    data_type: str
+    outcome: str
+    count: int = 0
+    resource: str = ""
+
+
+class ContractViolated(Event, frozen=True, tag=True):
+    """Data broke a frozen contract (or a gate froze a column): the step fails, the package is given up or set aside."""
+
+    load_id: str
+    step: str
+    schema_name: str
+    table: str
+    entity: str
+    column: str = ""
+    mode: str = "freeze"
+    reason: str = ""
+
+
+class StateCommitted(Event, frozen=True, tag=True):
+    """The pipeline's state, cursors included, was committed.
+
+    ``place`` is ``package`` when it was sealed with the data it belongs to, ``destination`` when that data is loaded
+    and the state is stored beside it.
+    """
+
+    load_id: str
+    place: str
+    version: int = 0
+    version_hash: str = ""
+
+
+class SourceStarted(Event, frozen=True, tag=True):
+    """The resources of a source are about to be read into a package; ``run.extras["source"]`` is the live source."""
+
+    load_id: str
+    schema_name: str
+    source: str
+    resources: list[str] = []
+
+
+class SourceEnded(Event, frozen=True, tag=True):
+    """The source was read, to its end or to an error. ``rows`` are what its resources gave since the last checkpoint."""
+
+    load_id: str
+    source: str
+    rows: dict[str, int] = {}
+
+
+class PackageMoved(Event, frozen=True, tag=True):
+    """A package in the making went on under another load id, so that it comes behind those it builds on."""
+
+    load_id: str
+    was: str
+
+
 class SchemaEvolved(Event, frozen=True, tag=True):
-    """Normalize added tables or columns."""
+    """Normalize added tables or columns; `TableAdded`, `ColumnAdded` and `VariantAdded` tell the same one by one."""
 
     load_id: str
     schema_name: str
@@ -221,7 +379,7 @@ class Rejected(Event, frozen=True, tag=True):
 
 
 class PackageParked(Event, frozen=True, tag=True):
-    """A package failed for good and was set aside, so that it blocks nothing."""
+    """A package failed for good, or a gate parked it, and it was set aside, so that it blocks nothing."""
 
     load_id: str
     reason: str
@@ -241,6 +399,8 @@ DurableEvent = (
     | Aborted
     | RolledBack
     | Reopened
+    | ColumnsDecided
+    | GateDecided
 )
 AnyEvent = (
     DurableEvent
@@ -250,6 +410,17 @@ AnyEvent = (
     | StepEnded
     | StepRetried
     | Progress
+    | JobStarted
+    | JobSkipped
+    | TableAdded
+    | ColumnAdded
+    | VariantAdded
+    | CastFailed
+    | ContractViolated
+    | StateCommitted
+    | SourceStarted
+    | SourceEnded
+    | PackageMoved
     | SchemaEvolved
     | Rejected
     | PackageParked

@@ -106,7 +106,7 @@ class LoadJobMetrics(NamedTuple):
         table_name: The table it went to.
         started_at: When its last attempt began.
         finished_at: When it ended, None while it runs.
-        state: ``completed``, ``failed``, ``retry``, ``running`` or ``ready``.
+        state: ``completed``, ``failed``, ``retry``, ``running``, ``ready``, or ``skipped`` by a gate.
         remote_url: Where the rows are, if the destination has such a thing.
         retry_count: How many attempts had failed before.
         followup_jobs: Jobs that this one caused.

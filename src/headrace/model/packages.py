@@ -12,11 +12,18 @@ from headrace.base.time import human_duration
 from headrace.errors.masking import without_secrets
 from headrace.model.wording import count, human_bytes, indented
 
-TPackageJobState = Literal["new_jobs", "failed_jobs", "started_jobs", "completed_jobs"]
+# the last one only where a gate decided so
+TPackageJobState = Literal["new_jobs", "failed_jobs", "started_jobs", "completed_jobs", "skipped_jobs"]
 TLoadPackageStatus = Literal["new", "extracted", "normalized", "loaded", "aborted"]
 
 JOB_STATES: tuple[TPackageJobState, ...] = ("new_jobs", "failed_jobs", "started_jobs", "completed_jobs")
-_JOB_WORDS = {"new_jobs": "waiting", "started_jobs": "started", "completed_jobs": "done", "failed_jobs": "failed"}
+_JOB_WORDS = {
+    "new_jobs": "waiting",
+    "started_jobs": "started",
+    "completed_jobs": "done",
+    "failed_jobs": "failed",
+    "skipped_jobs": "skipped",
+}
 # the retry count may be missing: files of a journalled package are never renamed
 _FILE_NAME = re.compile(
     r"^(?P<table>.+?)\.(?P<id>[^.]+)(?:\.(?P<retry>\d+))?\.(?P<format>[^.]*[^.\d][^.]*)(?P<gz>\.gz)?$"

@@ -132,10 +132,12 @@ def announce(rejected: Iterable[RejectedCount], load_id: str, step: str, publish
     for (table, rule), found in lines.items():
         columns = ", ".join(f"`{c}`" for c in dict.fromkeys(one.column for one in found) if c)
         what = "value" if rule.endswith("discard_value") and not rule.startswith("tables") else "row"
+        by_gate = rule.startswith("gate:")
         logger.warning(
-            "Package %s, table `%s`: the schema contract (%s) let go %s%s. They are counted in `rejected_counts`, "
-            "and kept in a table where `normalize.keep_rejected` is set.",
-            *(load_id, table, rule, count(sum(one.count for one in found), what), f" for {columns}" if columns else ""),
+            "Package %s, table `%s`: %s (%s) let go %s%s. They are counted in `rejected_counts`%s.",
+            *(load_id, table, "a gate" if by_gate else "the schema contract", rule),
+            *(count(sum(one.count for one in found), what), f" for {columns}" if columns else ""),
+            "" if by_gate else ", and kept in a table where `normalize.keep_rejected` is set",
         )
 
 

@@ -31,18 +31,17 @@ from headrace.model.events import (
     DurableEvent,
     Event,
     Extracted,
-    JobDone,
     Loaded,
     Normalized,
     PackageCreated,
     PackageParked,
-    Planned,
     Reopened,
 )
 from headrace.model.jobs import LoadFile, SpoolFile
 from headrace.model.location import ResourceInputs
 from headrace.model.rejected import RejectedCount
 from headrace.package.again import failed_jobs
+from headrace.package.decided import files_to_keep, skipped_rows
 from headrace.package.journal import E, Journal
 
 if TYPE_CHECKING:
@@ -345,7 +344,7 @@ class Package:
     def rejected(self) -> list[RejectedCount]:
         """What contracts let go of this package's data so far."""
         facts = (self.fact(Extracted), self.fact(Normalized))
-        return [one for fact in facts if fact is not None for one in fact.rejected]
+        return [*(one for fact in facts if fact for one in fact.rejected), *skipped_rows(self)]
 
     def file_path(self, file: SpoolFile | LoadFile) -> Path:
         """Where a file of the package is."""
@@ -387,7 +386,7 @@ class Package:
         return any(not (self.path / f.path).exists() for f in own)
 
     def _delete_files(self) -> None:
-        keep = self._failed_files()
+        keep = files_to_keep(self)
         if not keep:
             fs.remove_tree(self.files_dir)
             return
@@ -395,10 +394,3 @@ class Package:
             if file not in keep:
                 with contextlib.suppress(FileNotFoundError):
                     file.unlink()
-
-    def _failed_files(self) -> set[Path]:
-        planned, loaded = self.fact(Planned), self.fact(Loaded)
-        if planned is None or loaded is None or not loaded.failed_jobs:
-            return set()
-        done = {fact.job_id for fact in self.journal.all(JobDone)}
-        return {self.path / f.path for job in planned.jobs if job.id not in done for f in job.files}

@@ -20,6 +20,7 @@ from headrace.model.packages import (
     TPackageJobState,
 )
 from headrace.package.again import failed_jobs, finished_jobs, planned_jobs
+from headrace.package.decided import decided
 
 if TYPE_CHECKING:
     from headrace.package.package import Package
@@ -36,7 +37,7 @@ def package_info(package: Package) -> LoadPackageInfo:
     """
     jobs: dict[TPackageJobState, list[LoadJobInfo]] = {state: [] for state in JOB_STATES}
     for job in _jobs(package):
-        jobs[job.state].append(job)
+        jobs.setdefault(job.state, []).append(job)
     ended = (package.fact(Loaded) or package.fact(Aborted)) if package.phase in ("loaded", "aborted") else None
     return LoadPackageInfo(
         package.load_id,
@@ -74,10 +75,14 @@ def _fates(package: Package) -> Callable[[LoadFile], _Fate]:
     done = {fact.job_id: fact.at for fact in journal.all(JobDone)}
     failed = failed_jobs(package)
     retried = {fact.job_id: fact.attempt for fact in journal.all(JobRetried)}
+    skipped = {path: (fact.at, fact.reason) for fact in decided(package).values() for path in fact.files}
     loaded = package.fact(Loaded)
     waiting = {j.id for j in planned_jobs(package)} - finished_jobs(package) if package.was_loaded else frozenset()
 
     def fate(file: LoadFile) -> _Fate:
+        if file.path in skipped:
+            at, reason = skipped[file.path]
+            return "skipped_jobs", at, 0, reason or None
         job = job_of.get(file.id, "")
         tries = retried.get(job, 0)
         if job in done:

@@ -191,6 +191,13 @@ class PipelineCore:
         """Decorate a function to be told of some kinds of event: ``@pipeline.on(JobFailed)``."""
         return self.bus.on(*kinds)
 
+    def guard(self, gate: Any) -> Any:
+        """Ask a gate (or a function of a package) before anything is loaded, or made a column of; also a decorator.
+
+        See `headrace.hooks` for what it may answer.
+        """
+        return self.bus.guard(gate)
+
     def _publish(self, event: Event) -> None:
         self.bus.publish(cast("AnyEvent", event))
 

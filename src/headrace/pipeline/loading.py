@@ -20,6 +20,7 @@ from headrace.model.metrics import LoadMetrics, dataset_outputs, table_metrics
 from headrace.model.rejected import add_counts
 from headrace.model.state_converge import join_states
 from headrace.package.again import failed_jobs
+from headrace.package.decided import skipped_files
 from headrace.pipeline.current import package_scope
 from headrace.pipeline.parking import leave_package, one_line, park_package
 from headrace.pipeline.recovery import LAST_EXTRACTED_HASH, LAST_LOADED_HASH
@@ -108,6 +109,7 @@ def _environment(destination: Destination) -> str | None:
 def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, settings: LoadSettings, park: bool) -> None:
     from headrace.load.stage import load as load_package
     from headrace.load.undoing import undo_plan
+    from headrace.pipeline.gates import parked_by_gate
     from headrace.pipeline.refreshing import apply_refresh
 
     run.load_id, p.bus.run.package = package.load_id, package
@@ -118,7 +120,9 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
     facts, via, first_run = p._destinations.facts(), p.staging, run.info.first_run if run.info else p.first_run
     try:
         with p._session.use(destination, dataset_name, schema, facts) as client, package_scope(package):
-            p.bus.check(package)
+            if (reason := parked_by_gate(p, package, schema)) is not None:
+                park_package(p, package, reason)
+                return
             apply_refresh(
                 p, package, client, schema, undo_plan(package, settings.keep_undo, destination.capabilities())
             )
@@ -252,7 +256,8 @@ def keep_undo(p: Pipeline) -> int:
 
 def _metrics(result: LoadResult, package: Package, schema: Schema, destination: Destination) -> LoadMetrics:
     normalized = package.fact(Normalized)
-    files = normalized.files if normalized else []
+    skipped = skipped_files(package)
+    files = [file for file in normalized.files if file.path not in skipped] if normalized else []
     place = {
         "location": without_secrets(destination.describe_location() or ""),
         "destination_type": destination.destination_type,

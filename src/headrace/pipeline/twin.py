@@ -87,6 +87,7 @@ def _copy(p: Pipeline, folder: Path) -> Pipeline:
     made._folder = p._folder.beside(folder)
     made._folder.behind = max(p._store.list(), default="")
     made.bus = Bus(Run(pipeline=made))
+    made.bus.gates = p.bus.gates  # they decide which columns there will be
     made._session, made._tracer = RehearsalSession(), Tracer(made._folder.runs, p.pipeline_name)
     made._store_made, made._synced = None, None
     made._orders, made._fresh, made._promised = {}, {}, {}

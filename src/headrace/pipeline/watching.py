@@ -56,8 +56,16 @@ def watching_all(observer: Callable[[Any, Any], None]) -> Iterator[None]:
 
 def watch(p: PipelineCore) -> None:
     """Let those who watch every run look at the pipeline: called when a run begins, each is added once."""
-    for observer in (*installed(), *_everywhere):
+    observers, gates = installed()
+    for observer in (*observers, *_everywhere):
         p.bus.observe(observer)
+    for gate in gates:
+        p.bus.guard(gate)
+    if "hooks" not in p._watchers and (_is_set(p, "observers") or _is_set(p, "gates")):
+        from headrace.pipeline.hooking import hook_in
+
+        p._watchers["hooks"] = True
+        hook_in(p)
     for module, names in CONFIGURED.items():
         if module not in p._watchers and any(_is_set(p, name) for name in names):
             p._watchers[module] = _configured(p, module, names)
@@ -110,16 +118,16 @@ def set_collector(p: PipelineCore, progress: Any) -> None:
 
 
 @lru_cache(maxsize=1)
-def installed() -> tuple[Any, ...]:
-    """Observers that installed packages offer, looked for once in a process."""
-    if not any(map(_offers_observers, sys.path)):
-        return ()
-    from headrace.bus.bus import installed_observers
+def installed() -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Observers and gates that installed packages offer, looked for once in a process."""
+    if not any(map(_offers_hooks, sys.path)):
+        return (), ()
+    from headrace.bus.bus import installed_gates, installed_observers
 
-    return tuple(installed_observers())
+    return tuple(installed_observers()), tuple(installed_gates())
 
 
-def _offers_observers(folder: str) -> bool:
+def _offers_hooks(folder: str) -> bool:
     """Whether a package in a folder has an entry point for us: a look at small files.
 
     `importlib.metadata` would tell as well, but loading it takes longer than an idle run.
@@ -133,6 +141,6 @@ def _offers_observers(folder: str) -> bool:
             text = Path(folder, package, "entry_points.txt").read_bytes()
         except OSError:
             continue
-        if b"[headrace.observers]" in text:
+        if b"[headrace.observers]" in text or b"[headrace.gates]" in text:
             return True
     return False
