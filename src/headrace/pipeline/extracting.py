@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headrace.base.time import now
+from headrace.model.events import PackageMoved, SourceEnded, SourceStarted
 from headrace.model.infos import ExtractDataInfo, ExtractInfo
 from headrace.pipeline.checkpoints import Checkpoints
 from headrace.pipeline.current import package_scope
@@ -148,7 +151,25 @@ def _read(
         work.sources.append((result, started, now()))
 
     plan = checkpoints.plan(work)
-    keep(extract_source(source, work.schema, work.sink, settings, p._publish, plan, keep))
+    with _reading(p, work, source):
+        keep(extract_source(source, work.schema, work.sink, settings, p._publish, plan, keep))
+
+
+@contextmanager
+def _reading(p: Pipeline, work: Work, source: DltSource[Any]) -> Iterator[None]:
+    """Tell observers which source is read, and let them look at it."""
+    about: Any = {"run_id": p._tracer.run_id, "load_id": work.package.load_id, "source": source.name}
+    p.bus.run.extras["source"] = source
+    begun = len(work.sources)
+    try:
+        p._publish(SourceStarted(schema_name=work.schema.name, resources=list(source.resources.selected), **about))
+        yield
+    finally:
+        try:
+            rows = work.sources[-1][0].resource_rows if len(work.sources) > begun else {}
+            p._publish(SourceEnded(rows=rows, **about))
+        finally:
+            del p.bus.run.extras["source"]
 
 
 def _refresh(p: Pipeline, work: Work, source: DltSource[Any], mode: str) -> None:
@@ -208,6 +229,7 @@ def seal_all(p: Pipeline, works: dict[str, Work], checkpoints: Checkpoints) -> l
         if (checkpoints.sealed or work is moved) and work in kept:
             # packages are loaded and recovered in the order of their ids
             work.move_to(p._store.create(work.schema.name, pipeline_name=p.pipeline_name))
+            p._publish(PackageMoved(run_id=p._tracer.run_id, load_id=work.package.load_id, was=old))
         if old != work.package.load_id or work not in kept:
             p._store.drop(old)
     later = {work.schema.name for work in kept}
