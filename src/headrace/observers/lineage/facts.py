@@ -166,6 +166,7 @@ class Job(Value, kw_only=True, omit_defaults=True):
         code: Fields of ``sourceCodeLocation``; None when the code is not under version control.
         source_code: (language, text), only when asked for.
         sql: (query, dialect).
+        integration: What runs it, for the facet ``jobType``; empty for headrace.
     """
 
     id: JobId
@@ -176,6 +177,7 @@ class Job(Value, kw_only=True, omit_defaults=True):
     code: dict[str, Any] | None = None
     source_code: tuple[str, str] | None = None
     sql: tuple[str, str] | None = None
+    integration: str = ""
 
 
 class RunRef(Value, kw_only=True, omit_defaults=True):
@@ -206,6 +208,7 @@ class Run(Value, kw_only=True, omit_defaults=True):
         external_query: (id, source) in the destination.
         lineage_errors: (task, message): what lineage itself could not find out.
         custom: Facets of our own, by key.
+        engine: Name and version of what ran; None for headrace itself.
     """
 
     run_id: str
@@ -226,6 +229,7 @@ class Run(Value, kw_only=True, omit_defaults=True):
     lineage_errors: list[tuple[str, str]] = []
     environment: list[tuple[str, str]] = []
     custom: dict[str, dict[str, Any]] = {}
+    engine: tuple[str, str] | None = None
 
 
 class ResourceRun(Run, kw_only=True, omit_defaults=True):

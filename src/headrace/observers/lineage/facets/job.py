@@ -10,7 +10,7 @@ INTEGRATION = "HEADRACE"
 
 def job_facets(job: Job) -> dict[str, Facet]:
     """All of them that something is known for."""
-    found: dict[str, Facet] = {"jobType": job_type(job.kind)}
+    found: dict[str, Facet] = {"jobType": job_type(job.kind, job.integration)}
     if job.description:
         found["documentation"] = facet("job.documentation", description=job.description, contentType="text/markdown")
     if job.owners:
@@ -28,7 +28,9 @@ def job_facets(job: Job) -> dict[str, Facet]:
     return found
 
 
-def job_type(kind: str) -> Facet:
+def job_type(kind: str, integration: str = "") -> Facet:
     """What kind of job it is, and how its events add up."""
     pattern = {"eventTrigger": "EVENT_BASED", "eventContentMode": "ACCUMULATIVE"}
-    return facet("jobType", processingType="BATCH", integration=INTEGRATION, jobType=kind, emissionPattern=pattern)
+    return facet(
+        "jobType", processingType="BATCH", integration=integration or INTEGRATION, jobType=kind, emissionPattern=pattern
+    )

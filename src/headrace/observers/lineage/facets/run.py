@@ -22,7 +22,7 @@ def run_facets(run: Run, state: str) -> dict[str, Facet]:
         run: The run.
         state: The event's type: only the last event of a run that went wrong has an error.
     """
-    found: dict[str, Facet] = {"processing_engine": engine()}
+    found: dict[str, Facet] = {"processing_engine": engine(run.engine)}
     if run.parent is not None:
         found["parent"] = parent_facet(run.parent)
     if run.nominal is not None:
@@ -75,9 +75,10 @@ def capped(message: str) -> str:
     return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - len(_CUT)] + _CUT
 
 
-def engine() -> Facet:
-    """What ran, and by which code it is told."""
-    return facet("processing_engine", name="headrace", version=VERSION, openlineageAdapterVersion=VERSION)
+def engine(ran: tuple[str, str] | None = None) -> Facet:
+    """What ran (name and version), and by which code it is told."""
+    name, version = ran or ("headrace", VERSION)
+    return facet("processing_engine", name=name, version=version, openlineageAdapterVersion=VERSION)
 
 
 def parent_facet(parent: Parent) -> Facet:
