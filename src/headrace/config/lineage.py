@@ -31,7 +31,10 @@ class LineageConfiguration(BaseConfiguration):
 
     `url`, `endpoint`, `api_key`, `transport` (a mapping, as in an `openlineage.yml`) and `path` (a file of events) say
     where events go; without any of them they are only kept in the working folder. `drain_seconds`: how long the end of
-    the process waits for events that are not sent yet.
+    the process waits for events that are not sent yet. `store_max_bytes`: how much of them is kept in the working
+    folder; `spool_max_bytes`: how much is kept for receivers that take nothing, before the oldest runs are given up.
+    `batch_size`: events that are sent for one pipeline before it is another's turn. `breaker_failures`: tries in a row
+    after which a receiver is left alone, for `breaker_seconds` at first.
     """
 
     __section__: ClassVar[str | None] = "lineage"
@@ -55,6 +58,11 @@ class LineageConfiguration(BaseConfiguration):
     transport: Annotated[dict[str, Any], SecretSentinel] | None = None
     path: str | None = None
     drain_seconds: float = 1.0
+    store_max_bytes: int = 64 * 2**20
+    spool_max_bytes: int = 256 * 2**20
+    batch_size: int = 50
+    breaker_failures: int = 3
+    breaker_seconds: float = 30.0
 
     def is_on(self) -> bool:
         """Whether events shall be made."""

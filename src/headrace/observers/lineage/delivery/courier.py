@@ -1,0 +1,305 @@
+"""The thread of one receiver: brings it events from the stores of all pipelines, each in order, and tries again."""
+
+from __future__ import annotations
+
+import importlib.abc
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from headrace.errors.masking import without_secrets
+from headrace.observers.lineage.delivery.breaker import Breaker
+from headrace.observers.lineage.delivery.marks import Mark
+from headrace.observers.lineage.delivery.outlets import Outlet, Trouble, Unwanted
+from headrace.observers.lineage.delivery.spool import Spool
+from headrace.observers.lineage.store import Position, head_of
+
+if TYPE_CHECKING:
+    from headrace.observers.lineage.delivery.post import Post
+    from headrace.observers.lineage.delivery.runtime import Runtime
+
+logger = logging.getLogger("headrace")
+
+QUIET_SECONDS = 1.0
+"""How long the loading of the client waits for the end of a run."""
+_PAUSE = 0.01  # between two of its modules while a run goes on
+_ELSEWHERE = 0.5  # until the next look when another process sends for a pipeline
+_POISON = 3  # tries of one event that was answered with an error, before another is tried in its place
+
+Line = tuple[Position, bytes]
+
+
+class Courier:
+    """Sends to one receiver.
+
+    Args:
+        post: All of the configuration.
+        open_: Makes the receiver, on the thread; a second one and more get threads of their own.
+        kind: ``file`` or ``client``.
+    """
+
+    def __init__(self, post: Post, open_: Callable[[], list[Outlet]], kind: str) -> None:
+        self.post, self.kind = post, kind
+        self.names_are_settled = False
+        self.breaker = Breaker(post.settings.breaker_failures, post.settings.breaker_seconds)
+        self._open = open_
+        self._outlet: Outlet | None = None
+        self._changed = threading.Condition()
+        self._asked = self._answered = 0
+        self._stopped = False
+        self._broken = ""
+        self._due: float | None = None
+        self._hard: dict[tuple[int, Position], int] = {}
+        self._thread: threading.Thread | None = None
+
+    # ---- from other threads ----
+
+    def tell(self) -> None:
+        """There may be something to send."""
+        with self._changed:
+            self._asked += 1
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name=f"headrace-lineage-{self.kind}", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def settle(self, seconds: float) -> bool:
+        """Wait until everything was tried that was told of until now; whether it was in time."""
+        with self._changed:
+            asked = self._asked
+            return self._changed.wait_for(lambda: self._answered >= asked, max(0.0, seconds))
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the thread's end."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    # ---- the thread ----
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopped or self._asked > self._answered, self._rest())
+                if self._stopped:
+                    break
+                asked = self._asked
+            try:
+                self._round()
+            except Exception as error:  # noqa: BLE001 - lineage never harms what it tells of
+                self._complain(f"{type(error).__name__}: {error}")
+                self._due = time.monotonic() + self.post.settings.breaker_seconds
+            with self._changed:
+                self._answered = max(self._answered, asked)
+                self._changed.notify_all()
+        if self._outlet is not None:
+            try:
+                self._outlet.close(0.0)
+            except Exception:
+                logger.debug("lineage: closing %s", self._outlet.where, exc_info=True)
+
+    def _rest(self) -> float | None:
+        """Seconds until something is due by itself."""
+        return None if self._due is None else max(0.0, self._due - time.monotonic())
+
+    def _round(self) -> None:
+        """Send all that can be sent now."""
+        self._due = None
+        if self._outlet is None and not self._ready():
+            return
+        outlet = self._outlet
+        more = True
+        while more and outlet is not None and not self._stopped:
+            more = False
+            for spool in list(self.post.spools):
+                if self.breaker.wait() and not self._nap():
+                    self._due = time.monotonic() + self.breaker.wait()
+                    return
+                if not self.names_are_settled and self.kind == "client":
+                    spool.expect(path=False, transport=True)
+                more |= self._serve(spool, outlet)
+
+    def _nap(self) -> bool:
+        """Wait before a try that follows a failed one; False when it is not worth while."""
+        if self.breaker.is_open or self.post.runtime.closing:
+            return False
+        with self._changed:
+            return not self._changed.wait_for(lambda: self._stopped or self.post.runtime.closing, self.breaker.wait())
+
+    # ---- the receiver ----
+
+    def _ready(self) -> bool:
+        """Make the receiver when it is a good time for it."""
+        if self._broken:
+            return False
+        runtime = self.post.runtime
+        if self.kind == "client" and not self.names_are_settled:
+            with runtime.quiet:
+                runtime.quiet.wait_for(lambda: not runtime.is_busy or self._stopped, QUIET_SECONDS)
+        try:
+            with gently(runtime):
+                found = self._open()
+        except Exception as error:  # noqa: BLE001 - the same
+            self._broken = without_secrets(f"{type(error).__name__}: {error}")
+            self._complain(self._broken)
+            return False
+        if not found:
+            self._broken = "no receiver"
+            return False
+        self._outlet = found[0]
+        if self.kind == "client" and not self.names_are_settled:
+            self._others = [outlet.name for outlet in found]
+            self.post.more(found[1:])
+        return True
+
+    # ---- events ----
+
+    def _serve(self, spool: Spool, outlet: Outlet) -> bool:
+        """Send a batch of a pipeline's events; whether there may be more that can be sent."""
+        if self.kind == "client" and not self.names_are_settled:
+            spool.settle_names(self._others)
+        mark = spool.mark(outlet.name)
+        if not mark.take():
+            self._due = time.monotonic() + _ELSEWHERE
+            return False
+        try:
+            lines = list(islice(spool.store.lines(mark.place), max(1, self.post.settings.batch_size)))
+            for group in _groups(lines, outlet, spool):
+                if self._stopped:
+                    return False
+                if not self._bring(group, mark, spool, outlet):
+                    return False
+            return bool(lines)
+        finally:
+            mark.give()
+
+    def _bring(self, group: list[Line], mark: Mark, spool: Spool, outlet: Outlet) -> bool:
+        """Send some events at once and move the mark; False when the receiver takes nothing."""
+        wanted = [line for _, line in group if _is_wanted(line, spool)]
+        try:
+            if wanted:
+                outlet.send(wanted)
+        except Unwanted as error:
+            if len(group) > 1:
+                return all(self._bring([one], mark, spool, outlet) for one in group)
+            self._refused(wanted[0], error.answer, error.status, spool, outlet)
+        except Trouble as error:
+            if len(group) > 1 and error.answered:
+                # one of them may be what it does not take
+                return all(self._bring([one], mark, spool, outlet) for one in group)
+            if not self._is_poison(group[0], error, spool, outlet):
+                self._failed(error, spool, outlet)
+                return self.breaker.count > 0 and not self.breaker.is_open and not self.post.runtime.closing
+            self._refused(wanted[0], error.text, error.status, spool, outlet)
+        mark.move(group[-1][0])
+        if self.breaker.good():
+            logger.warning("lineage: %s takes events again; what was kept is being sent", outlet.where)
+        return True
+
+    def _is_poison(self, one: Line, error: Trouble, spool: Spool, outlet: Outlet) -> bool:
+        """Whether it is this event that the receiver cannot take: one of another run goes through.
+
+        That one is sent a second time in its turn, which every receiver must stand: order counts more.
+        """
+        key = (id(spool), one[0])
+        self._hard[key] = self._hard.get(key, 0) + 1 if error.answered else 0
+        if self._hard[key] < _POISON:
+            return False
+        self._hard.clear()
+        head = head_of(one[1])
+        for _, line in spool.store.lines(one[0]):
+            other = head_of(line)
+            if head and other and other.run_id != head.run_id and _is_wanted(line, spool):
+                try:
+                    outlet.send([line])
+                except (Unwanted, Trouble):
+                    return False
+                return True
+        return False
+
+    def _refused(self, line: bytes, answer: str, status: int | None, spool: Spool, outlet: Outlet) -> None:
+        spool.refuse(line, outlet.name, answer, status)
+        if answer not in self._told_refusals:
+            self._told_refusals.add(answer)
+            logger.warning(
+                "lineage of pipeline `%s`: %s did not want an event: %s. It is kept with the answer in `%s`; "
+                "`headrace lineage replay` sends it again.",
+                *(spool.pipeline, outlet.where, answer[:300], spool.refused_path),
+            )
+
+    def _failed(self, error: Trouble, spool: Spool, outlet: Outlet) -> None:
+        if self.breaker.bad(at_once=error.silent or self.post.runtime.closing):
+            logger.warning(
+                "lineage: %s takes no events: %s. %d of pipeline `%s` are kept in `%s` and will be sent by this or a "
+                "later run, or by `headrace lineage replay`. The load is not affected.",
+                *(outlet.where, error.text[:300], spool.unsent(outlet.name), spool.pipeline, spool.folder),
+            )
+
+    def _complain(self, text: str) -> None:
+        logger.warning(
+            "lineage: events cannot be sent, they are kept in the working folder: %s. `headrace lineage replay` sends "
+            "them when that is put right.",
+            without_secrets(text),
+        )
+
+    @property
+    def _told_refusals(self) -> set[str]:
+        return self.__dict__.setdefault("_refusals", set())  # type: ignore[no-any-return]
+
+
+def _is_wanted(line: bytes, spool: Spool) -> bool:
+    """Whether a line is an event of a run that was not given up."""
+    head = head_of(line)
+    return head is not None and head.run_id not in spool.dropped
+
+
+def _groups(lines: list[Line], outlet: Outlet, spool: Spool) -> Iterator[list[Line]]:
+    """What is sent at once: as many as the receiver takes, and of each run one where it does not keep the order."""
+    group: list[Line] = []
+    runs: set[str] = set()
+    for at, line in lines:
+        head = head_of(line)
+        run = head.run_id if head else ""
+        if group and (len(group) >= outlet.group or (outlet.apart and run in runs)):
+            yield group
+            group, runs = [], set()
+        group.append((at, line))
+        runs.add(run)
+    if group:
+        yield group
+
+
+# ---- loading the client beside a run ---------------------------------------------------------------------------------
+
+
+class _Pauses(importlib.abc.MetaPathFinder):
+    """Finds nothing, and takes its time: two threads that load and compute in turns slow each other down."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime, self._thread = runtime, threading.get_ident()
+
+    def find_spec(self, *_: Any) -> None:
+        """Called once for each module."""
+        if threading.get_ident() == self._thread and self._runtime.is_busy:
+            time.sleep(_PAUSE)
+
+
+@contextmanager
+def gently(runtime: Runtime) -> Iterator[None]:
+    """Inside, this thread imports modules with pauses while a run goes on."""
+    finder = _Pauses(runtime)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
