@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from headrace.errors.base import TypeErrorWithKnownTypes
+from headrace.errors.base import TypeErrorWithKnownTypes, ValueErrorWithKnownValues
 from headrace.errors.extract import (
     DataLocationKindRequired,
     InvalidParallelResourceDataType,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 TDataItem = TypeVar("TDataItem")
+_SUBTYPES = ("IDENTITY", "TRANSFORMATION", "AGGREGATION")  # of DIRECT transformations in OpenLineage
 
 
 class DltResource(WithSteps, Iterable[Any], Generic[TDataItem]):
@@ -53,6 +54,7 @@ class DltResource(WithSteps, Iterable[Any], Generic[TDataItem]):
         self.selected = selected
         self.section = section
         self.source_name = None
+        self.column_sources: dict[str, dict[str, Any]] = {}  # from `map_columns`; never changed in place
         # set by decorators: what a call gives, when the function itself makes a resource or its name
         self._after_bind: Callable[[Any], Any] | None = None
         if hints:
@@ -164,6 +166,41 @@ class DltResource(WithSteps, Iterable[Any], Generic[TDataItem]):
             self._pipe.inputs.clear()
         if told not in self._pipe.inputs:
             self._pipe.inputs.append(told)
+        return self
+
+    def map_columns(
+        self,
+        columns: Mapping[str, str | Sequence[Any]],
+        *,
+        subtype: str = "TRANSFORMATION",
+        description: str = "",
+        masking: bool = False,
+        keep_others: bool = False,
+    ) -> Self:
+        """Tell which fields of the input columns are made of, for lineage, where functions of yours make them.
+
+        Args:
+            columns: Column (``table.column`` for one of a nested table) to the field or fields it is made of: names,
+                paths such as ``actor.login`` or ``commits[*].sha``, or pairs of an input's name (or the end of it) and
+                a path. An empty list: made by the code, of no field.
+            subtype: ``IDENTITY``, ``TRANSFORMATION`` or ``AGGREGATION``.
+            description: What is done, for people.
+            masking: The value cannot be got back: a hash, a redaction.
+            keep_others: The functions leave all columns that were not named as they came.
+
+        Raises:
+            ValueErrorWithKnownValues: There is no such subtype.
+        """
+        if subtype not in _SUBTYPES:
+            raise ValueErrorWithKnownValues("subtype", subtype, _SUBTYPES)
+        new = dict(self.column_sources)
+        for column, fields in columns.items():
+            listed = [fields] if isinstance(fields, str) else fields
+            pairs = [("", f) if isinstance(f, str) else (str(f[0]), str(f[1])) for f in listed]
+            new[column] = {"fields": pairs, "subtype": subtype, "description": description, "masking": masking}
+        if keep_others:
+            new[""] = {}
+        self.column_sources = new
         return self
 
     @property

@@ -2,13 +2,18 @@
 
 How it fits together (for `collect` and `events`):
 
-1. While a resource is at hand (end of extract, the pipeline's thread): `columns_resource.describe(resource)`, plain data,
-   a few microseconds; keep it with the package.
-2. On the worker: ``lineage = edges(extracted, schema, described)``: table to `TableLineage`. ``extracted`` is the
-   journal's fact, ``schema`` the document the package was normalized with.
-3. ``lineage = memory.merged(resource, lineage, schema)`` (`columns_memory.ColumnMemory`): columns that this load did not
-   bring are filled in from earlier ones.
+1. While a resource is at hand (end of extract, the pipeline's thread): `columns_resource.describe(resource)`, plain
+   data, some microseconds; keep it with the package.
+2. On the worker: ``package = PackageSchema(document)`` once, then for each resource
+   ``lineage = edges(extracted, package, described)``: table to `TableLineage`. ``extracted`` is the journal's fact,
+   ``document`` the schema that the package was normalized with.
+3. ``lineage = memory.merged(described.name, lineage, package)`` (`columns_memory.ColumnMemory`): columns that this load
+   did not bring are filled in from earlier ones, so that a facet sent again is never smaller.
 4. ``resolve(lineage[table], inputs, parents)`` gives `TableEdges` with `FieldRef`s for `facts.Output`.
+
+Without a declared input the job is the origin: every column has an empty list. That is ``inputFields: []`` in the
+columnLineage facet (legal: known to have no source dataset) and ``{"type": "JOB"}`` in the explicit facet, the same
+statement as for generated columns.
 """
 
 from __future__ import annotations
@@ -16,17 +21,33 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headrace.observers.lineage.columns_model import ResourceFact, TableEdges, TableLineage
-from headrace.observers.lineage.facts import DatasetId
+from headrace.model import tables as tb
+from headrace.observers.lineage.columns_indirect import indirect_of, joined
+from headrace.observers.lineage.columns_keys import Sources, engine_columns, rejected_columns
+from headrace.observers.lineage.columns_kinds import also, by_code
+from headrace.observers.lineage.columns_model import (
+    Declared,
+    ResourceFact,
+    Source,
+    TableEdges,
+    TableLineage,
+    json_path,
+)
+from headrace.observers.lineage.columns_package import DataColumns, PackageSchema, Ways
+from headrace.observers.lineage.columns_paths import parse_path
+from headrace.observers.lineage.facts import DatasetId, FieldRef, Transformation
 
 if TYPE_CHECKING:
     from headrace.model.events import Extracted
-    from headrace.model.schema import Schema
+    from headrace.model.jobs import SpoolFile
+
+MOST_CANDIDATES = 16
+"""Inputs that one value may have come from; beyond, nothing is said of it."""
 
 
 def edges(
     fact: Extracted,
-    schema: Mapping[str, Any] | Schema,
+    schema: Mapping[str, Any] | PackageSchema,
     resource: ResourceFact,
     tables: Collection[str] | None = None,
     models: Mapping[str, str] | None = None,
@@ -35,24 +56,161 @@ def edges(
 
     Args:
         fact: What extract sealed: spool files and the shapes of what is in them.
-        schema: Of the package, after normalize. A `Schema` is changed (marks of evolution): give a copy. Give one for
-            many resources of a package: it is made only once then.
+        schema: Of the package, after normalize. Give a `PackageSchema` for many resources of one package.
         resource: As `columns_resource.describe` took it.
-        tables: Only these tables; all that the resource writes by default.
+        tables: Root tables that the resource wrote; by default those of the spool files that carry its name. Where
+            several resources write one table, its files carry the name of the first, and their shapes are those of all.
         models: Text of SQL models by the path of their spool file; those left out have unknown columns.
 
     Returns:
         By table, nested ones included.
     """
-    raise NotImplementedError
+    package = schema if isinstance(schema, PackageSchema) else PackageSchema(schema)
+    roots: dict[str, list[SpoolFile]] = {}
+    for file in fact.files:
+        if file.table in tables if tables is not None else file.resource == resource.name:
+            roots.setdefault(file.table, []).append(file)
+    found: dict[str, TableLineage] = {}
+    for root, files in roots.items():
+        if root in package.columns:
+            found.update(_root(package, root, files, resource, models or {}))
+    return found
+
+
+def _root(
+    package: PackageSchema, root: str, files: list[SpoolFile], resource: ResourceFact, models: Mapping[str, str]
+) -> dict[str, TableLineage]:
+    data = DataColumns(package, root)
+    data.add(files)
+    after = "" if resource.keep_others else _after([s.name for s in resource.steps if s.kind == "map"], "after")
+    found: dict[str, dict[str, Sources]] = {table: {} for table in package.chain(root)}
+    for table, columns in data.ways.items():
+        own = found.setdefault(table, {})
+        for name, ways in columns.items():
+            own[name] = _sources(ways, after)
+    queries = [models[f.path] for f in files if f.format == "model" and f.path in models]
+    more = _models(package, root, queries, found[root])
+    _declare(package, root, resource, found)
+    engine_columns(data, found)
+    indirect = joined([*indirect_of(data, found[root], resource), *more])
+    found.update(rejected_columns(data))
+    through = "" if resource.keep_others else _after(resource.through, "by")
+    return {table: _lineage(package, table, columns, indirect, through) for table, columns in found.items()}
+
+
+def _lineage(
+    package: PackageSchema, table: str, found: dict[str, Sources], indirect: Sources, through: str
+) -> TableLineage:
+    columns = package.columns[table]
+    return TableLineage(
+        columns={name: found[name] for name in columns if name in found},
+        indirect=indirect,
+        unknown=[name for name in columns if name not in found],
+        through=through,
+    )
+
+
+def _sources(ways: Ways, after: str) -> Sources:
+    sources = []
+    for place, how in ways.items():
+        path = list(place)
+        # the name of a top-level field says it all
+        where = json_path(path) if len(path) > 1 or None in path else ""
+        sources.append(Source(path, [also(by_code(t, after), where) for t in how]))
+    return sources
+
+
+def _after(functions: Sequence[str], word: str) -> str:
+    return f"{word} {', '.join(f'{name}()' for name in functions)}" if functions else ""
+
+
+def _models(package: PackageSchema, root: str, texts: list[str], found: dict[str, Sources]) -> Sources:
+    if not texts:
+        return []
+    from headrace.observers.lineage.columns_sql import model_lineage
+
+    indirect: Sources = []
+    for text in texts:
+        lineage = model_lineage(text, package)
+        for name, sources in lineage.columns.items():
+            column = package.schema.naming.normalize_identifier(name)
+            if column in package.columns[root]:
+                found[column] = joined([*found.get(column, []), *sources])
+        indirect += lineage.indirect
+    return indirect
+
+
+def _declare(package: PackageSchema, root: str, resource: ResourceFact, found: dict[str, dict[str, Sources]]) -> None:
+    """What the user said wins over what was seen."""
+    naming = package.schema.naming
+    for name, declared in resource.declared.items():
+        table, dot, column = name.rpartition(".")
+        table = naming.normalize_tables_path(table) if dot else root
+        column = naming.normalize_path(column)
+        if table in found and column in package.columns[table] and not column.startswith(tb.DLT_NAME_PREFIX):
+            found[table][column] = _declared(declared)
+
+
+def _declared(declared: Declared) -> Sources:
+    how = Transformation("DIRECT", declared.subtype, declared.description, declared.masking)
+    return [Source(parse_path(field), [how], dataset) for dataset, field in declared.fields]
+
+
+# ---- datasets --------------------------------------------------------------------------------------------------------
 
 
 def resolve(lineage: TableLineage, inputs: Sequence[DatasetId], parents: Sequence[DatasetId] = ()) -> TableEdges:
     """Name the datasets.
+
+    A resource that takes items from others and has no input of its own holds what those read, through its function.
+    Where there are several inputs and nobody said which, a value is one of theirs.
 
     Args:
         lineage: Of one table.
         inputs: The resource's own inputs; none when nobody declared any.
         parents: Inputs of the resources it takes items from.
     """
-    raise NotImplementedError
+    edges = TableEdges(unknown=list(lineage.unknown))
+    for name, sources in lineage.columns.items():
+        refs: list[FieldRef] = []
+        lost = False
+        for source in sources:
+            candidates, words = _candidates(source, inputs, parents, lineage.through)
+            lost |= not candidates and bool(inputs or parents)
+            refs += _refs(source, candidates, words)
+        if lost and not refs:
+            edges.unknown.append(name)
+        else:
+            edges.columns[name] = refs
+    for source in lineage.indirect:
+        if source.parent and not inputs:
+            continue  # the parents' inputs are its inputs then
+        candidates, _ = _candidates(source, inputs, parents, "")
+        edges.indirect += _refs(source, candidates, "")
+    return edges
+
+
+def _candidates(
+    source: Source, inputs: Sequence[DatasetId], parents: Sequence[DatasetId], through: str
+) -> tuple[list[DatasetId], str]:
+    """The inputs that a source may be of, and what to say of the way from there."""
+    if source.dataset:
+        return [d for d in dict.fromkeys([*inputs, *parents]) if _is_named(d, source.dataset)], ""
+    if source.parent:
+        return list(dict.fromkeys(parents)), ""
+    found = list(dict.fromkeys(inputs or parents))
+    words = [] if inputs or not through else [through]
+    if len(found) > 1:
+        words.append(f"of one of {len(found)} inputs")
+    return ([] if len(found) > MOST_CANDIDATES else found), "; ".join(words)
+
+
+def _is_named(dataset: DatasetId, end: str) -> bool:
+    """Whether a dataset is meant by its name or the end of it: ``orders``, ``shop.orders`` for ``db.shop.orders``."""
+    name, end = dataset.name.casefold(), end.casefold()
+    return name == end or (name.endswith(end) and (name[-len(end) - 1] in "./#:" or end[0] in "./#"))
+
+
+def _refs(source: Source, datasets: Sequence[DatasetId], words: str) -> list[FieldRef]:
+    how = [by_code(t, words) for t in source.transformations]
+    return [FieldRef(dataset=dataset, field=source.field, transformations=how) for dataset in datasets]

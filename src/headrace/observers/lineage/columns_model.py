@@ -14,23 +14,22 @@ from headrace.observers.lineage.facts import FieldRef, Transformation
 ELEMENT = "_element"
 """How a field path spells the elements of a list, as the schema facet does."""
 
-StepKind = Literal["map", "yield_map", "filter", "limit", "custom", "validator", "transformer", "select"]
+StepKind = Literal["map", "filter", "limit"]
 
 
 class StepFact(msgspec.Struct, omit_defaults=True):
-    """A step that items go through, or the function of a transformer; ``name`` is the function's."""
+    """A step that items go through: it makes new items, drops some, or ends early; ``name`` says what it is called."""
 
     kind: StepKind
     name: str = ""
 
 
 class CursorFact(msgspec.Struct, omit_defaults=True):
-    """The incremental: ``path`` as the user wrote it (a JSON path), ``order`` of the rows, the key it drops doubles by."""
+    """The incremental: the place of its cursor (None for elements of lists), the rows' ``order``, its function."""
 
-    path: str
+    path: list[str | None]
     order: str = ""
-    primary_key: list[str] = []
-    function: str = "max"
+    function: str = ""
 
 
 class Declared(msgspec.Struct, omit_defaults=True):
@@ -47,7 +46,9 @@ class ResourceFact(msgspec.Struct, omit_defaults=True):
 
     Attributes:
         name: Of the resource.
-        steps: Of its own pipe and, outermost first, of the pipes it takes items from.
+        steps: Behind its function, in the order in which items go through them. Steps that change nothing are left
+            out.
+        through: Functions of the user that made its items of those of its parents; empty for no transformer.
         parents: Names of the resources it takes items from, nearest first.
         cursor: Its incremental, None without one.
         declared: By column, or ``table.column`` for a column of another table than the resource's own.
@@ -56,6 +57,7 @@ class ResourceFact(msgspec.Struct, omit_defaults=True):
 
     name: str
     steps: list[StepFact] = []
+    through: list[str] = []
     parents: list[str] = []
     cursor: CursorFact | None = None
     declared: dict[str, Declared] = {}
@@ -92,11 +94,14 @@ class TableLineage(msgspec.Struct, omit_defaults=True):
             in the explicit facet.
         indirect: What the whole table depends on.
         unknown: Columns of which nobody knows where they come from; they have no entry in ``columns``.
+        through: Functions that made the items of those of other resources: they count where the resource has no input
+            of its own.
     """
 
     columns: dict[str, list[Source]] = {}
     indirect: list[Source] = []
     unknown: list[str] = []
+    through: str = ""
 
 
 class TableEdges(msgspec.Struct, omit_defaults=True):

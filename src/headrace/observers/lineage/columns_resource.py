@@ -4,12 +4,92 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headrace.observers.lineage.columns_model import ResourceFact
+from headrace.extract.cursor import IncrementalResourceWrapper
+from headrace.extract.incremental.cursor import compile_cursor
+from headrace.extract.models import ModelValidator
+from headrace.extract.steps import FilterItem, ItemTransform, LimitItem, MetricsItem, SelectTables
+from headrace.observers.lineage.columns_model import CursorFact, Declared, ResourceFact, StepFact
+from headrace.observers.lineage.columns_paths import parse_path
 
 if TYPE_CHECKING:
+    from headrace.extract.pipe import Pipe
     from headrace.extract.resource import DltResource
+
+_OURS = "headrace."
 
 
 def describe(resource: DltResource[Any]) -> ResourceFact:
-    """Steps, cursor and declarations of a resource as plain data."""
-    raise NotImplementedError
+    """Steps, cursor and declarations of a resource as plain data.
+
+    Steps and transformers that are part of headrace hand values on as they are, or say themselves what they did.
+    """
+    pipe = resource._pipe
+    above = list(pipe.chain())[1:]
+    through = [name for parent in reversed(above) for name in _maps(parent)]
+    through += [name for one in [*reversed(above), pipe] for name in _transformer(one)]
+    return ResourceFact(
+        name=resource.name,
+        steps=_steps(pipe),
+        through=through,
+        parents=[parent.name for parent in above],
+        cursor=_cursor(resource.incremental),
+        declared={k: Declared(**v) for k, v in resource.column_sources.items() if k},
+        keep_others="" in resource.column_sources,
+    )
+
+
+def _steps(pipe: Pipe) -> list[StepFact]:
+    steps = []
+    for step in pipe.steps[1:]:
+        if isinstance(step, FilterItem):
+            steps.append(StepFact("filter", f"filter {_name(step.f)}()"))
+        elif isinstance(step, LimitItem):
+            steps.append(StepFact("limit", _limit(step)))
+        elif isinstance(step, SelectTables):
+            steps.append(StepFact("filter", "only items of the tables " + ", ".join(sorted(step.table_names))))
+        elif isinstance(step, ModelValidator):
+            steps.append(StepFact("map", step.model.__name__))
+        elif not isinstance(step, (IncrementalResourceWrapper, MetricsItem)) and not _is_ours(step):
+            steps.append(StepFact("map", _name(step)))
+    return steps
+
+
+def _maps(pipe: Pipe) -> list[str]:
+    return [step.name for step in _steps(pipe) if step.kind == "map"]
+
+
+def _transformer(pipe: Pipe) -> list[str]:
+    function = pipe.function
+    if pipe.parent is None or function is None or _is_ours(function.f):
+        return []
+    return [function.__name__]
+
+
+def _limit(step: LimitItem) -> str:
+    parts = [] if step.max_items is None else [f"{step.max_items} {'rows' if step.count_rows else 'pages'}"]
+    parts += [f"{step.max_time:g} s"] if step.max_time else []
+    return f"limit {', '.join(parts)}".strip()
+
+
+def _name(step: Any) -> str:
+    f = step.f if isinstance(step, ItemTransform) else step
+    f = getattr(f, "func", f)  # of functools.partial
+    return str(getattr(f, "__name__", type(f).__name__))
+
+
+def _is_ours(step: Any) -> bool:
+    f = step.f if isinstance(step, ItemTransform) else step
+    f = getattr(f, "func", f)
+    return str(getattr(f, "__module__", None) or type(f).__module__).startswith(_OURS)
+
+
+def _cursor(wrapper: Any) -> CursorFact | None:
+    found = wrapper.incremental if wrapper is not None else None
+    path = getattr(found, "cursor_path", None)
+    if not path:
+        return None
+    steps = compile_cursor(path).steps
+    place = [s if isinstance(s, str) else None for s in steps] if steps is not None else parse_path(path)
+    function = getattr(found, "last_value_func", None)
+    name = function if isinstance(function, str) else getattr(function, "__name__", "")
+    return CursorFact(place, getattr(found, "row_order", None) or "", name or "")
