@@ -1,0 +1,131 @@
+"""What dlt's sources and resources tell of themselves while they are extracted.
+
+dlt's protocol hands over infos only. Which functions values go through, and what columns were called at their source,
+stands in the resources: they are found in the arguments of the call that is traced. Where they are not found, nothing is
+said of columns.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from headrace.observers.lineage.dlt_facts import Seen
+
+_DEEP = 6
+_MOST = 10_000
+_HARMLESS = ("Incremental", "IncrementalResourceWrapper", "LimitItem", "ValidateItem", "MetricsItem", "_LimitItem")
+_ADAPTERS = ("query_adapter_callback", "table_adapter_callback", "type_adapter_callback")
+
+
+def traced_data() -> Any:
+    """The ``data`` of the `Pipeline.extract` that is being traced; None when it cannot be found."""
+    frame = sys._getframe(1)
+    for _ in range(_DEEP):
+        if frame is None:
+            return None
+        if frame.f_code.co_name == "_wrap" and "trace_step" in frame.f_locals:
+            args, kwargs = frame.f_locals.get("args") or (), frame.f_locals.get("kwargs") or {}
+            return kwargs.get("data", args[0] if args else None)
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def resources(data: Any) -> Iterator[tuple[str, Any]]:
+    """Resources in the data of a run, each with the name of its source; empty for one without."""
+    for one in list(data)[:_MOST] if isinstance(data, (list, tuple)) else [data]:
+        kind = type(one)
+        if any(base.__name__ == "DltSource" for base in kind.__mro__):
+            for resource in list(one.resources.selected.values()):
+                yield one.schema.name, resource
+        elif any(base.__name__ == "DltResource" for base in kind.__mro__):
+            yield "", one
+
+
+def seen(source: str, resource: Any) -> Seen:
+    """What a resource tells of itself; what cannot be read is left out.
+
+    Args:
+        source: Name of its source.
+        resource: dlt's `DltResource`.
+    """
+    found = Seen(name=str(resource.name), source=source)
+    found.changes, found.filters = _steps(resource)
+    found.cursor = _cursor(resource)
+    found.inputs = [dict(one) for one in getattr(resource, "inputs", None) or ()]
+    hints = getattr(resource, "_hints", None) or {}
+    found.table = _text(hints.get("table_name"))
+    found.description = _text(hints.get("description")) or _text(getattr(_generator(resource), "__doc__", ""))
+    key = hints.get("primary_key")
+    found.primary_key = [key] if isinstance(key, str) else [str(k) for k in key] if isinstance(key, (list, tuple)) else []
+    _of_database(found, resource, hints)
+    parent = getattr(resource._pipe, "parent", None)
+    found.parent = _text(getattr(parent, "name", ""))
+    return found
+
+
+def _text(value: Any) -> str:
+    return str(value).strip() if isinstance(value, str) else ""
+
+
+def _generator(resource: Any) -> Any:
+    return getattr(resource._pipe, "gen", None)
+
+
+def _steps(resource: Any) -> tuple[list[str], list[str]]:
+    changes, filters = [], []
+    generator = _generator(resource)
+    for step in resource._pipe.steps:
+        kind = type(step).__name__
+        if step is generator or kind in _HARMLESS:
+            continue
+        (filters if kind == "FilterItem" else changes).append(_name(getattr(step, "_f", step)))
+    if getattr(resource._pipe, "parent", None) is not None:
+        changes.insert(0, _name(generator))
+    return changes, filters
+
+
+def _name(function: Any) -> str:
+    function = getattr(function, "func", function)
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _cursor(resource: Any) -> str:
+    incremental = getattr(resource, "incremental", None)
+    incremental = getattr(incremental, "incremental", None) or getattr(incremental, "_incremental", None)
+    return _text(getattr(incremental, "cursor_path", ""))
+
+
+def _of_database(found: Seen, resource: Any, hints: dict[str, Any]) -> None:
+    """Tables of databases: their columns were reflected, and are read one to one."""
+    locations = found.inputs
+    if not locations or any(one.get("kind") != "sql_database" for one in locations) or len(locations) > 1:
+        return
+    if _origin(resource) != "dlt.sources.sql_database":
+        return
+    columns = hints.get("columns")
+    if isinstance(columns, dict):
+        found.columns = [str(name) for name in columns]
+    arguments = getattr(resource, "explicit_args", None) if getattr(resource, "_args_bound", True) else None
+    adapters = [name for name in _ADAPTERS if (arguments or {}).get(name) is not None]
+    found.changes += [_name((arguments or {})[name]) for name in adapters]
+    found.plain_sql = bool(found.columns) and arguments is not None
+
+
+def _origin(resource: Any) -> str:
+    """The module whose function makes the rows."""
+    generator = _generator(resource)
+    module = getattr(generator, "__module__", None) or getattr(type(generator), "__module__", "") or ""
+    return "dlt.sources.sql_database" if str(module).startswith("dlt.sources.sql_database") else str(module)
+
+
+def absolute(location: dict[str, Any]) -> dict[str, Any]:
+    """A location of dlt with the path of a database's file made absolute."""
+    text = str(location.get("location") or "")
+    scheme = text.partition("://")[0].partition("+")[0]
+    path = str(location.get("database") or "")
+    if scheme not in ("sqlite", "duckdb") or not path or path.startswith((":", "md:", "file:")):
+        return {**location}
+    return {**location, "path": os.path.abspath(path)}
