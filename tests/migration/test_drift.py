@@ -10,6 +10,7 @@ import pytest
 
 import headrace
 from headrace.errors.destination import DestinationSchemaWillNotUpdate
+from headrace.errors.load import SchemaUpdateError
 from headrace.errors.pipeline import PipelineStepFailed
 from tests.e2e.project import rows
 from tests.migration.test_widening import column, hint, pipeline
@@ -78,7 +79,8 @@ def test_a_required_column_that_the_schema_does_not_know(loaded: headrace.Pipeli
     with pytest.raises(PipelineStepFailed) as failed:
         loaded.run([{"id": 2, "new": 1}], table_name="t")
     cause = failed.value.exception
-    assert isinstance(cause, DestinationSchemaWillNotUpdate)
+    assert isinstance(cause, SchemaUpdateError)
+    assert isinstance(cause.__cause__, DestinationSchemaWillNotUpdate)
     for part in ("`t`", "`owner`", "NOT NULL", "give the column a default"):
         assert part in str(cause)
     assert not loaded.has_pending_data

@@ -335,6 +335,6 @@ def test_names_that_differ_in_case_alone_do_not_share_a_table(tmp_path: Path, mo
     ):
         with pytest.raises(PipelineStepFailed, match=told) as failed:
             p.run(rows, table_name=table)
-        assert isinstance(failed.value.exception, DestinationSchemaWillNotUpdate)
+        assert isinstance(failed.value.exception.__cause__, DestinationSchemaWillNotUpdate)
     p.run([{"Id": 5}], table_name="Orders")
     assert p.dataset()("SELECT Id FROM Orders ORDER BY Id").fetchall() == [(1,), (5,)]

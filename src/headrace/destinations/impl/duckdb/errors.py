@@ -59,11 +59,15 @@ _WITH_VALUES = (
 )
 # from the first quote to the last: a value may have quotes in it
 _VALUES = re.compile(r"""(?s)['"](?:.*['"](?=$|\n|[.]| (?:to|when|violates|can't|cannot)\b)|.*['"][^\n]*|[^\n]*)""")
+# it quotes the kind of the statement and the database, no more
+_READ_ONLY = re.compile(r"Invalid Input Error: Cannot execute statement of type \"[A-Z_ ]+\" on database ")
 _STATEMENT = re.compile(r"(?s)\n+LINE \d+:.*|\n *Original Line:.*?(?=\n|$)|\n[^\n]*\n *\^(?=\n|$)")
 
 
 def without_values(text: str) -> str:
     """DuckDB's message without values of rows: they may be anything, and a log is read by many."""
+    if _READ_ONLY.match(text):
+        return text
     return _VALUES.sub(f'"{HIDDEN}"', _STATEMENT.sub("", text))
 
 
