@@ -65,7 +65,7 @@ docs: $(DOCS)/.stamp  ## build the documentation into site/
 	@echo "site/index.html"
 
 crash: $(DEV)/.stamp  ## kill -9 more than 500 times, over all destinations; servers die, disks are full
-	@HEADRACE_CRASH_RUNS=$${HEADRACE_CRASH_RUNS:-560} $(DEV)/bin/python -m pytest tests/crash --timeout 1200 $(PYTEST_ARGS)
+	@HEADRACE_LONG=1 HEADRACE_CRASH_RUNS=$${HEADRACE_CRASH_RUNS:-560} $(DEV)/bin/python -m pytest tests/crash --timeout 1200 $(PYTEST_ARGS)
 
 parity: $(BENCH)/.stamp $(DEV)/.stamp  ## record anew what dlt makes of the parity cases
 	@$(BENCH)/bin/python -m tests.parity.record

@@ -38,7 +38,7 @@ def rerun(world: World) -> None:
 
 
 @pytest.mark.destination("postgres")
-@pytest.mark.parametrize("place", some(PLACES, 2))
+@pytest.mark.parametrize("place", some(PLACES, 1))
 def test_server_is_killed_and_comes_back(worlds: Worlds, postgres_server: Any, place: str) -> None:
     """Stopped with ``-m immediate`` in mid-load and started again: the run goes on by itself."""
     world = worlds.new()
@@ -72,6 +72,7 @@ def test_server_is_killed_and_stays_away(
 
 
 @pytest.mark.destination("postgres")
+@pytest.mark.long
 @pytest.mark.parametrize("place", some(PLACES, 1))
 def test_sessions_are_ended(worlds: Worlds, postgres_server: Any, place: str) -> None:
     """An operator ends all sessions (``pg_terminate_backend``): the run goes on in new ones."""
@@ -90,7 +91,9 @@ def test_sessions_are_ended(worlds: Worlds, postgres_server: Any, place: str) ->
 
 
 @pytest.mark.destination("postgres")
-@pytest.mark.parametrize("silence", [True, False], ids=["answer-lost", "request-lost"])
+@pytest.mark.parametrize(
+    "silence", [pytest.param(True, id="answer-lost"), pytest.param(False, id="request-lost", marks=pytest.mark.long)]
+)
 def test_the_line_is_cut(worlds: Worlds, postgres_server: Any, silence: bool) -> None:
     """At any byte, and also after the server has done what it was asked to and before its answer came."""
     world = worlds.new()
@@ -120,7 +123,7 @@ def test_the_line_is_cut(worlds: Worlds, postgres_server: Any, silence: bool) ->
 LOCAL = some(["duckdb", "sqlite", "filesystem-parquet", "delta"], 2)
 
 
-@pytest.mark.parametrize("name", LOCAL)
+@pytest.mark.parametrize("name", some(LOCAL, 1))
 def test_no_room_for_a_file(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """No file may grow beyond some size, wherever that is; once there is room all rows arrive once."""
     worlds = Worlds(name, tmp_path, request)
@@ -157,7 +160,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-@pytest.mark.parametrize("name", LOCAL)
+@pytest.mark.parametrize("name", some(LOCAL, 1))
 def test_a_full_disk(name: str, tmp_path: Path, request: pytest.FixtureRequest, small_disk: Path) -> None:
     """Working folder and destination on a disk that is full, but for so many bytes."""
     worlds = Worlds(name, small_disk, request, tmp_path)
@@ -203,7 +206,7 @@ def _fill(ballast: Path, disk: Path, left: int) -> None:
         os.posix_fallocate(stream.fileno(), 0, max(1, shutil.disk_usage(disk).free - left))
 
 
-@pytest.mark.parametrize("name", LOCAL)
+@pytest.mark.parametrize("name", some(LOCAL, 1))
 def test_out_of_memory(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """The process gets no more memory: it may even be ended by that, and the next run ends right."""
     worlds = Worlds(name, tmp_path, request)

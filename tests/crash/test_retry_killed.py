@@ -87,7 +87,7 @@ def broken(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return folder, request.param
 
 
-@pytest.mark.parametrize("place", some(PLACES, 6))
+@pytest.mark.parametrize("place", some(PLACES, 3))
 def test_each_row_is_there_once(broken: tuple[Path, bool], tmp_path: Path, place: str) -> None:
     """Once the next scheduled run comes first, once the operator repeats the call."""
     template, raising = broken

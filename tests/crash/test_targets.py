@@ -54,8 +54,12 @@ def places(worlds: Worlds) -> tuple[list[tuple[str, bool]], float]:
     return found, whole
 
 
+# one of each kind; the others are variations of these
+FEW = ("duckdb", "postgres", "filesystem-parquet")
+
+
 @pytest.mark.parametrize("shard", range(SHARDS))
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("name", [n if n in FEW else pytest.param(n, marks=pytest.mark.long) for n in TARGETS])
 def test_killed(
     name: str, shard: int, tmp_path: Path, request: pytest.FixtureRequest, record_property: Callable[..., None]
 ) -> None:

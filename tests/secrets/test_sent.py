@@ -192,7 +192,9 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize("luck", ["OUT_OF_LUCK", "OUT_OF_LUCK_LATER", "IN_LUCK"])
+@pytest.mark.parametrize(
+    "luck", ["OUT_OF_LUCK_LATER", *(pytest.param(luck, marks=pytest.mark.long) for luck in ("OUT_OF_LUCK", "IN_LUCK"))]
+)
 def test_the_command_line(record: Record, secrets: dict[str, str], project: Path, luck: str) -> None:
     """Text and JSON of commands after a run that went well, one whose code failed, and one whose job failed."""
     (project / "shop.py").write_text(SCRIPT)
