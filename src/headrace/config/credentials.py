@@ -93,6 +93,14 @@ def parse_url(text: str) -> Url:
     )
 
 
+def _with_port(text: str, port: Any) -> tuple[str, int | None]:
+    """A host of the options, which may have its port with it."""
+    name, colon, own = text.rpartition(":")
+    if colon and own.isdigit() and not text.startswith("/") and ":" not in name:
+        return name, int(own)
+    return text, int(port) if str(port).isdigit() else None
+
+
 def _decoded(text: str | None) -> str | None:
     return None if text is None else unquote(text)
 
@@ -170,13 +178,18 @@ class ConnectionStringCredentials(CredentialsConfiguration):
         Args:
             schema: A schema of the database.
         """
-        names = [name.strip() for name in (self.host or "").split(",")]
+        query = self.query or {}
+        given = self.host or query.get("host") or ""
+        texts = given.split(",") if isinstance(given, str) else list(given)
+        hosts = [(name.strip(), self.port) for name in texts]
+        if not self.host:  # libpq: host=h1:5432&host=h2
+            hosts = [_with_port(name, query.get("port") or self.port) for name, _ in hosts]
         return Location(
             scheme=(self.drivername or "").partition("+")[0],
-            host=names[0],
-            port=self.port,
-            hosts=[(name, self.port) for name in names] if len(names) > 1 else [],
-            database=self.database or "",
+            host=hosts[0][0],
+            port=hosts[0][1],
+            hosts=hosts if len(hosts) > 1 else [],
+            database=self.database or str(query.get("service_name") or query.get("sid") or ""),
             schema=schema,
         )
 

@@ -74,6 +74,7 @@ class TDataLocation(TypedDict, total=False):
         database: The database.
         db_schema: The schema within it.
         tables: Tables that are read.
+        columns: Of a single table: names to types, as the database has them.
         glob: Pattern of the files that are read.
         endpoints: Templates of paths that are read.
         namespace: With ``name``: the dataset's name in lineage, where the source knows it best.
@@ -115,6 +116,7 @@ class TDataLocation(TypedDict, total=False):
     project: NotRequired[str]
     files: NotRequired[list[str]]
     params: NotRequired[dict[str, Any]]
+    columns: NotRequired[dict[str, str]]
     entity: NotRequired[str]
     collections: NotRequired[list[str]]
     file_format: NotRequired[str]

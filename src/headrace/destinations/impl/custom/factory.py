@@ -8,13 +8,17 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
+import msgspec
+
 from headrace.config.fields import field_names
 from headrace.config.inject import spec_from_signature
 from headrace.config.known import DestinationConfiguration
 from headrace.destinations.base import ConfiguredDestination
 from headrace.destinations.impl.custom.configuration import CustomDestinationClientConfiguration
 from headrace.destinations.impl.custom.errors import UnknownCustomDestinationCallable
+from headrace.load.destination import PipelineFacts
 from headrace.model.capabilities import Capabilities
+from headrace.model.location import Location, location_of_url
 
 if TYPE_CHECKING:
     from headrace.destinations.impl.custom.client import CustomClient
@@ -100,10 +104,18 @@ class destination(ConfiguredDestination):
         """A destination like this one with other settings; None leaves a setting as it is."""
         return super().changed(spec=self._given_spec, **settings)
 
+    def location(self, dataset_name: str, pipeline: PipelineFacts | None = None) -> Location | None:
+        """What the user has told of where the rows go (`lineage_location`)."""
+        told = self.seen_configuration().lineage_location
+        if not told:
+            return None
+        before, _, after = str(told).partition("{table_name}")
+        place = location_of_url(before)
+        # paths of interfaces and folders go on with the table's name; others have tables anyway
+        return msgspec.structs.replace(place, table_path=f"{{table_name}}{after}") if place.path else place
+
     def raw_capabilities(self) -> Capabilities:
         """What the function takes."""
-        import msgspec
-
         nesting = self.config_params["max_table_nesting"]
         return msgspec.structs.replace(
             CAPABILITIES, preferred_loader_file_format=self._format(), max_table_nesting=nesting

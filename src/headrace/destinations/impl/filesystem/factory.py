@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
+
 from headrace.config.known import DestinationConfiguration
 from headrace.destinations.base import ConfiguredDestination
 from headrace.destinations.impl.filesystem.capabilities import CAPABILITIES
+from headrace.destinations.impl.filesystem.catalogsettings import catalog_facts
 from headrace.destinations.impl.filesystem.configuration import FilesystemConfiguration
 from headrace.load.destination import PipelineFacts
 from headrace.model.capabilities import Capabilities
@@ -88,7 +91,9 @@ class filesystem(ConfiguredDestination):
 
         settings: FilesystemConfiguration = self.seen_configuration()
         layout = Layout(settings.layout, settings.extra_placeholders, settings.current_datetime)
-        return settings.location(dataset_name, pipeline, layout.table_folder)
+        found = settings.location(dataset_name, pipeline, layout.table_folder)
+        catalog = catalog_facts()
+        return msgspec.structs.replace(found, catalogs={"iceberg": catalog}) if catalog else found
 
     def fingerprint(self) -> str:
         """A hash of the bucket, once a client was opened."""

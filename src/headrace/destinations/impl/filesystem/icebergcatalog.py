@@ -13,7 +13,7 @@ import shutil
 import uuid
 from functools import cache
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import pyarrow.fs
 from pyiceberg.catalog import Catalog, load_catalog
@@ -29,27 +29,12 @@ from pyiceberg.table.update import update_table_metadata
 from pyiceberg.utils.config import Config
 
 from headrace.config.resolve import resolve_configuration
-from headrace.config.spec import BaseConfiguration, configspec
+from headrace.destinations.impl.filesystem.catalogsettings import IcebergCatalogConfiguration
 from headrace.destinations.impl.filesystem.lakefiles import Moved
 from headrace.destinations.impl.filesystem.tableformats import TablePlace
 
 _METADATA = re.compile(r"(\d+)-.*\.metadata\.json")
 _NAMES = uuid.UUID("8c6f4f0e-6f0b-4c1e-9a51-3f2d1f4f8a10")
-
-
-@configspec
-class IcebergCatalogConfiguration(BaseConfiguration):
-    """``[iceberg_catalog]``: the catalog of Iceberg tables.
-
-    Attributes:
-        iceberg_catalog_name: Its name, also in pyiceberg's own configuration.
-        iceberg_catalog_type: ``sql``, ``rest``, ``glue``, …; without it the tables' folders are the catalog.
-        iceberg_catalog_config: Options of pyiceberg's catalog: ``uri``, ``warehouse``, ….
-    """
-
-    iceberg_catalog_name: str = "default"
-    iceberg_catalog_type: Optional[str] = None  # noqa: UP045
-    iceberg_catalog_config: Optional[dict[str, Any]] = None  # noqa: UP045
 
 
 def location_of(place: TablePlace) -> str:

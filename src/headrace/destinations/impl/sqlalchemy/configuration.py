@@ -6,12 +6,15 @@ import os
 from pathlib import Path
 from typing import Any, Optional
 
+import msgspec
+
 from headrace.base.lazy import need
 from headrace.config.credentials import ConnectionStringCredentials
 from headrace.config.known import DwhConfiguration
 from headrace.config.spec import configspec
 from headrace.errors.base import MissingDependencyException
 from headrace.load.destination import PipelineFacts
+from headrace.model.location import Location
 
 MEMORY = ":memory:"
 _PACKAGES = {"MySQLdb": "mysqlclient", "psycopg2": "psycopg2-binary"}
@@ -58,6 +61,21 @@ class SqlalchemyCredentials(ConnectionStringCredentials):
     def given_engine(self) -> Any | None:
         """The engine that was given, if one was."""
         return self.__dict__.get("_engine")
+
+    def location(self, schema: str = "") -> Location:
+        """Where the data is; of ODBC also what its own connection string says."""
+        found = super().location(schema)
+        odbc = (self.query or {}).get("odbc_connect")
+        if found.host or not isinstance(odbc, str):
+            return found
+        parts = {
+            key.strip().lower(): value.strip(" {}") for key, _, value in (p.partition("=") for p in odbc.split(";"))
+        }
+        server = (parts.get("server") or parts.get("address") or parts.get("host") or "").removeprefix("tcp:")
+        host, _, port = server.partition(",")
+        number = int(port) if port.strip().isdigit() else found.port
+        database = found.database or parts.get("database", "")
+        return msgspec.structs.replace(found, host=host.partition("\\")[0], port=number, database=database)
 
     @property
     def backend(self) -> str:

@@ -46,8 +46,6 @@ def output(
     made.source_name = source_name
     if fmt in _LAKES:
         _as_lake(made, place, table, str(fmt))
-    elif place.table_path and table:
-        made.subtype = "TABLE"
     return made
 
 

@@ -14,10 +14,25 @@ from headrace.observers.lineage.naming import stores
 Maker = Callable[[Location, str], Dataset]
 
 ALIASES: dict[str, str] = {
-    "postgresql": "postgres", "mariadb": "mysql", "sqlserver": "mssql", "gcs": "gs", "s3a": "s3", "s3n": "s3",
-    "abfs": "abfss", "az": "abfss", "adl": "abfss", "azure": "abfss", "ch": "clickhouse", "ssh": "sftp",
-    "clickhousedb": "clickhouse", "databricks": "unitycatalog", "awsathena": "athena", "ibm_db_sa": "db2",
-    "motherduck": "duckdb", "cratedb": "crate", "http": "https",
+    "postgresql": "postgres",
+    "mariadb": "mysql",
+    "sqlserver": "mssql",
+    "gcs": "gs",
+    "s3a": "s3",
+    "s3n": "s3",
+    "abfs": "abfss",
+    "az": "abfss",
+    "adl": "abfss",
+    "azure": "abfss",
+    "ch": "clickhouse",
+    "ssh": "sftp",
+    "clickhousedb": "clickhouse",
+    "databricks": "unitycatalog",
+    "awsathena": "athena",
+    "ibm_db_sa": "db2",
+    "motherduck": "duckdb",
+    "cratedb": "crate",
+    "http": "https",
 }
 """Other words for a kind of store. ``http`` is named by its own scheme nevertheless."""
 
@@ -35,6 +50,9 @@ def dataset(place: Location, table: str) -> Dataset:
         place: Where.
         table: The table, collection or endpoint; empty for a location that is a dataset itself (a folder of files).
     """
+    fold = {"upper": str.upper, "lower": str.lower}.get(place.casefold)
+    if fold is not None:
+        place, table = msgspec.structs.replace(place, schema=fold(place.schema)), fold(table)
     if place.private:
         return _private(place, table)
     return MAKERS.get(kind_of(place.scheme), _generic)(place, table)
@@ -176,16 +194,14 @@ def _duckdb(place: Location, table: str) -> Dataset:
     path = place.path or f"md:{place.database}"
     found = stores.duckdb(path, place.database, place.schema, table)
     levels = _levels(("DATABASE", place.database), ("SCHEMA", place.schema), ("TABLE", table))
-    made = _table(found, levels)
-    if not path.startswith("md:"):
-        made.symlinks = [("file", path, "LOCATION")]
-    return made
+    return _table(found, levels)
 
 
 def _sqlite(place: Location, table: str) -> Dataset:
     found = stores.sqlite(place.path, table)
     made = _table(found, _levels(("DATABASE", place.path.rpartition("/")[2]), ("SCHEMA", "main"), ("TABLE", table)))
-    made.symlinks = [("file", place.path, "LOCATION")]
+    # the file alone would be one other name of all its tables, and catalogs would take them for one
+    made.symlinks = [("file", f"{place.path}#main.{table}", "LOCATION")]
     return made
 
 
@@ -283,7 +299,7 @@ def files(url: str, table: str = "") -> DatasetId:
 
 def _api(place: Location, table: str) -> Dataset:
     """An endpoint: ``table`` is the template of the path below that of the location, ``database`` the entity."""
-    path = f"{place.path.rstrip('/')}/{table.lstrip('/')}" if table else place.path
+    path = _path(place, table.lstrip("/")) if table else place.path
     found = stores.api(place.host, path, place.port, place.scheme.lower().partition("+")[0], place.database)
     levels = _levels(
         ("HOST", place.host.lower()), ("ENDPOINT", found.name.partition("#")[0]), ("ENTITY", place.database)
@@ -309,14 +325,22 @@ MAKERS: dict[str, Maker] = {
     **dict.fromkeys(("s3", "gs", "abfss", "wasbs", "hdfs", "dbfs", "sftp", "ftp", "hf", "gdrive"), _bucket),
     **dict.fromkeys(("qdrant", "weaviate"), _vectors),
     **dict.fromkeys(("kafka", "pubsub"), _topic),
-    "mssql": _mssql, "synapse": _synapse, "redshift": _redshift, "snowflake": _snowflake, "bigquery": _bigquery,
-    "athena": _athena, "glue": _glue, "unitycatalog": _databricks, "trino": _trino, "spanner": _spanner,
-    "azurecosmos": _cosmos, "azurekusto": _kusto, "duckdb": _duckdb, "sqlite": _sqlite, "lancedb": _lancedb,
-    "file": _file, "https": _api,
+    "mssql": _mssql,
+    "synapse": _synapse,
+    "redshift": _redshift,
+    "snowflake": _snowflake,
+    "bigquery": _bigquery,
+    "athena": _athena,
+    "glue": _glue,
+    "unitycatalog": _databricks,
+    "trino": _trino,
+    "spanner": _spanner,
+    "azurecosmos": _cosmos,
+    "azurekusto": _kusto,
+    "duckdb": _duckdb,
+    "sqlite": _sqlite,
+    "lancedb": _lancedb,
+    "file": _file,
+    "https": _api,
 }
 """By kind of store: what makes a dataset of a location. Other kinds are named like databases."""
-
-
-def with_name(place: Location, **parts: Any) -> Location:
-    """The location with other parts."""
-    return msgspec.structs.replace(place, **parts)

@@ -9,13 +9,22 @@ import msgspec
 
 from headrace.model.location import Location, location_of_url
 from headrace.observers.lineage.facts import DatasetId, Field, Input
+from headrace.observers.lineage.naming.fields import declared
 from headrace.observers.lineage.naming.places import dataset, kind_of
 
 MOST_FILES = 100
 """How many files of an input are named; events must stay small."""
 _DEFAULT_SCHEMAS = {
-    "postgres": "public", "redshift": "public", "cockroachdb": "public", "mssql": "dbo", "synapse": "dbo",
-    "duckdb": "main", "snowflake": "PUBLIC", "crate": "doc", "trino": "default", "unitycatalog": "default",
+    "postgres": "public",
+    "redshift": "public",
+    "cockroachdb": "public",
+    "mssql": "dbo",
+    "synapse": "dbo",
+    "duckdb": "main",
+    "snowflake": "PUBLIC",
+    "crate": "doc",
+    "trino": "default",
+    "unitycatalog": "default",
 }
 _EMBEDDED = ("sqlite", "duckdb")
 _TYPED = ("host", "port", "account", "region", "project", "file_format")
@@ -26,7 +35,8 @@ def inputs(locations: Sequence[Mapping[str, Any]], fields: Sequence[Field] = ())
 
     Args:
         locations: As `ResourceInputs.locations` has them, or the ``inputs`` of dlt's trace.
-        fields: What the data looked like; given to the dataset if there is only one.
+        fields: What the data looked like (`fields_of`), if the rows were not changed on their way
+            (`ResourceInputs.untouched`); given to the dataset if there is only one.
 
     Returns:
         In the order of the locations; places that cannot be named (too little is known of them) are left out.
@@ -37,8 +47,9 @@ def inputs(locations: Sequence[Mapping[str, Any]], fields: Sequence[Field] = ())
             known = found.get(one.id)
             found[one.id] = one if known is None else _joined(known, one)
     made = list(found.values())
-    if len(made) == 1 and fields:
-        made[0].fields = list(fields)
+    if len(made) == 1 and fields and not made[0].fields:
+        # the types of rows on their way are not the words of the database that they are from
+        made[0].fields = [Field(name=one.name) for one in fields] if made[0].type == "TABLE" else list(fields)
     return made
 
 
@@ -127,6 +138,7 @@ def _input(row: Mapping[str, Any], place: Location, thing: str) -> Input:
     found = dataset(place, thing)
     made = Input(**{name: getattr(found, name) for name in found.__struct_fields__})
     made.source_name = str(row.get("source_name") or row.get("kind") or "") or None
+    made.fields = declared(row.get("columns"))
     if row.get("version"):
         made.version = {"datasetVersion": str(row["version"])}
     return made

@@ -13,10 +13,31 @@ from typing import Any
 from headrace.observers.lineage.facts import DatasetId
 
 PORTS: dict[str, int] = {
-    "postgres": 5432, "mysql": 3306, "mssql": 1433, "sqlserver": 1433, "oracle": 1521, "db2": 50000,
-    "crate": 5432, "teradata": 1025, "hive": 10000, "oceanbase": 2881, "cassandra": 9042, "milvus": 19530,
-    "redshift": 5439, "trino": 443, "clickhouse": 8123, "dremio": 31010, "spark": 10000, "mongodb": 27017,
-    "sftp": 22, "ftp": 21, "kafka": 9092, "hdfs": 8020, "qdrant": 6333, "weaviate": 8080, "cockroachdb": 26257,
+    "postgres": 5432,
+    "mysql": 3306,
+    "mssql": 1433,
+    "sqlserver": 1433,
+    "oracle": 1521,
+    "db2": 50000,
+    "crate": 5432,
+    "teradata": 1025,
+    "hive": 10000,
+    "oceanbase": 2881,
+    "cassandra": 9042,
+    "milvus": 19530,
+    "redshift": 5439,
+    "trino": 443,
+    "clickhouse": 8123,
+    "dremio": 31010,
+    "spark": 10000,
+    "mongodb": 27017,
+    "sftp": 22,
+    "ftp": 21,
+    "kafka": 9092,
+    "hdfs": 8020,
+    "qdrant": 6333,
+    "weaviate": 8080,
+    "cockroachdb": 26257,
 }
 """Ports that are meant where none is given."""
 _HTTP = {"http": 80, "https": 443}
