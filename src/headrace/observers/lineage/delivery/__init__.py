@@ -5,7 +5,8 @@ Nothing here runs on a pipeline's thread but `DiskSink.emit`, which puts a funct
 
 from __future__ import annotations
 
+from headrace.observers.lineage.delivery.replay import Replayed, replay
 from headrace.observers.lineage.delivery.runtime import close, sink_for
 from headrace.observers.lineage.delivery.sink import DiskSink
 
-__all__ = ["DiskSink", "close", "sink_for"]
+__all__ = ["DiskSink", "Replayed", "close", "replay", "sink_for"]

@@ -102,6 +102,7 @@ class ClientOutlet:
         self._confirm: list[Callable[[], None]] = []
         for one in self._inner:
             self._prepare(one)
+        self._reduces = bool(client.config.dataset.reducing_enabled)
         self.apart = any(hasattr(one, "get_stats") for one in self._inner)
         self.group = max(1, group) if self.apart else 1
         client.transport = _Guard(self.transport)
@@ -120,7 +121,7 @@ class ClientOutlet:
         events = []
         for line in lines:
             try:
-                events.append(to_client(json.loads(line)))
+                events.append(to_client(json.loads(line), self._reduces))
             except Exception as error:
                 raise Unwanted(f"the client cannot hold it: {without_secrets(str(error))}") from error
         try:
@@ -243,8 +244,12 @@ class Facet(dict[str, Any]):
         self[name] = value
 
 
-def to_client(event: dict[str, Any]) -> Any:
+def to_client(event: dict[str, Any], reduces: bool = False) -> Any:
     """An event of ours as an object of the client.
+
+    Args:
+        event: It.
+        reduces: The client shortens names of datasets: it has to find them in facets too.
 
     Raises:
         ValueError, TypeError, KeyError: It is no event.
@@ -264,7 +269,7 @@ def to_client(event: dict[str, Any]) -> Any:
             ("inputs", event_v2.InputDataset, "inputFacets"),
             ("outputs", event_v2.OutputDataset, "outputFacets"),
         ):
-            said[side] = [_dataset(kind, own, data) for data in event[side]] if side in event else None
+            said[side] = [_dataset(kind, own, data, reduces) for data in event[side]] if side in event else None
         if "run" in event:
             run = event_v2.Run(event["run"]["runId"], facets=_run_facets(event["run"].get("facets")))
             made = event_v2.RunEvent(run=run, eventType=event_v2.RunState(event["eventType"]), **said)
@@ -274,10 +279,10 @@ def to_client(event: dict[str, Any]) -> Any:
     return made
 
 
-def _dataset(kind: Any, own: str, data: dict[str, Any]) -> Any:
-    more = {own: _facets(data[own]) if own in data else None, "facets": None}
-    if "facets" in data:
-        more["facets"] = _facets(data["facets"])
+def _dataset(kind: Any, own: str, data: dict[str, Any], reduces: bool) -> Any:
+    more = {name: _facets(data[name]) if name in data else None for name in ("facets", own)}
+    if reduces and more["facets"]:
+        _as_class(more["facets"], "columnLineage", _columns)
     return kind(data["namespace"], data["name"], **more)
 
 
@@ -295,18 +300,48 @@ def _facet(value: Any) -> Any:
 
 def _run_facets(facets: dict[str, Any] | None) -> dict[str, Any]:
     """Facets of a run; two of them are looked at by class: by Kafka for its keys, by the client to add to them."""
+    made = _facets(facets)
+    _as_class(made, "parent", _parent)
+    _as_class(made, "environmentVariables", _environment)
+    return made
+
+
+def _as_class(facets: dict[str, Any], name: str, build: Callable[[Facet], Any]) -> None:
+    """Make an object of the client's class of a facet; one that its class cannot hold whole stays as it is."""
     from openlineage.client.serde import Serde
 
-    made = _facets(facets)
-    for name, build in (("parent", _parent), ("environmentVariables", _environment)):
-        if name in made:
-            facet = build(made[name])
-            facet._producer = made[name].get("_producer", "")
-            facet._schemaURL = made[name].get("_schemaURL", "")
-            # what its class cannot hold stays as it is
-            if Serde.to_dict(facet) == made[name]:
-                made[name] = facet
-    return made
+    facet = facets.get(name)
+    if facet is None:
+        return
+    try:
+        made = build(facet)
+    except (AttributeError, TypeError, ValueError):
+        return
+    made._producer, made._schemaURL = facet.get("_producer", ""), facet.get("_schemaURL", "")
+    if Serde.to_dict(made) == facet:
+        facets[name] = made
+
+
+def _columns(facet: Facet) -> Any:
+    from openlineage.client.facet_v2 import column_lineage_dataset as kinds
+
+    def inputs(fields: list[Facet]) -> list[Any]:
+        return [
+            kinds.InputField(
+                one.namespace,
+                one.name,
+                one.field,
+                [kinds.Transformation(**how) for how in one.transformations] if "transformations" in one else None,
+            )
+            for one in fields
+        ]
+
+    fields = {
+        column: kinds.Fields(**{**told, "inputFields": inputs(told.inputFields)})
+        for column, told in facet.fields.items()
+    }
+    dataset = inputs(facet.dataset) if "dataset" in facet else None
+    return kinds.ColumnLineageDatasetFacet(fields=fields, dataset=dataset)
 
 
 def _parent(facet: Facet) -> Any:

@@ -45,14 +45,16 @@ class Courier:
 
     def __init__(self, post: Post, open_: Callable[[], list[Outlet]], kind: str) -> None:
         self.post, self.kind = post, kind
-        self.names_are_settled = False
+        self.is_further = False
         self.breaker = Breaker(post.settings.breaker_failures, post.settings.breaker_seconds)
         self._open = open_
         self._outlet: Outlet | None = None
         self._changed = threading.Condition()
         self._asked = self._answered = 0
         self._stopped = False
-        self._broken = ""
+        self._broken = self._nobody = False
+        self._named: set[int] = set()
+        self._told: set[str] = set()
         self._due: float | None = None
         self._hard: dict[tuple[int, Position], int] = {}
         self._thread: threading.Thread | None = None
@@ -116,6 +118,10 @@ class Courier:
         """Send all that can be sent now."""
         self._due = None
         if self._outlet is None and not self._ready():
+            if self._nobody:
+                # the client's files say something, but not where to send to
+                for spool in self.post.spools:
+                    spool.settle_names([])
             return
         outlet = self._outlet
         more = True
@@ -125,8 +131,9 @@ class Courier:
                 if self.breaker.wait() and not self._nap():
                     self._due = time.monotonic() + self.breaker.wait()
                     return
-                if not self.names_are_settled and self.kind == "client":
-                    spool.expect(path=False, transport=True)
+                if self.kind == "client" and id(spool) not in self._named:
+                    spool.settle_names(self.post.transports)
+                    self._named.add(id(spool))
                 more |= self._serve(spool, outlet)
 
     def _nap(self) -> bool:
@@ -140,34 +147,30 @@ class Courier:
 
     def _ready(self) -> bool:
         """Make the receiver when it is a good time for it."""
-        if self._broken:
+        if self._broken or self._nobody:
             return False
         runtime = self.post.runtime
-        if self.kind == "client" and not self.names_are_settled:
+        if self.kind == "client" and not self.is_further:
             with runtime.quiet:
                 runtime.quiet.wait_for(lambda: not runtime.is_busy or self._stopped, QUIET_SECONDS)
         try:
             with gently(runtime):
                 found = self._open()
         except Exception as error:  # noqa: BLE001 - the same
-            self._broken = without_secrets(f"{type(error).__name__}: {error}")
-            self._complain(self._broken)
+            self._broken = True
+            self._complain(f"{type(error).__name__}: {error}")
             return False
-        if not found:
-            self._broken = "no receiver"
-            return False
-        self._outlet = found[0]
-        if self.kind == "client" and not self.names_are_settled:
-            self._others = [outlet.name for outlet in found]
+        if self.kind == "client" and not self.is_further:
+            self.post.transports = [outlet.name for outlet in found]
             self.post.more(found[1:])
-        return True
+        self._outlet = found[0] if found else None
+        self._nobody = not found
+        return bool(found)
 
     # ---- events ----
 
     def _serve(self, spool: Spool, outlet: Outlet) -> bool:
         """Send a batch of a pipeline's events; whether there may be more that can be sent."""
-        if self.kind == "client" and not self.names_are_settled:
-            spool.settle_names(self._others)
         mark = spool.mark(outlet.name)
         if not mark.take():
             self._due = time.monotonic() + _ELSEWHERE
@@ -178,7 +181,8 @@ class Courier:
                 if self._stopped:
                     return False
                 if not self._bring(group, mark, spool, outlet):
-                    return False
+                    # soon again, or when the breaker says so
+                    return not self.post.runtime.closing
             return bool(lines)
         finally:
             mark.give()
@@ -199,7 +203,7 @@ class Courier:
                 return all(self._bring([one], mark, spool, outlet) for one in group)
             if not self._is_poison(group[0], error, spool, outlet):
                 self._failed(error, spool, outlet)
-                return self.breaker.count > 0 and not self.breaker.is_open and not self.post.runtime.closing
+                return False
             self._refused(wanted[0], error.text, error.status, spool, outlet)
         mark.move(group[-1][0])
         if self.breaker.good():
@@ -229,8 +233,8 @@ class Courier:
 
     def _refused(self, line: bytes, answer: str, status: int | None, spool: Spool, outlet: Outlet) -> None:
         spool.refuse(line, outlet.name, answer, status)
-        if answer not in self._told_refusals:
-            self._told_refusals.add(answer)
+        if answer not in self._told:
+            self._told.add(answer)
             logger.warning(
                 "lineage of pipeline `%s`: %s did not want an event: %s. It is kept with the answer in `%s`; "
                 "`headrace lineage replay` sends it again.",
@@ -246,15 +250,14 @@ class Courier:
             )
 
     def _complain(self, text: str) -> None:
+        if text in self._told:
+            return
+        self._told.add(text)
         logger.warning(
             "lineage: events cannot be sent, they are kept in the working folder: %s. `headrace lineage replay` sends "
             "them when that is put right.",
             without_secrets(text),
         )
-
-    @property
-    def _told_refusals(self) -> set[str]:
-        return self.__dict__.setdefault("_refusals", set())  # type: ignore[no-any-return]
 
 
 def _is_wanted(line: bytes, spool: Spool) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -150,8 +149,3 @@ def without_user(url: str) -> str:
 
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
-
-
-def resolved(path: str) -> str:
-    """A path that stays the same when the process changes its folder."""
-    return os.path.abspath(path)  # noqa: PTH100 - no links are followed

@@ -34,6 +34,7 @@ class Post:
         self.runtime, self.settings = runtime, sink.settings
         self.spools: list[Spool] = []
         self.couriers: list[Courier] = []
+        self.transports: list[str] = []
         if sink.path is not None:
             path, group = sink.path, sink.settings.batch_size
             self.couriers.append(Courier(self, lambda: [FileOutlet(path, group)], "file"))
@@ -59,7 +60,7 @@ class Post:
         """Further receivers were found: each gets a thread of its own."""
         for outlet in outlets:
             courier = Courier(self, lambda outlet=outlet: [outlet], "client")  # type: ignore[misc]
-            courier.names_are_settled = True
+            courier.is_further = True
             self.couriers.append(courier)
             courier.tell()
 

@@ -30,9 +30,7 @@ QUEUE_MAX = 10_000
 _WRITE_SECONDS = 10.0  # at the end of the process, for the disk
 
 
-def sink_for(
-    working_dir: str | os.PathLike[str], settings: LineageConfiguration, pipeline_name: str = ""
-) -> DiskSink:
+def sink_for(working_dir: str | os.PathLike[str], settings: LineageConfiguration, pipeline_name: str = "") -> DiskSink:
     """The sink of a pipeline.
 
     Args:
@@ -41,6 +39,14 @@ def sink_for(
         pipeline_name: For messages; the folder's name by default.
     """
     return DiskSink(Path(working_dir) / store.FOLDER, settings, pipeline_name)
+
+
+class _Over(Exception):
+    """No more work comes."""
+
+
+def _over() -> list[dict[str, Any]]:
+    raise _Over
 
 
 class Runtime:
@@ -68,7 +74,7 @@ class Runtime:
         if self._writer is None:
             self._start()
         while self._queue.qsize() > QUEUE_MAX:
-            self._one()
+            self._one(wait=False)
 
     def begin(self) -> None:
         """A run begins."""
@@ -119,16 +125,23 @@ class Runtime:
                 self._writer.start()
 
     def _write(self) -> None:
-        while True:
-            self._one()
+        while self._one():
+            pass
 
-    def _one(self) -> None:
+    def _one(self, wait: bool = True) -> bool:
+        """Do the next piece of work; False when it says that there is no more."""
         with self._working:
-            sink, make = self._queue.get()
+            try:
+                sink, make = self._queue.get(wait)
+            except queue.Empty:
+                return True
             try:
                 self._store(sink, make)
+            except _Over:
+                return False
             except Exception as error:  # noqa: BLE001 - lineage never harms what it tells of
                 self._told(sink, error)
+        return True
 
     def _store(self, sink: DiskSink | None, make: Make) -> None:
         events = make()
@@ -177,6 +190,8 @@ class Runtime:
         with self.quiet:
             self.quiet.notify_all()
         written = self.drain(_WRITE_SECONDS)
+        if self._writer is not None:
+            self._queue.put((None, _over))
         if seconds is None:
             seconds = max((sink.settings.drain_seconds for sink, _, _ in self._of.values()), default=0.0)
         end = time.monotonic() + seconds

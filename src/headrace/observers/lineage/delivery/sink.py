@@ -26,7 +26,7 @@ class DiskSink:
         self.folder, self.settings = Path(folder), settings
         self.pipeline = pipeline or self.folder.parent.name
         # where the process is now: it may change its folder
-        self.path = os.path.abspath(settings.path) if settings.path else None  # noqa: PTH100 - no links are followed
+        self.path = _absolute(settings.path) if settings.path else None
 
     def emit(self, make: Callable[[], list[dict[str, Any]]]) -> None:
         """Put a piece of work into the queue; returns at once and raises nothing.
@@ -61,3 +61,7 @@ class DiskSink:
         from headrace.observers.lineage.delivery.runtime import runtime
 
         return runtime()
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - links are not followed

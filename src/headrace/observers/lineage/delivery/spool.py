@@ -69,7 +69,7 @@ class Spool:
             return self._marks[name]
 
     def settle_names(self, names: list[str]) -> None:
-        """Say which transports there are: a new one begins where the last of the others is, the others are forgotten."""
+        """Say which transports there are: a new one begins where the last of the others is; others are forgotten."""
         with self._guard:
             before = self._named(TRANSPORT)
             place = min((self.mark(name).place for name in before), default=None)
