@@ -3,6 +3,7 @@
     python bench/run.py                    all cases
     python bench/run.py nested idle        some cases
     python bench/run.py postgres           nested documents, flat ones and Arrow tables into PostgreSQL
+    python bench/run.py lineage            what lineage costs: runs with it beside runs without
     python bench/run.py --rounds 3 --scale 0.2
 
 Ratios are against dlt's best configuration in the case. ``raw`` is the limit: into DuckDB the engine alone on the same
@@ -173,6 +174,14 @@ def lake(case: str, scale: float) -> None:
         raise SystemExit(f"{case} failed")
 
 
+def lineage(rounds: int, scale: float) -> None:
+    """Runs with lineage to a file beside runs without."""
+    print("\nlineage to a file: seconds of a run, and CPU until the last event is written", flush=True)
+    command = [sys.executable, str(HERE / "lineage.py"), "--rounds", str(3 * rounds), "--scale", str(scale)]
+    if subprocess.run(command, check=False, cwd=HERE).returncode:
+        raise SystemExit("lineage failed")
+
+
 def cases_of(given: list[str], known: list[str]) -> list[str]:
     """Cases by their names and those of their groups."""
     named = [case for name in given for case in GROUPS.get(name, [name])]
@@ -183,7 +192,7 @@ def cases_of(given: list[str], known: list[str]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = [*ROWS, "memory", *LAKE]
+    known = [*ROWS, "memory", "lineage", *LAKE]
     names = ", ".join([*known, *GROUPS])
     parser.add_argument("cases", nargs="*", metavar="case", help=f"of {names}; all when none is named")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each engine and case")
@@ -201,6 +210,8 @@ def main() -> None:
         for case in cases:
             if case == "memory":
                 memory(given.scale)
+            elif case == "lineage":
+                lineage(given.rounds, given.scale)
             elif case in LAKE:
                 lake(case, given.scale)
             else:
