@@ -1,4 +1,4 @@
-"""The lineage of headrace beside that of the add-on `dlt-openlineage` for dlt: runs both, writes docs/lineage/compared.md.
+"""The lineage of headrace beside that of dlt's add-on `dlt-openlineage`: runs both, writes docs/lineage/compared.md.
 
     python tools/compare_lineage.py                    # makes .venvs/compared with dlt and the add-on
     python tools/compare_lineage.py --dlt PYTHON       # with an environment that has them

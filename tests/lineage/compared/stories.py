@@ -1,4 +1,4 @@
-"""The same scenarios for two engines and three emitters: a script that runs under headrace, and under dlt with an add-on.
+"""The same scenarios for two engines and three emitters: a script for headrace, and for dlt with an add-on.
 
     python stories.py EMITTER STORY FOLDER
 
@@ -118,7 +118,8 @@ class Told:
         with duckdb.connect(str(self.folder / "warehouse.duckdb")) as db:
             found = db.execute(
                 "select table_schema, table_name, list(column_name order by ordinal_position) "
-                "from information_schema.columns where table_schema like 'raw%' and table_schema not like '%staging' group by all"
+                "from information_schema.columns "
+                "where table_schema like 'raw%' and table_schema not like '%staging' group by all"
             ).fetchall()
             for schema, table, names in found:
                 if table.startswith("_"):

@@ -1,4 +1,4 @@
-"""Events against what the destination holds: everything in them must be so, and everything that is so must be in them."""
+"""Events against what the destination holds: what they say must be so, and what is so must be in them."""
 
 from __future__ import annotations
 

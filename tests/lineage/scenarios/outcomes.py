@@ -24,7 +24,7 @@ ALL_JOBS = {"shop", "shop.shop.orders", "shop.shop.customers", "shop.shop.visits
 @scenario("success")
 def success(w: World, patch: Any) -> None:
     w.run(w.shop.shop())
-    assert ends(w) == dict.fromkeys(ALL_JOBS, ["COMPLETE"])
+    assert ends(w) == {job: ["COMPLETE"] for job in ALL_JOBS}
     assert tables_of(w, "orders") == {"orders": 3, "orders__items": 6, "orders__items__parts": 12}
     assert tables_of(w, "customers") == {"customers": 4}
     (run,) = w.stream().of("customers")
@@ -156,7 +156,7 @@ def retries(w: World, patch: Any) -> None:
     patch.setenv("RETRIES__LOAD", "3")
     break_tables(patch, "customers", error=DestinationTransientException, times=1)
     w.run(w.shop.shop())
-    assert ends(w) == dict.fromkeys(ALL_JOBS, ["COMPLETE"])
+    assert ends(w) == {job: ["COMPLETE"] for job in ALL_JOBS}
 
 
 @scenario("load fails for now, and a later run finishes the package")

@@ -13,7 +13,7 @@ import headrace
 from tests.lineage.scenarios.scenario import NO_INPUT, break_tables, ends, failing, scenario, tables_of
 from tests.lineage.scenarios.world import World
 
-# ---- sources -----------------------------------------------------------------------------------------------------------
+# ---- sources -------------------------------------------------------------------------------------------------------
 
 
 @scenario("a list", less=NO_INPUT)
@@ -139,7 +139,7 @@ def really_read(w: World, patch: Any) -> None:
     assert fields["on_hand"]["inputFields"][0]["field"] == "On Hand"
 
 
-# ---- schemas -----------------------------------------------------------------------------------------------------------
+# ---- schemas -------------------------------------------------------------------------------------------------------
 
 
 @scenario("several sources in a run")
@@ -194,7 +194,7 @@ def rejected(w: World, patch: Any) -> None:
     assert any(not a["success"] for a in facets["dataQualityAssertions"]["assertions"])
 
 
-# ---- dispositions --------------------------------------------------------------------------------------------------------
+# ---- dispositions --------------------------------------------------------------------------------------------------
 
 DISPOSITIONS: dict[str, Any] = {
     "append": {"write_disposition": "append"},
@@ -237,7 +237,7 @@ def doubles(w: World, patch: Any) -> None:
     assert tables_of(w, "things") == {"things": 1}
 
 
-# ---- refresh, drop, undo -------------------------------------------------------------------------------------------------
+# ---- refresh, drop, undo -------------------------------------------------------------------------------------------
 
 
 def _refresh(mode: str) -> Any:
@@ -262,7 +262,7 @@ def drop(w: World, patch: Any) -> None:
     p = w.pipeline()
     drop_tables(p, resources=["visits"])
     w.look()
-    told = [e for e in w.stream().dataset_events()]
+    told = list(w.stream().dataset_events())
     assert [e["dataset"]["name"] for e in told] == [w.place.identity("visits")[1]]
     assert told[0]["dataset"]["facets"]["lifecycleStateChange"]["lifecycleStateChange"] == "DROP"
 
@@ -275,7 +275,7 @@ def rollback(w: World, patch: Any) -> None:
     assert ends(w)["shop.shop.orders"] == ["COMPLETE", "COMPLETE"], "it was loaded; that it is undone is another event"
 
 
-# ---- back-ends that are not well -----------------------------------------------------------------------------------------
+# ---- back-ends that are not well -----------------------------------------------------------------------------------
 
 
 class Backend:
