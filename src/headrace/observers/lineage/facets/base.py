@@ -65,7 +65,7 @@ OWN: dict[str, str] = {
 }
 
 
-def facet(name: str, **fields: Any) -> Facet:
+def facet(name: str, /, **fields: Any) -> Facet:
     """A facet of the specification; fields that are None are left out.
 
     Args:
