@@ -109,7 +109,9 @@ class Graph:
 
     def _newest(self, job: Job, run: Run) -> None:
         began = run.started_at
-        if job.last_run != run.run_id and began >= job.last_at:
+        if job.last_run == run.run_id:
+            job.last_at = began
+        elif began >= job.last_at:
             before = self.runs.get(job.last_run)
             if before is not None and before.state in TERMINAL and before.entries + before.columns:
                 before.entries, before.columns = [], []
@@ -117,23 +119,26 @@ class Graph:
             job.last_run, job.last_at = run.run_id, began
 
     def _datasets_of(self, event: dict[str, Any], at: str, run: Run) -> None:
+        late = at < run.at  # what came before says more, and was said later
         for one in listed(event.get("inputs")):
             if (key := key_of(one)) is not None:
                 self._dataset(key, mapping(one, "facets"), at)
-                _touch(run.inputs, reading.touched(one, key, "inputFacets", "inputStatistics"))
+                _touch(run.inputs, reading.touched(one, key, "inputFacets", "inputStatistics"), late)
         for one in listed(event.get("outputs")):
             if (key := key_of(one)) is not None:
                 facets = mapping(one, "facets")
                 dataset = self._dataset(key, facets, at)
                 dropped = text(mapping(facets, "lifecycleStateChange").get("lifecycleStateChange")) == "DROP"
                 self._dropped(dataset, at, dropped, event.get("eventType") == "COMPLETE")
-                _touch(run.outputs, reading.touched(one, key, "outputFacets", "outputStatistics"))
-                if columns := mapping(facets, "columnLineage"):
+                _touch(run.outputs, reading.touched(one, key, "outputFacets", "outputStatistics"), late)
+                columns = mapping(facets, "columnLineage")
+                if columns and not (late and any(c[0] == key for c in run.columns)):
                     run.columns = [c for c in run.columns if c[0] != key] + [(key, columns)]
         for entry in listed(mapping(event, "job", "facets", "lineage").get("entries")):
             same = (entry.get("type"), entry.get("namespace"), entry.get("name"))
-            run.entries = [e for e in run.entries if (e.get("type"), e.get("namespace"), e.get("name")) != same]
-            run.entries.append(entry)
+            others = [e for e in run.entries if (e.get("type"), e.get("namespace"), e.get("name")) != same]
+            if not late or len(others) == len(run.entries):
+                run.entries = [*others, entry]
 
     def _dropped(self, dataset: Dataset, at: str, dropped: bool, written: bool) -> None:
         if dropped:
@@ -240,12 +245,13 @@ def _ref(given: dict[str, Any]) -> tuple[str, Key] | None:
     return (run_id, job) if run_id and job is not None else None
 
 
-def _touch(kept: list[Touched], new: Touched) -> None:
+def _touch(kept: list[Touched], new: Touched, late: bool) -> None:
     for one in kept:
         if one.key == new.key:
-            one.rows = one.rows if new.rows is None else new.rows
-            one.bytes = one.bytes if new.bytes is None else new.bytes
-            one.files = one.files if new.files is None else new.files
+            for name in ("rows", "bytes", "files"):
+                told = getattr(new, name)
+                if told is not None and not (late and getattr(one, name) is not None):
+                    setattr(one, name, told)
             return
     kept.append(new)
 
