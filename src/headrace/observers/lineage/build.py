@@ -1,0 +1,264 @@
+"""From what was copied to facts, on the sender's thread: inputs, outputs and everything that is known of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from headrace.model.events import Extracted
+from headrace.observers.lineage import code, describing, naming
+from headrace.observers.lineage.describing import resource_job_id as resource_job_id
+from headrace.observers.lineage.facts import DatasetId, FieldRef, Input, Invocation, Job, Output, ResourceRun
+from headrace.observers.lineage.opened import OpenPackage, OpenRun, Reading
+from headrace.observers.lineage.outputs import described_output, lifecycle_of
+from headrace.observers.lineage.packagefacts import load_package, tests_of
+from headrace.observers.lineage.subsets import subset_of
+
+if TYPE_CHECKING:
+    from headrace.config.lineage import LineageConfiguration
+    from headrace.observers.lineage.columns_memory import ColumnMemory
+    from headrace.observers.lineage.view import PackageView
+
+logger = logging.getLogger("headrace")
+
+
+class Builder:
+    """Makes facts of one pipeline's runs.
+
+    Args:
+        settings: Of `lineage`.
+        folder: The folder ``lineage`` of the working folder, for what is remembered of columns.
+    """
+
+    def __init__(self, settings: LineageConfiguration, folder: Path) -> None:
+        self._settings = settings
+        self._namespaces = naming.Namespaces(settings.namespaces)
+        self._folder = folder
+        self._memories: dict[str, ColumnMemory] = {}
+
+    # ---- runs --------------------------------------------------------------------------------------------------------
+
+    def invocation(self, run: Invocation) -> Invocation:
+        """An invocation with what takes time to find out."""
+        run.job.code = code.location(code.script())
+        return run
+
+    def resource_run(
+        self, package: OpenPackage, run: OpenRun, view: PackageView | None = None, ended: bool = False
+    ) -> ResourceRun:
+        """A resource run with its datasets.
+
+        Args:
+            package: It is of.
+            run: The run.
+            view: The package as it is now; None for one that is not sealed or is gone.
+            ended: Tell outputs: what the destination really holds.
+        """
+        reading = run.reading
+        made = ResourceRun(
+            run_id=run.run_id,
+            job=self._job(run),
+            started_at=run.started_at,
+            parent=run.parent,
+            parameters=describing.resource_parameters(reading, package.refresh),
+            tags=[("load_id", package.load_id), *describing.pairs(self._settings.run_tags)],
+            environment=describing.environment(self._settings),
+            nominal=run.nominal if reading.scheduled else None,
+            load_id=package.load_id,
+            source=reading.source,
+            resource=reading.resource,
+        )
+        if package.run_id:
+            made.tags.append(("transaction_id", package.run_id))
+        self._depend(made, package, run)
+        own, above = self._inputs(made, reading, view)
+        made.inputs = _joined([*own, *above])
+        made.custom["headrace_loadPackage"] = load_package(package, view, reading.resource)
+        if view is not None:
+            made.tests = tests_of(view, reading.resource)
+        if ended and view is not None:
+            self._outputs(made, reading, view, own, above)
+        return made
+
+    def _job(self, run: OpenRun) -> Job:
+        reading = run.reading
+        job = Job(
+            id=run.job,
+            kind=describing.RESOURCE,
+            description=reading.description or None,
+            owners=describing.owners(self._settings),
+            tags=describing.pairs(self._settings.tags),
+            code=code.location(reading.place) or code.location(code.script()),
+        )
+        if reading.code is not None:
+            job.source_code = ("python", reading.code)
+        if len(texts := set(reading.models.values())) == 1:
+            job.sql = _query(texts.pop())
+        return job
+
+    def _depend(self, made: ResourceRun, package: OpenPackage, run: OpenRun) -> None:
+        """A transformer follows on the resource it takes items from; a run that goes on, on the one before it."""
+        if run.continues is not None:
+            ref = msgspec.structs.replace(run.continues, facets={"continues": True})
+            made.depends_on.append(ref)
+        for name in run.reading.above:
+            above = package.runs.get(f"{run.reading.source}.{name}")
+            if above is not None:
+                made.depends_on.append(above.ref)
+
+    # ---- inputs ------------------------------------------------------------------------------------------------------
+
+    def _inputs(self, made: ResourceRun, reading: Reading, view: PackageView | None) -> tuple[list[Input], list[Input]]:
+        """The resource's own inputs, and those of the resources whose items it takes."""
+        rows = reading.locations
+        extracted = view.fact(Extracted) if view is not None else None
+        for told in extracted.inputs if extracted is not None else ():
+            if (told.source, told.resource) == (reading.source, reading.resource):
+                rows = told.locations
+        mine = [row for row in rows if row.get("resource_name", reading.resource) == reading.resource]
+        others = [row for row in rows if row.get("resource_name", reading.resource) != reading.resource]
+        fields = self._fields(made, reading, extracted)
+        own = self._named(made, mine, fields if mine else ())
+        above = self._named(made, others, fields if not mine else ())
+        for one in own or above:
+            one.subset = subset_of(one.subset, reading.cursor)
+        if reading.is_read and len(own or above) == 1:
+            (own or above)[0].rows = reading.rows
+        return own, above
+
+    def _fields(self, made: ResourceRun, reading: Reading, extracted: Extracted | None) -> Sequence[Any]:
+        if extracted is None or reading.described is None:
+            return ()
+        from headrace.observers.lineage.columns_shape import input_fields
+
+        try:
+            return input_fields(extracted, reading.described)
+        except Exception as error:
+            _trouble(made, f"schema of the input of {reading.resource}", error)
+            return ()
+
+    def _named(self, made: ResourceRun, rows: Sequence[Any], fields: Sequence[Any]) -> list[Input]:
+        try:
+            found = naming.inputs(rows, fields)
+        except Exception as error:
+            _trouble(made, "names of inputs", error)
+            return []
+        if rows and not found:
+            made.lineage_errors.append(("names of inputs", "Too little is known of where the data comes from."))
+        return [self._namespaces.apply(one) for one in found]
+
+    # ---- outputs -----------------------------------------------------------------------------------------------------
+
+    def datasets(self, view: PackageView, tables: Iterable[str]) -> list[Output]:
+        """Tables of a package's dataset, with no more than what they are called."""
+        if view.location is None:
+            return []
+        return [self._namespaces.apply(self._table(view, table)) for table in tables]
+
+    def _table(self, view: PackageView, table: str) -> Output:
+        assert view.location is not None
+        document = view.tables.get(table, {})
+        root = view.tables.get(view.root_of(table), {})
+        return naming.output(
+            view.location,
+            table,
+            source_name=view.destination_name or None,
+            table_format=root.get("table_format"),
+            schema_name=str(view.schema.get("name") or ""),
+            parent=document.get("parent"),
+        )
+
+    def _outputs(
+        self, made: ResourceRun, reading: Reading, view: PackageView, own: list[Input], above: list[Input]
+    ) -> None:
+        """What the destination holds of the resource: the tables that jobs have written to, whatever was planned."""
+        written = [name for name in view.tables_of(reading.resource) if lifecycle_of(view, name).written]
+        if not written:
+            return
+        if view.location is None:
+            if view.trouble:
+                made.lineage_errors.append(("names of outputs", view.trouble))
+            return
+        edges = self._edges(made, reading, view)
+        for name in written:
+            try:
+                output = described_output(self._table(view, name), view, name)
+            except Exception as error:
+                _trouble(made, f"the output {name}", error)
+                continue
+            output.owners = describing.owners(self._settings)
+            self._connect(made, output, edges.get(name), own, above)
+            made.outputs.append(self._namespaces.apply(output))
+
+    def _edges(self, made: ResourceRun, reading: Reading, view: PackageView) -> dict[str, Any]:
+        """Column lineage of the resource's tables; what earlier loads knew of columns is put in."""
+        extracted = view.fact(Extracted)
+        if extracted is None or reading.described is None:
+            return {}
+        from headrace.observers.lineage.columns import edges
+
+        try:
+            package = view.package_schema
+            roots = view.roots_of(reading.resource)
+            found = edges(extracted, package, reading.described, roots, reading.models)
+            memory = self._memory_of(str(view.schema.get("name") or ""))
+            found = memory.merged(reading.resource, found, package)
+            memory.save()
+        except Exception as error:
+            _trouble(made, f"columns of {reading.resource}", error)
+            return {}
+        return found
+
+    def _memory_of(self, schema_name: str) -> ColumnMemory:
+        from headrace.observers.lineage.columns_memory import ColumnMemory
+
+        if schema_name not in self._memories:
+            self._memories[schema_name] = ColumnMemory(self._folder, schema_name)
+        return self._memories[schema_name]
+
+    def _connect(
+        self, made: ResourceRun, output: Output, lineage: Any, own: list[Input], above: list[Input]
+    ) -> None:
+        if lineage is None:
+            return
+        from headrace.observers.lineage.columns import resolve
+
+        told = resolve(lineage, [one.id for one in own], [one.id for one in above])
+        there = {field.name for field in output.fields}
+        known = {one.id for one in made.inputs}
+        output.columns = {name: _of(refs, known) for name, refs in told.columns.items() if name in there}
+        output.indirect = _of(told.indirect, known)
+        unknown = [name for name in told.unknown if name in there]
+        if unknown:
+            text = f"It is not known where {len(unknown)} columns of {output.table} come from: {', '.join(unknown[:20])}"
+            made.lineage_errors.append(("columnLineage", text))
+
+
+def _of(refs: Iterable[FieldRef], known: set[DatasetId]) -> list[FieldRef]:
+    """References to the run's own inputs: one that leads elsewhere would be an edge that nobody has declared."""
+    return [ref for ref in refs if ref.dataset in known]
+
+
+def _joined(inputs: Iterable[Input]) -> list[Input]:
+    """Each dataset once."""
+    found: dict[DatasetId, Input] = {}
+    for one in inputs:
+        found.setdefault(one.id, one)
+    return list(found.values())
+
+
+def _query(text: str) -> tuple[str, str]:
+    """Query and dialect of a model's file."""
+    from headrace.formats.sqlmodel import SqlModel
+
+    model = SqlModel.from_file(text)
+    return model.to_sql(), model.query_dialect or ""
+
+
+def _trouble(made: ResourceRun, task: str, error: Exception) -> None:
+    logger.debug("lineage: %s of %s", task, made.job.id.name, exc_info=error)
+    made.lineage_errors.append((task, f"{type(error).__name__}: {error}"))

@@ -1,0 +1,433 @@
+"""The cycle of runs: one START, one end, and which one it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from headrace.base.time import now
+from headrace.errors.masking import without_secrets
+from headrace.model.events import (
+    Aborted,
+    Extracted,
+    Loaded,
+    Planned,
+    Reopened,
+    RolledBack,
+    RunEnded,
+    RunStarted,
+    StepEnded,
+    StepStarted,
+)
+from headrace.observers import facts as observed
+from headrace.observers.lineage import describing
+from headrace.observers.lineage.facts import Failure, Invocation, Parent, RunRef
+from headrace.observers.lineage.ids import invocation_run_id, static_run_id
+from headrace.observers.lineage.opened import (
+    Ending,
+    OpenInvocation,
+    OpenPackage,
+    OpenRun,
+    Reading,
+    read_document,
+    write_document,
+)
+from headrace.observers.lineage.parent import below, find_parent, variables
+
+if TYPE_CHECKING:
+    from headrace.bus.observer import Run
+    from headrace.config.lineage import LineageConfiguration
+    from headrace.observers.lineage.telling import Teller
+    from headrace.observers.lineage.view import PackageView
+    from headrace.package.package import Package
+
+_STATE_RESOURCE = "_dlt_pipeline_state"
+
+
+# ---- what went wrong -------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Fault:
+    """What ended a step, and whose fault it was.
+
+    Attributes:
+        message: Without secrets.
+        resource: The resource that is named by the error.
+        table: The table.
+        interrupt: Somebody stopped the run.
+        failed: Something was tried and did not work; else the package was only given up.
+    """
+
+    message: str
+    resource: str = ""
+    table: str = ""
+    interrupt: bool = False
+    failed: bool = False
+    trace: str | None = None
+
+    @classmethod
+    def of(cls, error: BaseException | None) -> Fault | None:
+        """The fault behind an error; None for none."""
+        if error is None:
+            return None
+        blamed = observed.blamed(error)
+        cause = observed.innermost(error)
+        interrupt = observed.is_interrupt(cause) or observed.is_interrupt(error)
+        return cls(
+            message=_message(error),
+            resource=blamed.get("resource", ""),
+            table=blamed.get("table", ""),
+            interrupt=interrupt,
+            failed=not interrupt,
+            trace=observed.described(cause)["exception.stacktrace"],
+        )
+
+    def failure(self, with_trace: bool = False) -> Failure:
+        """As a fact."""
+        return Failure(message=self.message, trace=self.trace if with_trace else None)
+
+
+def _message(error: BaseException) -> str:
+    """Kind and text of the error that matters: the innermost one, which is not only the step's."""
+    cause = observed.innermost(error)
+    return f"{observed.kind_of(cause)}: {observed.text_of(cause)}"
+
+
+# ---- how runs end ----------------------------------------------------------------------------------------------------
+
+
+def key_of(run: OpenRun) -> str:
+    """Its key in its package."""
+    return f"{run.reading.source}.{run.reading.resource}"
+
+
+def endings_of_load(opened: OpenPackage, view: PackageView, at: dt.datetime) -> dict[str, Ending]:
+    """A package is loaded: runs of which a job failed have failed, however few rows are missing."""
+    failed = view.failed_tables()
+    found: dict[str, Ending] = {}
+    for run in opened.left:
+        lacking = {table: failure for table, failure in failed.items() if run.reading.resource in view.owners(table)}
+        if lacking:
+            texts = dict.fromkeys(without_secrets(failure.message) for failure in lacking.values())
+            message = f"not loaded into {', '.join(lacking)}: {'; '.join(texts)}"
+            found[key_of(run)] = Ending(state="FAIL", at=at, failure=Failure(message=message))
+        else:
+            found[key_of(run)] = Ending(state="COMPLETE", at=at)
+    return found
+
+
+def endings_of_fault(
+    opened: OpenPackage, view: PackageView | None, fault: Fault, at: dt.datetime, with_trace: bool = False
+) -> dict[str, Ending]:
+    """A package is given up: the runs at fault have failed, the others were stopped by that."""
+    guilty = _guilty(opened, view, fault)
+    failed = view.failed_tables() if view is not None else {}
+    found: dict[str, Ending] = {}
+    for run in opened.left:
+        own = [f for table, f in failed.items() if view is not None and run.reading.resource in view.owners(table)]
+        if own and not fault.interrupt:
+            message = without_secrets("; ".join(dict.fromkeys(failure.message for failure in own)))
+            found[key_of(run)] = Ending(state="FAIL", at=at, failure=Failure(message=message))
+        elif run.reading.resource in guilty:
+            found[key_of(run)] = Ending(state="FAIL", at=at, failure=fault.failure(with_trace))
+        else:
+            found[key_of(run)] = Ending(state="ABORT", at=at, failure=fault.failure())
+    return found
+
+
+def _guilty(opened: OpenPackage, view: PackageView | None, fault: Fault) -> set[str]:
+    """Resources that have failed; the only one there is, where the error names none."""
+    if not fault.failed:
+        return set()
+    names = {run.reading.resource for run in opened.left}
+    if fault.resource in names:
+        return {fault.resource}
+    # a resource that only others take items from: they are at fault with it
+    below_it = {run.reading.resource for run in opened.left if fault.resource and fault.resource in run.reading.above}
+    if below_it:
+        return below_it
+    if fault.table and (owners := _owners(opened, view, fault.table)):
+        return owners & names
+    if view is not None and view.failed_tables():
+        return set()
+    return names if len(names) == 1 else set()
+
+
+def _owners(opened: OpenPackage, view: PackageView | None, table: str) -> set[str]:
+    if view is not None and table in view.tables:
+        return view.owners(table)
+    found = {run.reading.resource for run in opened.left if run.reading.resource == table}
+    return found or {
+        run.reading.resource for run in opened.left if run.reading.hints.get("table_name") == table
+    }
+
+
+def note_endings(opened: OpenPackage, endings: dict[str, Ending]) -> list[OpenRun]:
+    """Write endings into the runs; returns those that ended now."""
+    ended = []
+    for key, ending in endings.items():
+        run = opened.runs[key]
+        if run.ending is None:
+            run.ending = ending
+            ended.append(run)
+    return ended
+
+
+def store_endings(folder: Path, opened: OpenPackage) -> None:
+    """Keep in the package's folder that its runs have ended, as long as there is such a folder."""
+    if folder.is_dir() and read_document(folder) is not None:
+        write_document(folder, opened)
+
+
+# ---- packages of earlier times ---------------------------------------------------------------------------------------
+
+
+def copy_of(reading: Reading) -> Reading:
+    """A copy that may be changed."""
+    return msgspec.structs.replace(reading, models=dict(reading.models), locations=list(reading.locations))
+
+
+def adopted(package: Package, start: Callable[..., OpenRun]) -> OpenPackage | None:
+    """The runs of a package that was extracted while lineage was off: what its journal says of resources."""
+    extracted = package.fact(Extracted)
+    if extracted is None:
+        return None
+    made = OpenPackage(load_id=package.load_id, schema_name=package.schema_name, created_at=package.created_at)
+    told = {(one.resource): one for one in extracted.inputs}
+    for resource in dict.fromkeys(file.resource for file in extracted.files):
+        if not resource or resource == _STATE_RESOURCE:
+            continue
+        source = told[resource].source if resource in told else package.schema_name
+        rows = sum(file.rows for file in extracted.files if file.resource == resource)
+        reading = Reading(source=source, resource=resource, rows=rows, is_read=True)
+        start(made, reading, package.created_at).extracted = True
+    return made if made.runs else None
+
+
+def reopened(package: Package, stored: OpenPackage, parent: Parent | None) -> OpenPackage | None:
+    """New runs for a package that is loaded again after its runs had ended: an ended run cannot go on."""
+    again = [fact for fact in package.journal.facts if isinstance(fact, Reopened)]
+    if not again:
+        return None
+    jobs = {job for fact in again[-1:] for job in fact.jobs}
+    plan = package.fact(Planned)
+    tables = {table for job in (plan.jobs if plan else ()) if job.id in jobs for table in job.tables}
+    made = OpenPackage(
+        load_id=stored.load_id,
+        schema_name=stored.schema_name,
+        created_at=stored.created_at,
+        run_id=stored.run_id,
+        refresh=stored.refresh,
+    )
+    for key, run in stored.runs.items():
+        if run.ending is None or run.ending.state == "COMPLETE" or (tables and not _writes(package, run, tables)):
+            continue
+        name = f"{run.run_id}.{len(again)}"
+        made.runs[key] = msgspec.structs.replace(
+            run,
+            run_id=static_run_id(again[-1].at, name),
+            started_at=max(again[-1].at, run.ending.at),
+            parent=parent,
+            continues=run.ref,
+            ending=None,
+        )
+    return made if made.runs else None
+
+
+def _writes(package: Package, run: OpenRun, tables: set[str]) -> bool:
+    schema = package.load_schema().get("tables") or {}
+    for table in tables:
+        root = table
+        while above := schema.get(root, {}).get("parent"):
+            root = above
+        if (schema.get(root, {}).get("resource") or root) == run.reading.resource:
+            return True
+    return False
+
+
+def settle(
+    opened: OpenPackage,
+    run: Run,
+    at: dt.datetime | None,
+    view: PackageView | None,
+    end: Callable[[OpenPackage, PackageView | None, dict[str, Ending]], None],
+) -> None:
+    """Close the runs of a package that is gone, loaded or set aside; leave those of one that waits."""
+    if view is None:
+        fault = Fault("the package was dropped before it was loaded")
+        end(opened, None, endings_of_fault(opened, None, fault, at or now()))
+        return
+    last = next((f for f in reversed(view.facts) if isinstance(f, (Loaded, Aborted, Reopened, Extracted))), None)
+    if isinstance(last, Loaded):
+        end(opened, view, endings_of_load(opened, view, last.at))
+    elif isinstance(last, Aborted):
+        end(opened, view, endings_of_fault(opened, view, Fault(without_secrets(last.reason)), last.at))
+
+
+# ---- invocations -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Going:
+    """The invocation that is going on.
+
+    Attributes:
+        run: What is known of it.
+        steps: What `headrace_steps` tells.
+        packages: By load id: what became of it.
+        failed: Runs of resources that have failed.
+        started: Its START was told.
+    """
+
+    run: Invocation
+    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    packages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    own: set[str] = field(default_factory=set)
+    failed: list[OpenRun] = field(default_factory=list)
+    rolled_back: list[str] = field(default_factory=list)
+    started: bool = False
+
+
+class Invocations:
+    """The invocations of one pipeline, one after the other.
+
+    Args:
+        pipeline_name: The pipeline.
+        settings: Of `lineage`.
+        teller: Tells them.
+    """
+
+    def __init__(self, pipeline_name: str, settings: LineageConfiguration, teller: Teller) -> None:
+        self._pipeline_name, self._settings, self._teller = pipeline_name, settings, teller
+        self._going: _Going | None = None
+        self._parent: Parent | None = None
+
+    def context(self) -> dict[str, str]:
+        """See `LineageObserver.context`."""
+        return variables(self._parent) if self._parent is not None else {}
+
+    def as_parent(self) -> Parent | None:
+        """What the runs that this invocation begins have as their parent."""
+        return self._parent
+
+    def began(self, event: RunStarted) -> None:
+        """A run begins; it is an invocation once it does a step."""
+        namespace = self._settings.job_namespace
+        run_id = invocation_run_id(event.at, namespace, self._pipeline_name, event.run_id)
+        run = Invocation(
+            run_id=run_id,
+            job=describing.pipeline_job(namespace, self._pipeline_name, self._settings),
+            started_at=event.at,
+            pipeline_name=self._pipeline_name,
+            tags=[("run_id", event.run_id)],
+        )
+        self._going, self._parent = _Going(run), None
+
+    def step_began(self, event: StepStarted, run: Run) -> bool:
+        """A step begins; True for the first one of the invocation."""
+        going = self._going
+        if going is None:
+            return False
+        going.steps[event.step] = {"step": event.step, "startedAt": describing.instant(event.at)}
+        if going.started:
+            return False
+        going.started = True
+        going.run.parent = find_parent(self._settings.parent)
+        going.run.parameters = describing.parameters(run)
+        going.run.tags = [*going.run.tags, *describing.pairs(self._settings.run_tags)]
+        going.run.environment = describing.environment(self._settings)
+        self._parent = below(describing.reference(going.run), going.run.parent)
+        self._teller.invocation_started(going.run)
+        return True
+
+    def is_own(self, other: OpenInvocation) -> bool:
+        """Whether it is the one that is going on."""
+        return self._going is not None and other.run.run_id == self._going.run.run_id
+
+    def step_ended(self, event: StepEnded, run: Run) -> None:
+        """Note how long it took and how it went."""
+        if self._going is None or event.step not in self._going.steps:
+            return
+        step = self._going.steps[event.step]
+        step["endedAt"] = describing.instant(event.at)
+        step["state"] = "failed" if event.error else "completed"
+        step |= describing.counts(observed.step_info(run, event.step))
+
+    # ---- what becomes of packages ------------------------------------------------------------------------------------
+
+    def works_on(self, opened: OpenPackage) -> None:
+        """A package that an earlier invocation has begun goes on in this one."""
+        going = self._going
+        if going is None:
+            return
+        own = going.run.run_id
+        known = {ref.run_id for ref in going.run.depends_on}
+        for run in opened.left:
+            if run.run_id not in known and (run.parent is None or run.parent.run_id != own):
+                ref = run.ref
+                ref.facets = {"continues": True}
+                going.run.depends_on = [*going.run.depends_on, ref]
+
+    def loaded(self, event: Loaded, schema_name: str) -> None:
+        """A package is loaded."""
+        self._package(event.load_id, schema_name, "loaded", event.failed_jobs)
+
+    def aborted(self, event: Aborted, schema_name: str) -> None:
+        """A package was set aside."""
+        self._package(event.load_id, schema_name, "aborted", 0)
+
+    def rolled_back(self, event: RolledBack) -> None:
+        """A load was undone."""
+        self._package(event.load_id, "", "rolled back", 0)
+
+    def _package(self, load_id: str, schema_name: str, state: str, failed_jobs: int) -> None:
+        if self._going is None:
+            return
+        about: dict[str, Any] = {"loadId": load_id, "state": state}
+        if schema_name:
+            about["schemaName"] = schema_name
+        if failed_jobs:
+            about["failedJobs"] = failed_jobs
+        self._going.packages[load_id] = about
+
+    def resource_runs_ended(self, runs: list[OpenRun]) -> None:
+        """Resource runs have ended while this invocation was going on."""
+        if self._going is not None:
+            self._going.failed += [run for run in runs if run.ending is not None and run.ending.state == "FAIL"]
+            if any(run.nominal is not None and run.reading.scheduled for run in runs):
+                self._going.run.nominal = next(r.nominal for r in runs if r.nominal is not None)
+
+    def ended(self, event: RunEnded, run: Run) -> None:
+        """The run is over: it has failed too when something of it is not in the destination."""
+        going, self._going = self._going, None
+        if going is None or not going.started:
+            return
+        fault = Fault.of(run.error)
+        if fault is not None:
+            failure: Failure | None = fault.failure(self._settings.stack_traces)
+            state = "ABORT" if fault.interrupt else "FAIL"
+        elif going.failed:
+            state, failure = "FAIL", Failure(message=_of_failed(going.failed))
+        else:
+            state, failure = "COMPLETE", None
+        going.run.custom["headrace_steps"] = {
+            "steps": list(going.steps.values()),
+            "packages": list(going.packages.values()),
+        }
+        going.run.parameters = describing.parameters(run)
+        ending = Ending(state=state, at=event.at, failure=failure)
+        self._teller.invocation_ends(OpenInvocation(run=going.run, pid=0, ending=ending))
+
+
+def _of_failed(runs: list[OpenRun]) -> str:
+    names = dict.fromkeys(run.job.name for run in runs)
+    first = runs[0].ending.failure if runs[0].ending is not None else None
+    return f"failed: {', '.join(names)}" + (f": {first.message}" if first is not None else "")
+
+

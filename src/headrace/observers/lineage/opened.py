@@ -1,0 +1,288 @@
+"""Runs that are not at their end: what must be known of them to go on with them, or to close them, in another process.
+
+On disk, in ``<working folder>/lineage``::
+
+    open/<load_id>.json            the resource runs of a package that is not loaded yet
+    open/<run id>.run.json         an invocation that has not ended
+    open/<name>.told               the receiver's queue has their START
+    ending/<name>                  ended, and the last events are being made by the process that the file names
+
+and ``lineage.json`` in the package's own folder, for as long as the package is kept.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from headrace.observers.lineage.columns_model import ResourceFact
+from headrace.observers.lineage.facts import Failure, Invocation, JobId, Parent, RunRef, Value
+
+DOCUMENT = "lineage.json"
+OPEN, ENDING = "open", "ending"
+
+T = TypeVar("T", bound="Value")
+
+
+class Cursor(Value, kw_only=True, omit_defaults=True):
+    """The range that an incremental has let pass.
+
+    Attributes:
+        path: Of the cursor, as the user wrote it.
+        start: First value, as text; None for no bound.
+        end: The bound at the other end: that of a back-fill, or the largest value seen.
+        given_end: The end was asked for, it is not just what was seen.
+        open_start: The first value itself was left out.
+        closed_end: The last value itself was let pass.
+        descending: The cursor runs to smaller values (``last_value_func=min``).
+    """
+
+    path: str
+    start: str | None = None
+    end: str | None = None
+    given_end: bool = False
+    open_start: bool = False
+    closed_end: bool = True
+    descending: bool = False
+
+
+class Place(Value, kw_only=True, omit_defaults=True):
+    """Where a function is written: a file, a line in it, and its name."""
+
+    file: str
+    line: int
+    name: str = ""
+
+
+class Reading(Value, kw_only=True, omit_defaults=True):
+    """What was seen of a resource while it was at hand.
+
+    Attributes:
+        source: The source's name.
+        resource: Its name.
+        description: Its docstring.
+        place: Where its function is; None for data.
+        code: The function's text, when that is wanted.
+        hints: What it says of its tables: disposition, keys, format.
+        locations: Where it reads, as it and those it takes items from have told.
+        above: Resources it takes items from, nearest first.
+        cursor: Its incremental.
+        rows: Items it gave, before its filters; None while that is not known.
+        is_read: It was read to its end.
+        described: Its steps, for the lineage of columns.
+        models: Texts of SQL models by spool file.
+        scheduled: Its range is the interval of an orchestrator.
+    """
+
+    source: str
+    resource: str
+    description: str = ""
+    place: Place | None = None
+    code: str | None = None
+    hints: dict[str, Any] = {}
+    locations: list[dict[str, Any]] = []
+    above: list[str] = []
+    cursor: Cursor | None = None
+    rows: int | None = None
+    is_read: bool = False
+    described: ResourceFact | None = None
+    models: dict[str, str] = {}
+    scheduled: bool = False
+
+
+class Ending(Value, kw_only=True, omit_defaults=True):
+    """How a run ended."""
+
+    state: str
+    at: dt.datetime
+    failure: Failure | None = None
+
+
+class OpenRun(Value, kw_only=True, omit_defaults=True):
+    """A resource run.
+
+    Attributes:
+        parent: Fixed when the run starts, and never changed.
+        continues: The run of the same package before it, which failed and was put back.
+        extracted: Its ``RUNNING`` after extract was told.
+    """
+
+    run_id: str
+    job: JobId
+    started_at: dt.datetime
+    reading: Reading
+    parent: Parent | None = None
+    continues: RunRef | None = None
+    nominal: tuple[dt.datetime, dt.datetime | None] | None = None
+    extracted: bool = False
+    ending: Ending | None = None
+
+    @property
+    def ref(self) -> RunRef:
+        """To point at it."""
+        return RunRef(run_id=self.run_id, job=self.job)
+
+
+class OpenPackage(Value, kw_only=True, omit_defaults=True):
+    """The resource runs of a package, by ``source.resource``.
+
+    Attributes:
+        run_id: The id that headrace gave the run in which it was made.
+        refresh: The mode of its refresh.
+        seen: When the last event of one of its runs was told: times must not go back.
+        pid: The process that ends it.
+    """
+
+    load_id: str
+    schema_name: str
+    created_at: dt.datetime
+    runs: dict[str, OpenRun] = {}
+    run_id: str = ""
+    refresh: str | None = None
+    seen: dt.datetime | None = None
+    pid: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return f"{self.load_id}.json"
+
+    @property
+    def left(self) -> list[OpenRun]:
+        """Runs that have not ended."""
+        return [run for run in self.runs.values() if run.ending is None]
+
+
+class OpenInvocation(Value, kw_only=True, omit_defaults=True):
+    """An invocation, and the process it runs in."""
+
+    run: Invocation
+    pid: int
+    ending: Ending | None = None
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return f"{self.run.run_id}.run.json"
+
+
+Open = OpenPackage | OpenInvocation
+
+
+class OpenRuns:
+    """The folder of open runs of a working folder. Only who holds the working folder writes to it.
+
+    Args:
+        folder: ``<working folder>/lineage``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, one: Open) -> None:
+        """Keep it, so that another process can go on with it."""
+        self._put(self.folder / OPEN / one.name, one)
+
+    def _put(self, path: Path, one: Value) -> None:
+        data = msgspec.json.encode(one)
+        draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        try:
+            draft.write_bytes(data)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_bytes(data)
+        # not synced: should the machine lose it, a run stays open, which harms no data
+        draft.replace(path)
+
+    def told(self, name: str) -> None:
+        """Note that the queue has its START; called by the sender's thread."""
+        (self.folder / OPEN / f"{name}.told").touch()
+
+    def is_told(self, name: str) -> bool:
+        """Whether it has."""
+        return (self.folder / OPEN / f"{name}.told").exists()
+
+    def forget(self, name: str) -> None:
+        """It ended, and everything is told."""
+        for path in (self.folder / OPEN / name, self.folder / OPEN / f"{name}.told", self.folder / ENDING / name):
+            path.unlink(missing_ok=True)
+
+    def end(self, one: Open) -> None:
+        """It ended; its last events are made by this process, or by the next one if this one dies before."""
+        one.pid = os.getpid()
+        self._put(self.folder / ENDING / one.name, one)
+        (self.folder / OPEN / one.name).unlink(missing_ok=True)
+
+    def moved(self, was: str, now: str) -> None:
+        """A package has another load id."""
+        for ending in (".json", ".json.told"):
+            path = self.folder / OPEN / f"{was}{ending}"
+            if path.exists():
+                path.replace(path.with_name(f"{now}{ending}"))
+
+    def package(self, load_id: str) -> OpenPackage | None:
+        """The open runs of a package."""
+        return _read(self.folder / OPEN / f"{load_id}.json", OpenPackage)
+
+    def packages(self) -> list[OpenPackage]:
+        """All packages with open runs, oldest first."""
+        return list(_all(self.folder / OPEN, ".json", OpenPackage))
+
+    def invocations(self) -> list[OpenInvocation]:
+        """All invocations that have not ended."""
+        return list(_all(self.folder / OPEN, ".run.json", OpenInvocation))
+
+    def ending_packages(self) -> list[OpenPackage]:
+        """Packages of which a process that is no more had still to tell the end."""
+        return [one for one in _all(self.folder / ENDING, ".json", OpenPackage) if not is_alive(one.pid)]
+
+    def ending_invocations(self) -> list[OpenInvocation]:
+        """The same of invocations."""
+        return [one for one in _all(self.folder / ENDING, ".run.json", OpenInvocation) if not is_alive(one.pid)]
+
+
+def write_document(folder: Path, one: OpenPackage) -> None:
+    """Keep the runs of a package in its own folder."""
+    (folder / DOCUMENT).write_bytes(msgspec.json.encode(one))
+
+
+def read_document(folder: Path) -> OpenPackage | None:
+    """The runs of a package, from its own folder."""
+    return _read(folder / DOCUMENT, OpenPackage)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine, other than this one, still runs."""
+    if pid == os.getpid():
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except OSError:
+        return True  # it is somebody else's
+    return True
+
+
+def _all(folder: Path, ending: str, kind: type[T]) -> Iterator[T]:
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208
+    except FileNotFoundError:
+        return
+    for name in names:
+        if name.endswith(ending) and (ending == ".run.json" or not name.endswith(".run.json")):
+            found = _read(folder / name, kind)
+            if found is not None:
+                yield found
+
+
+def _read(path: Path, kind: type[T]) -> T | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError):
+        return None

@@ -1,0 +1,236 @@
+"""A package as it is now, for the sender's thread: what its journal says, its schema, where its tables are."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from headrace.base import json
+from headrace.model.events import (
+    DurableEvent,
+    Event,
+    Extracted,
+    JobDone,
+    JobFailed,
+    Normalized,
+    Planned,
+    SchemaMigrated,
+)
+from headrace.model.location import Location
+from headrace.model.rejected import RejectedCount, add_counts
+from headrace.package.package import NORMALIZED_SCHEMA, SCHEMA, STATE
+
+if TYPE_CHECKING:
+    from headrace.model.jobs import PlannedJob
+    from headrace.observers.lineage.columns_package import PackageSchema
+    from headrace.package.package import Package
+    from headrace.pipeline.core import PipelineCore
+
+E = TypeVar("E", bound=Event)
+
+
+@dataclass
+class PackageView:
+    """Copies of what a package holds; nothing of it changes any more, and its folder may go.
+
+    Attributes:
+        load_id: The package.
+        facts: Of its journal, oldest first.
+        document: Its schema as JSON, of the newest phase.
+        state_document: What else it carries, as typed JSON.
+        location: Where its dataset is; None when that is not known.
+        trouble: Why it is not known.
+        destination_name: As its user calls it.
+        dataset_name: As the destination calls it.
+        type_of: The destination's word for the type of a column.
+        present: Columns that its tables had before the load, as the destination told; None where nobody asked.
+    """
+
+    load_id: str
+    facts: tuple[DurableEvent, ...]
+    document: bytes | None
+    state_document: bytes | None = None
+    location: Location | None = None
+    trouble: str = ""
+    destination_name: str = ""
+    destination_type: str = ""
+    dataset_name: str = ""
+    type_of: Callable[[Any], str] | None = None
+    present: Mapping[str, Any] = field(default_factory=dict)
+    case_sensitive: bool = True
+
+    def fact(self, kind: type[E]) -> E | None:
+        """The newest fact of a kind."""
+        return next((fact for fact in reversed(self.facts) if isinstance(fact, kind)), None)
+
+    def all(self, kind: type[E]) -> list[E]:
+        """All facts of a kind, oldest first."""
+        return [fact for fact in self.facts if isinstance(fact, kind)]
+
+    # ---- on the sender's thread --------------------------------------------------------------------------------------
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """The schema's document; without tables when there is none."""
+        if self.document is None:
+            return {"tables": {}}
+        found: dict[str, Any] = json.loads(self.document)
+        return found
+
+    @cached_property
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """The schema's tables by name."""
+        found: dict[str, dict[str, Any]] = self.schema.get("tables") or {}
+        return found
+
+    @cached_property
+    def refresh(self) -> dict[str, Any]:
+        """What the load had to drop or empty first."""
+        if self.state_document is None:
+            return {}
+        from headrace.base import typed_json
+
+        with contextlib.suppress(ValueError):
+            return typed_json.loads(self.state_document).get("refresh") or {}
+        return {}
+
+    @cached_property
+    def resources_of(self) -> dict[str, set[str]]:
+        """By root table, the resources that wrote it in this package."""
+        found: dict[str, set[str]] = {}
+        extracted = self.fact(Extracted)
+        for file in extracted.files if extracted else ():
+            found.setdefault(file.table, set()).add(file.resource)
+        for name, table in self.tables.items():
+            if not table.get("parent") and name not in found:
+                found[name] = {str(table.get("resource") or name)}
+        return found
+
+    def root_of(self, table: str) -> str:
+        """The table at the root of a nested one."""
+        seen: set[str] = set()
+        while (above := self.tables.get(table, {}).get("parent")) and table not in seen:
+            seen.add(table)
+            table = above
+        return table
+
+    def owners(self, table: str) -> set[str]:
+        """The resources that a table is of."""
+        return self.resources_of.get(self.root_of(table), set())
+
+    def tables_of(self, resource: str) -> list[str]:
+        """The tables of a resource, those of the system apart, in the schema's order."""
+        return [name for name in self.tables if not self.is_system(name) and resource in self.owners(name)]
+
+    def roots_of(self, resource: str) -> set[str]:
+        """The root tables of a resource."""
+        return {self.root_of(name) for name in self.tables_of(resource)}
+
+    def is_system(self, table: str) -> bool:
+        """Whether a table is one of headrace's own."""
+        return self.root_of(table).lower().startswith("_dlt")
+
+    @cached_property
+    def jobs(self) -> dict[str, PlannedJob]:
+        """The jobs of its plan by id."""
+        plan = self.fact(Planned)
+        return {job.id: job for job in plan.jobs} if plan else {}
+
+    @cached_property
+    def done(self) -> dict[str, JobDone]:
+        """Jobs whose effect is in the destination; the first report counts, a repeated one moved nothing."""
+        found: dict[str, JobDone] = {}
+        for fact in self.all(JobDone):
+            known = found.get(fact.job_id)
+            if known is None or (not known.rows and fact.rows):
+                found[fact.job_id] = fact
+        return found
+
+    @cached_property
+    def failed(self) -> dict[str, JobFailed]:
+        """Jobs that failed for good."""
+        return {fact.job_id: fact for fact in self.all(JobFailed) if fact.job_id not in self.done}
+
+    def failed_tables(self) -> dict[str, JobFailed]:
+        """Tables that lack rows, by the failure."""
+        found: dict[str, JobFailed] = {}
+        for job_id, failure in self.failed.items():
+            job = self.jobs.get(job_id)
+            for table in failure.tables or (job.tables if job else ()):
+                found.setdefault(table, failure)
+        return found
+
+    @cached_property
+    def migrated(self) -> SchemaMigrated:
+        """All changes that were made to tables, of all attempts."""
+        applied: dict[str, Any] = {}
+        altered: dict[str, Any] = {}
+        for fact in self.all(SchemaMigrated):
+            for total, part in ((applied, fact.applied), (altered, fact.altered)):
+                for name, table in part.items():
+                    known = total.setdefault(name, {**table, "columns": {}})
+                    known["columns"] = {**known["columns"], **(table.get("columns") or {})}
+        return SchemaMigrated(load_id=self.load_id, applied=applied, altered=altered)
+
+    @cached_property
+    def rejected(self) -> list[RejectedCount]:
+        """What contracts let go of the package's data."""
+        sealed = (self.fact(Extracted), self.fact(Normalized))
+        return add_counts(one for fact in sealed if fact is not None for one in fact.rejected)
+
+    @cached_property
+    def package_schema(self) -> PackageSchema:
+        """The schema as the lineage of columns asks it."""
+        from headrace.observers.lineage.columns_package import PackageSchema
+
+        return PackageSchema(self.schema)
+
+    @property
+    def normalized(self) -> Normalized | None:
+        """What normalize sealed."""
+        return self.fact(Normalized)
+
+
+def view_of(p: PipelineCore, package: Package, client: Any = None) -> PackageView:
+    """Look at a package, on the pipeline's thread.
+
+    Args:
+        p: The pipeline.
+        package: The package.
+        client: An open client of its dataset, if there is one.
+    """
+    found = PackageView(package.load_id, tuple(package.journal.facts), _document(package))
+    with contextlib.suppress(OSError):
+        found.state_document = (package.path / STATE).read_bytes()
+    destination = p.destination
+    if destination is None:
+        found.trouble = "the pipeline has no destination yet"
+        return found
+    found.destination_name, found.destination_type = destination.destination_name, destination.destination_type
+    try:
+        found.dataset_name = dataset_of(p, package.schema_name)
+        found.location = destination.location(found.dataset_name, p._destinations.facts())
+        found.case_sensitive = destination.capabilities().has_case_sensitive_identifiers
+    except Exception as error:  # noqa: BLE001 - what is not configured cannot be named, and the run goes on
+        found.trouble = f"{type(error).__name__}: {error}"
+    if client is not None:
+        found.type_of, found.present = client.type_of, dict(getattr(client, "described", None) or {})
+    return found
+
+
+def dataset_of(p: PipelineCore, schema_name: str) -> str:
+    """The name of the dataset of a schema at the destination."""
+    live = p._schemas.find(schema_name)
+    return p._destinations.dataset_for(live if live is not None else p._destinations.blank_schema(schema_name))
+
+
+def _document(package: Package) -> bytes | None:
+    for name in (NORMALIZED_SCHEMA, SCHEMA):
+        with contextlib.suppress(OSError):
+            return (package.path / name).read_bytes()
+    return None
+
+
