@@ -7,6 +7,7 @@ import datetime as dt
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -101,6 +102,11 @@ class OpenInvocation(msgspec.Struct):
     started: str = ""
 
 
+def plain_instant(value: dt.datetime) -> dt.datetime:
+    """An instant of dlt's (pendulum's) as a plain one."""
+    return dt.datetime.fromtimestamp(value.timestamp(), dt.timezone.utc)
+
+
 def created_at(load_id: str) -> dt.datetime:
     """The instant that a load id of dlt stands for: the seconds since 1970, as text.
 
@@ -108,6 +114,9 @@ def created_at(load_id: str) -> dt.datetime:
         ValueError: It is no number: somebody else made it.
     """
     return dt.datetime.fromtimestamp(float(load_id), dt.timezone.utc)
+
+
+D = TypeVar("D", bound=msgspec.Struct)
 
 
 class Documents:
@@ -154,11 +163,11 @@ class Documents:
 
     def _names(self) -> list[str]:
         try:
-            return os.listdir(self.folder)
+            return [path.name for path in self.folder.iterdir()]
         except OSError:
             return []
 
-    def _read(self, name: str, kind: type[msgspec.Struct]) -> object:
+    def _read(self, name: str, kind: type[D]) -> D | None:
         try:
             return msgspec.json.decode((self.folder / name).read_bytes(), type=kind)
         except (OSError, msgspec.MsgspecError):

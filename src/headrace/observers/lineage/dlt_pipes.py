@@ -1,15 +1,15 @@
 """What dlt's sources and resources tell of themselves while they are extracted.
 
 dlt's protocol hands over infos only. Which functions values go through, and what columns were called at their source,
-stands in the resources: they are found in the arguments of the call that is traced. Where they are not found, nothing is
-said of columns.
+stands in the resources: they are found in the arguments of the call that is traced. Where they are not found, nothing
+is said of columns.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from headrace.observers.lineage.dlt_facts import Seen
@@ -54,12 +54,15 @@ def seen(source: str, resource: Any) -> Seen:
     found = Seen(name=str(resource.name), source=source)
     found.changes, found.filters = _steps(resource)
     found.cursor = _cursor(resource)
-    found.inputs = [dict(one) for one in getattr(resource, "inputs", None) or ()]
+    found.inputs = [absolute(one) for one in getattr(resource, "inputs", None) or ()]
     hints = getattr(resource, "_hints", None) or {}
     found.table = _text(hints.get("table_name"))
-    found.description = _text(hints.get("description")) or _text(getattr(_generator(resource), "__doc__", ""))
+    own = "" if _module(resource).startswith("dlt.") else _text(getattr(_generator(resource), "__doc__", ""))
+    found.description = _text(hints.get("description")) or own
     key = hints.get("primary_key")
-    found.primary_key = [key] if isinstance(key, str) else [str(k) for k in key] if isinstance(key, (list, tuple)) else []
+    found.primary_key = (
+        [key] if isinstance(key, str) else [str(k) for k in key] if isinstance(key, (list, tuple)) else []
+    )
     _of_database(found, resource, hints)
     parent = getattr(resource._pipe, "parent", None)
     found.parent = _text(getattr(parent, "name", ""))
@@ -75,7 +78,8 @@ def _generator(resource: Any) -> Any:
 
 
 def _steps(resource: Any) -> tuple[list[str], list[str]]:
-    changes, filters = [], []
+    changes: list[str] = []
+    filters: list[str] = []
     generator = _generator(resource)
     for step in resource._pipe.steps:
         kind = type(step).__name__
@@ -100,10 +104,7 @@ def _cursor(resource: Any) -> str:
 
 def _of_database(found: Seen, resource: Any, hints: dict[str, Any]) -> None:
     """Tables of databases: their columns were reflected, and are read one to one."""
-    locations = found.inputs
-    if not locations or any(one.get("kind") != "sql_database" for one in locations) or len(locations) > 1:
-        return
-    if _origin(resource) != "dlt.sources.sql_database":
+    if not _module(resource).startswith("dlt.sources.sql_database"):
         return
     columns = hints.get("columns")
     if isinstance(columns, dict):
@@ -114,18 +115,17 @@ def _of_database(found: Seen, resource: Any, hints: dict[str, Any]) -> None:
     found.plain_sql = bool(found.columns) and arguments is not None
 
 
-def _origin(resource: Any) -> str:
+def _module(resource: Any) -> str:
     """The module whose function makes the rows."""
     generator = _generator(resource)
-    module = getattr(generator, "__module__", None) or getattr(type(generator), "__module__", "") or ""
-    return "dlt.sources.sql_database" if str(module).startswith("dlt.sources.sql_database") else str(module)
+    return str(getattr(generator, "__module__", None) or type(generator).__module__)
 
 
-def absolute(location: dict[str, Any]) -> dict[str, Any]:
+def absolute(location: Mapping[str, Any]) -> dict[str, Any]:
     """A location of dlt with the path of a database's file made absolute."""
     text = str(location.get("location") or "")
     scheme = text.partition("://")[0].partition("+")[0]
     path = str(location.get("database") or "")
     if scheme not in ("sqlite", "duckdb") or not path or path.startswith((":", "md:", "file:")):
         return {**location}
-    return {**location, "path": os.path.abspath(path)}
+    return {**location, "path": str(Path(path).absolute())}
