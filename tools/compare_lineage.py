@@ -18,6 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,8 +31,8 @@ from tests.lineage.validator import validate_events  # noqa: E402
 
 PAGE = ROOT / "docs/lineage/compared.md"
 BEGIN, END = "<!-- made by tools/compare_lineage.py -->", "<!-- end -->"
-EMITTERS = {"dlt-openlineage": "dlt-openlineage 0.1.1", "headrace": "headrace", "attached": "attached to dlt"}
-PACKAGES = ["dlt[duckdb]==1.31.*", "dlt-openlineage==0.1.1", "duckdb==1.5.5", "openlineage-python>=1.50"]
+EMITTERS = {"dlt-openlineage": "dlt-openlineage 0.1.1", "headrace": "headrace", "attached": "headrace, attached to dlt"}
+PACKAGES = ["dlt[duckdb]==1.31.*", "dlt-openlineage==0.1.1", "duckdb==1.5.5", "openlineage-python>=1.50", "numpy"]
 
 
 class Score(NamedTuple):
@@ -107,16 +108,40 @@ def row(name: str, scores: dict[str, Score]) -> str:
 
 
 def table(rows: list[tuple[str, dict[str, Score]]]) -> str:
-    """The table, with what is wrong below it."""
+    """The table of each emitter's figures, and what is wrong in them."""
     names = list(rows[0][1])
     parts = ["events", "errors", "warn.", "facets", "ELT", "wrong"]
-    head = "| scenario | " + " | ".join(f"{EMITTERS[n]}: {parts[0]} | " + " | ".join(parts[1:]) for n in names) + " |"
-    lines = [head, "|---|" + "---:|" * len(parts) * len(names), *(row(name, scores) for name, scores in rows)]
+    lines = []
     for name in names:
-        lines += ["", f"What {EMITTERS[name]} says that is not so, or leaves out:", ""]
-        told = [f"- {story}: {claim}" for story, scores in rows[:-1] for claim in dict.fromkeys(scores[name].wrong)]
-        lines += told or ["- nothing"]
-    return "\n".join(lines)
+        lines += [
+            f"## {EMITTERS[name]}",
+            "",
+            "| scenario | " + " | ".join(parts) + " |",
+            "|---|" + "---:|" * len(parts),
+        ]
+        lines += [row(story, {name: scores[name]}) for story, scores in rows]
+        by_claim: dict[str, list[str]] = {}
+        for story, scores in rows[:-1]:
+            for claim in dict.fromkeys(scores[name].wrong):
+                by_claim.setdefault(claim, []).append(story)
+        lines += ["", "What it says that is not so, or leaves out:", ""]
+        lines += [f"- {claim} ({'; '.join(stories)})" for claim, stories in by_claim.items()] or ["- nothing"]
+        lines.append("")
+    return "\n".join([*summary(rows[-1][1]), "", *lines]).rstrip()
+
+
+def summary(scores: dict[str, Score]) -> list[str]:
+    """All scenarios together, side by side."""
+    lines = ["| all scenarios | " + " | ".join(EMITTERS[n] for n in scores) + " |", "|---|" + "---:|" * len(scores)]
+    figures: list[tuple[str, Callable[[Score], str]]] = [
+        ("events", lambda s: str(s.events)),
+        ("errors", lambda s: str(s.errors)),
+        ("warnings", lambda s: str(s.warnings)),
+        ("distinct facets", lambda s: str(s.facets)),
+        ("ELT score", lambda s: f"{s.profile:.0f} %"),
+        ("wrong claims against the destination", lambda s: str(len(s.wrong))),
+    ]
+    return [*lines, *(f"| {name} | " + " | ".join(map(show, scores.values())) + " |" for name, show in figures)]
 
 
 def main() -> None:

@@ -347,7 +347,7 @@ def library(emitter: str, events: Path) -> Any:
         import headrace.lineage
 
         os.environ["LINEAGE__OWNERS"] = '["team:shop"]'
-        headrace.lineage.attach_to_dlt()
+        headrace.lineage.attach_to_dlt(path=events)
     return dlt
 
 

@@ -37,13 +37,18 @@ def world(project: Path, shop: tuple[Path, ModuleType], place: Place, patch: pyt
     return made
 
 
+def judged_findings(w: World, *but: str) -> list[str]:
+    """What the validator finds, but for some codes and the score."""
+    return [found for found in w.verdict().findings if found.split()[1] not in {*but, "C101"}]
+
+
 def judge(w: World, scenario: Scenario) -> None:
     """All that is asked of every scenario."""
     found = w.faults()
     assert not found, "\n".join(found)
-    verdict = w.verdict()
-    wrong = [f for f in verdict.findings if f.split()[1] not in {*scenario.warnings, "C101"}]
+    wrong = judged_findings(w, *scenario.warnings)
     assert not wrong, "\n".join(wrong)
+    verdict = w.verdict()
     short = {line: f"{have} of {of}" for line, (have, of) in verdict.lines.items() if line not in scenario.less}
     assert verdict.score >= MINIMUM or scenario.less, f"{verdict.score:.0f} %: {short}"
     # a scenario that cannot fill some lines must fill all others
