@@ -23,8 +23,8 @@ from headrace.config.vaults import VaultProviderConfiguration
 from headrace.destinations.impl.custom.configuration import CustomDestinationClientConfiguration
 from headrace.destinations.impl.duckdb.configuration import DuckDbClientConfiguration, DuckDbCredentials
 from headrace.destinations.impl.dummy.configuration import DummyClientConfiguration
+from headrace.destinations.impl.filesystem.catalogsettings import IcebergCatalogConfiguration
 from headrace.destinations.impl.filesystem.configuration import FilesystemConfiguration
-from headrace.destinations.impl.filesystem.icebergcatalog import IcebergCatalogConfiguration
 from headrace.destinations.impl.postgres.configuration import PostgresClientConfiguration, PostgresCredentials
 from headrace.destinations.impl.sqlalchemy.configuration import SqlalchemyClientConfiguration, SqlalchemyCredentials
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ _DEFAULT_SCHEMAS = {
     "unitycatalog": "default",
 }
 _EMBEDDED = ("sqlite", "duckdb")
+_BOUND = re.compile(r"\{[^{}]*\.([^{}.]+)\}")
 _TYPED = ("host", "port", "account", "region", "project", "file_format")
 
 
@@ -106,7 +108,8 @@ def place_of(row: Mapping[str, Any]) -> Location | None:
 
 def _embedded(row: Mapping[str, Any], place: Location) -> Location:
     """Databases in a file: the database is the file."""
-    path = str(row.get("path") or place.path or row.get("database") or "")
+    # dlt writes sqlite:///data/x.db for /data/x.db: the database tells more than the text
+    path = str(row.get("path") or row.get("database") or place.path or "")
     if path in ("", ":memory:"):
         owner = str(row.get("resource_name") or "")
         return msgspec.structs.replace(place, private=True, path="", owner=owner)
@@ -163,6 +166,8 @@ def _endpoints(row: Mapping[str, Any], place: Location) -> list[Input]:
 def _endpoint(row: Mapping[str, Any], place: Location, path: str, entity: str) -> Input:
     if "://" in path:  # endpoints may have an address of their own
         place, path = location_of_url(path), ""
+    # variables of a path go by their own name, not by the resource that fills them
+    path = _BOUND.sub(r"{\1}", path)
     return _input(row, msgspec.structs.replace(place, database=entity), path)
 
 
