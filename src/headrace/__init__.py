@@ -37,6 +37,7 @@ _where = {
     "defer": "headrace.extract.decorators:defer",
     "destination": "headrace.destinations.impl.custom.factory:decorator",
     "destinations": "headrace.destinations",
+    "lineage": "headrace.lineage",
     "mark": "headrace.extract.mark",
     "pipeline": "headrace.pipeline.factory:pipeline",
     "progress": "headrace.progress",
@@ -70,6 +71,7 @@ _logging.getLogger("headrace").addHandler(_logging.NullHandler())
 if TYPE_CHECKING:
     from headrace import current as current
     from headrace import destinations as destinations
+    from headrace import lineage as lineage
     from headrace import progress as progress
     from headrace import sources as sources
     from headrace.config.accessors import config as config

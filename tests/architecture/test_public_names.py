@@ -17,7 +17,7 @@ HEAVY = [
     *("pyarrow", "duckdb", "numpy", "pandas", "polars", "requests", "sqlglot", "fsspec", "tomlkit", "tenacity"),
     *("pydantic", "tqdm", "rich"),
 ]
-MODULES = {"current", "destinations", "mark", "progress", "sources"}
+MODULES = {"current", "destinations", "lineage", "mark", "progress", "sources"}
 FUNCTIONS = {
     "attach", "dataset", "defer", "destination", "pipeline", "resource", "run", "source", "transformer",
 }  # fmt: skip

@@ -146,9 +146,11 @@ class Client(ClientApi, Foresight, UndoApi, ABC):
 
     Attributes:
         with_comments: Whether descriptions of tables and columns become comments at the destination.
+        described: Columns of tables as `describe` told them before the last migration, for those who watch.
     """
 
     with_comments: bool = True
+    described: Mapping[str, TTableSchemaColumns | None] = {}
 
     @abstractmethod
     def __enter__(self) -> Self: ...

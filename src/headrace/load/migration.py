@@ -111,6 +111,7 @@ def migrate(
         present = client.describe(list(wanted))
     except DestinationUndefinedEntity:
         present = dict.fromkeys(wanted)
+    client.described = dict(present)
     if settle is not None:
         settle(present)
     misfits = find_misfits(wanted, present, filled, cased, capabilities, client.type_of)

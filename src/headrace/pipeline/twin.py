@@ -21,7 +21,7 @@ from headrace.pipeline import current
 from headrace.pipeline.session import Session
 from headrace.pipeline.state import StateFile
 from headrace.pipeline.tracing import Tracer
-from headrace.pipeline.watching import set_collector
+from headrace.pipeline.watching import set_collector, watch_plan
 
 if TYPE_CHECKING:
     from headrace.load.destination import Destination, PipelineFacts
@@ -102,6 +102,7 @@ def _copy(p: Pipeline, folder: Path) -> Pipeline:
     if p.collector is not None:
         set_collector(made, p.collector)
     made._tracer.begin()
+    watch_plan(p, made)
     return made
 
 

@@ -19,6 +19,8 @@ logger = logging.getLogger("headrace")
 
 # rooms above this one are only known by name
 _PROGRESS = "headrace.observers.progress"
+# trackers written for dlt have registered there, if it is loaded at all
+_TRACKING = "headrace.pipeline.trace"
 
 # Settings of `runtime`, and who watches runs when one of them is set. `name.` is any setting of the section
 # `runtime.name`. The module has a function `observer_for(pipeline)` that gives an observer or None.
@@ -66,12 +68,31 @@ def watch(p: PipelineCore) -> None:
 
         p._watchers["hooks"] = True
         hook_in(p)
+    if "tracking" not in p._watchers and (_TRACKING in sys.modules or p.collector is not None):
+        track(p)
     for module, names in CONFIGURED.items():
         if module not in p._watchers and any(_is_set(p, name) for name in names):
             p._watchers[module] = _configured(p, module, names)
     for module, wants in WANTED.items():
         if module not in p._watchers and wants(p):
             p._watchers[module] = _configured(p, module, ())
+
+
+def track(p: PipelineCore) -> None:
+    """Let trackers that are written for dlt, and the progress collector, be told of traces."""
+    room = importlib.import_module(_TRACKING)
+    if room.wants_tracking(p.collector):
+        p._watchers["tracking"] = p.bus.observe(room.Tracking())
+
+
+def watch_plan(p: PipelineCore, twin: PipelineCore) -> None:
+    """Let those who want to know of plans look at the twin that makes one."""
+    for module, wants in WANTED.items():
+        if f"plan:{module}" not in p._watchers and wants(p):
+            importlib.import_module(module).watch_plans(p)
+    for key, observer in p._watchers.items():
+        if key.startswith("plan:"):
+            twin.bus.observe(observer)
 
 
 def _is_set(p: PipelineCore, name: str) -> bool:

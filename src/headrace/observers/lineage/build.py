@@ -48,7 +48,7 @@ class Builder:
         return run
 
     def resource_run(
-        self, package: OpenPackage, run: OpenRun, view: PackageView | None = None, ended: bool = False
+        self, package: OpenPackage, run: OpenRun, view: PackageView | None = None, ended: bool = False, planned: bool = False
     ) -> ResourceRun:
         """A resource run with its datasets.
 
@@ -57,6 +57,7 @@ class Builder:
             run: The run.
             view: The package as it is now; None for one that is not sealed or is gone.
             ended: Tell outputs: what the destination really holds.
+            planned: Tell outputs: what would be written.
         """
         reading = run.reading
         made = ResourceRun(
@@ -80,8 +81,8 @@ class Builder:
         made.custom["headrace_loadPackage"] = load_package(package, view, reading.resource)
         if view is not None:
             made.tests = tests_of(view, reading.resource)
-        if ended and view is not None:
-            self._outputs(made, reading, view, own, above)
+        if (ended or planned) and view is not None:
+            self._outputs(made, reading, view, own, above, planned)
         return made
 
     def _job(self, run: OpenRun) -> Job:
@@ -173,10 +174,21 @@ class Builder:
         )
 
     def _outputs(
-        self, made: ResourceRun, reading: Reading, view: PackageView, own: list[Input], above: list[Input]
+        self,
+        made: ResourceRun,
+        reading: Reading,
+        view: PackageView,
+        own: list[Input],
+        above: list[Input],
+        planned: bool,
     ) -> None:
         """What the destination holds of the resource: the tables that jobs have written to, whatever was planned."""
-        written = [name for name in view.tables_of(reading.resource) if lifecycle_of(view, name).written]
+        own_tables = view.tables_of(reading.resource)
+        if planned:
+            counts = view.normalized.row_counts if view.normalized is not None else {}
+            written = [name for name in own_tables if name in counts]
+        else:
+            written = [name for name in own_tables if lifecycle_of(view, name).written]
         if not written:
             return
         if view.location is None:

@@ -79,6 +79,7 @@ class LineageObserver:
             case RunStarted():
                 self._cycle.began(event)
                 self._made = []
+                self.sink.begin()
             case StepStarted():
                 self._step_began(event, run)
             case SourceStarted():
@@ -123,6 +124,7 @@ class LineageObserver:
         self._undone = []
         self._cycle.ended(event, run)
         self._packages.clear()
+        self.sink.end()
 
     # ---- extract -----------------------------------------------------------------------------------------------------
 

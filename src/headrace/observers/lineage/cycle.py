@@ -307,10 +307,12 @@ class Invocations:
         self._pipeline_name, self._settings, self._teller = pipeline_name, settings, teller
         self._going: _Going | None = None
         self._parent: Parent | None = None
+        # for other processes: with what they would otherwise have to ask for
+        self._exported: Parent | None = None
 
     def context(self) -> dict[str, str]:
         """See `LineageObserver.context`."""
-        return variables(self._parent) if self._parent is not None else {}
+        return variables(self._exported) if self._exported is not None else {}
 
     def as_parent(self) -> Parent | None:
         """What the runs that this invocation begins have as their parent."""
@@ -342,7 +344,8 @@ class Invocations:
         going.run.parameters = describing.parameters(run)
         going.run.tags = [*going.run.tags, *describing.pairs(self._settings.run_tags)]
         going.run.environment = describing.environment(self._settings)
-        self._parent = below(describing.reference(going.run), going.run.parent)
+        self._parent = below(RunRef(run_id=going.run.run_id, job=going.run.job.id), going.run.parent)
+        self._exported = below(describing.reference(going.run), going.run.parent)
         self._teller.invocation_started(going.run)
         return True
 

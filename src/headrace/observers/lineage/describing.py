@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -46,10 +48,16 @@ def pipeline_job(namespace: str, pipeline: str, settings: LineageConfiguration) 
     return Job(
         id=pipeline_job_id(namespace, pipeline),
         kind=PIPELINE,
-        description=settings.description,
+        description=settings.description or _of_script(),
         owners=owners(settings),
         tags=pairs(settings.tags),
     )
+
+
+def _of_script() -> str | None:
+    """What the program that runs says of itself."""
+    text = getattr(sys.modules.get("__main__"), "__doc__", None)
+    return inspect.cleandoc(text) if isinstance(text, str) and text.strip() else None
 
 
 def reference(run: Run) -> RunRef:
