@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from headrace.observers.lineage import naming
-from headrace.observers.lineage.dlt_facts import Done, File, OpenPackage
+from headrace.observers.lineage.dlt_facts import Done, OpenPackage
 from headrace.observers.lineage.dlt_places import Target
 from headrace.observers.lineage.facts import Field, Output
 
@@ -141,7 +141,7 @@ def output(
     made.version = {"datasetVersion": package.load_id, "schemaVersion": str(loaded.schema_version)}
     made.version |= {"schemaHash": loaded.schema_hash} if loaded.schema_hash else {}
     disposition = str(root.get("write_disposition") or "append")
-    made.write = _write(made, table, root, disposition, files)
+    made.write = _write(made, table, root, disposition)
     if jobs and not shared:
         made.bytes, made.files = sum(file.size for file in files), len(files)
         # of a merge dlt knows the rows it handed over, not those that the table got
@@ -149,7 +149,7 @@ def output(
     made.lifecycle = lifecycle(loaded, name, disposition)
     if made.rows is not None and ("CREATE" in made.lifecycle or disposition == "replace"):
         made.metrics = {"rowCount": made.rows}  # the table holds these rows and no others
-    change = _change(loaded, name)
+    change = _change(loaded, name, made.lifecycle)
     made.schema_change = change if change else None
     return made
 
@@ -167,13 +167,10 @@ def _field(column: Mapping[str, Any], table: Mapping[str, Any], target: Target) 
     )
 
 
-def _write(
-    made: Output, table: Mapping[str, Any], root: Mapping[str, Any], disposition: str, files: list[File]
-) -> dict[str, Any]:
-    found: dict[str, Any] = {"disposition": disposition}
+def _write(made: Output, table: Mapping[str, Any], root: Mapping[str, Any], disposition: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"writeDisposition": disposition}
     if disposition == "merge":
-        found["strategy"] = str(root.get("x-merge-strategy") or "delete-insert")
-        found["rowsHandedOver"] = sum(file.rows for file in files)
+        found["mergeStrategy"] = str(root.get("x-merge-strategy") or "delete-insert")
     keys = [str(c["name"]) for c in table["columns"].values() if c.get("primary_key")]
     merge_keys = [str(c["name"]) for c in table["columns"].values() if c.get("merge_key")]
     found |= {"primaryKey": keys} if keys else {}
@@ -197,12 +194,9 @@ def lifecycle(loaded: Loaded, name: str, disposition: str) -> list[str]:
     return found
 
 
-def _change(loaded: Loaded, name: str) -> dict[str, Any]:
+def _change(loaded: Loaded, name: str, lifecycle: list[str]) -> dict[str, Any]:
     update = loaded.update.get(name)
     if update is None:
         return {}
-    columns = [
-        {"name": str(column), "type": str(hints.get("data_type") or "")}
-        for column, hints in update.get("columns", {}).items()
-    ]
-    return {"columnsAdded": columns}
+    columns = [str(column) for column in update.get("columns", {})]
+    return {"created": "CREATE" in lifecycle, "columnsAdded": columns}

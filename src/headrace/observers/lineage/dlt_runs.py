@@ -318,5 +318,11 @@ def _package_facet(package: OpenPackage, step: LoadedPackage, tables: list[str])
         states[done.state] = states.get(done.state, 0) + 1
     found: dict[str, Any] = {"loadId": package.load_id, "state": step.loaded.state, "schemaName": step.schema}
     found |= {"schemaVersion": step.loaded.schema_version, "schemaHash": step.loaded.schema_hash, "jobs": states}
+    rows: dict[str, int] = {}
+    for job, file in package.files.items():
+        if file.table in tables and job in mine:
+            rows[file.table] = rows.get(file.table, 0) + file.rows
+    # what dlt handed over: of a merge the table may have got fewer
+    found |= {"rowCounts": rows} if rows else {}
     broken = [{"jobId": job, "table": d.table, "message": d.message[:500]} for job, d in failed(package, tables)]
     return {**found, **({"failedJobs": broken} if broken else {})}

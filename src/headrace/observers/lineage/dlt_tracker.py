@@ -45,6 +45,7 @@ class _Live:
     failure: Failure | None = None
     stopped: bool = False
     failed_jobs: list[str] = field(default_factory=list)
+    packages: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def parent(self) -> Parent:
@@ -126,7 +127,10 @@ class DltTracker:
         run.ended_at = now
         run.parameters = _parameters(pipeline)
         if live.steps:
-            run.custom["headrace_steps"] = {"steps": live.steps}
+            run.custom["headrace_steps"] = {
+                "steps": live.steps,
+                **({"packages": live.packages} if live.packages else {}),
+            }
         state: EventType = "COMPLETE"
         if live.failure is None and live.failed_jobs:
             live.failure = Failure(message="Load jobs failed for good:\n" + "\n".join(live.failed_jobs))
@@ -206,7 +210,11 @@ class DltTracker:
                 parameters=parameters,
                 failure=live.failure if error is not None else None,
             )
-            live.failed_jobs += [f"{job}: {one.message}" for job, one in jobs.items() if one.state == "failed"]
+            broken = [f"{job}: {one.message}" for job, one in jobs.items() if one.state == "failed"]
+            live.failed_jobs += broken
+            if loaded.state in ("loaded", "aborted"):
+                told = {"loadId": snapshot.load_id, "schemaName": snapshot.schema, "state": loaded.state}
+                live.packages.append({**told, "failedJobs": len(broken)})
             self._tell(_work(live.runs, snapshot))
 
     def _target(self, pipeline: Any, schema: str, dataset: str | None) -> Target | None:
@@ -252,7 +260,11 @@ def _parameters(pipeline: Any) -> list[tuple[str, str]]:
 
 def _step(step: Any) -> dict[str, Any]:
     found = {"step": str(step.step), "startedAt": plain_instant(step.started_at).isoformat()}
-    return {**found, "endedAt": plain_instant(step.finished_at).isoformat(), "failed": bool(step.step_exception)}
+    return {
+        **found,
+        "endedAt": plain_instant(step.finished_at).isoformat(),
+        "state": "failed" if step.step_exception else "completed",
+    }
 
 
 def _now() -> dt.datetime:
