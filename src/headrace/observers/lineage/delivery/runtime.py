@@ -5,9 +5,9 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -41,23 +41,16 @@ def sink_for(working_dir: str | os.PathLike[str], settings: LineageConfiguration
     return DiskSink(Path(working_dir) / store.FOLDER, settings, pipeline_name)
 
 
-class _Over(Exception):
-    """No more work comes."""
-
-
-def _over() -> list[dict[str, Any]]:
-    raise _Over
-
-
 class Runtime:
     """All that is alive of delivery in this process. A forked child begins with a new one."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.quiet = threading.Condition()
-        self.closing = False
+        self.closing = self._over = False
         self._runs = 0
-        self._queue: queue.SimpleQueue[tuple[DiskSink | None, Make]] = queue.SimpleQueue()
+        self._queue: deque[tuple[DiskSink | None, Make]] = deque()
+        self._some = threading.Event()
         self._guard = threading.Lock()
         self._working = threading.Lock()
         self._writer: threading.Thread | None = None
@@ -70,11 +63,13 @@ class Runtime:
 
     def put(self, sink: DiskSink | None, make: Make) -> None:
         """Put work into the queue."""
-        self._queue.put((sink, make))
+        self._queue.append((sink, make))
+        if not self._some.is_set():
+            self._some.set()
         if self._writer is None:
             self._start()
-        while self._queue.qsize() > QUEUE_MAX:
-            self._one(wait=False)
+        while len(self._queue) > QUEUE_MAX:
+            self._one()
 
     def begin(self) -> None:
         """A run begins."""
@@ -94,7 +89,7 @@ class Runtime:
 
     def drain(self, seconds: float) -> bool:
         """Wait until all that was put is on disk."""
-        if self._writer is None and self._queue.empty():
+        if self._writer is None and not self._queue:
             return True
         done = threading.Event()
 
@@ -125,20 +120,21 @@ class Runtime:
                 self._writer.start()
 
     def _write(self) -> None:
-        while self._one():
-            pass
+        while not self._over:
+            self._some.wait()
+            # before the queue is looked at: who puts something into it afterwards sets it again
+            self._some.clear()
+            while self._one():
+                pass
 
-    def _one(self, wait: bool = True) -> bool:
-        """Do the next piece of work; False when it says that there is no more."""
+    def _one(self) -> bool:
+        """Do the next piece of work; False when there is none."""
         with self._working:
-            try:
-                sink, make = self._queue.get(wait)
-            except queue.Empty:
-                return True
+            if not self._queue:
+                return False
+            sink, make = self._queue.popleft()
             try:
                 self._store(sink, make)
-            except _Over:
-                return False
             except Exception as error:  # noqa: BLE001 - lineage never harms what it tells of
                 self._told(sink, error)
         return True
@@ -190,8 +186,8 @@ class Runtime:
         with self.quiet:
             self.quiet.notify_all()
         written = self.drain(_WRITE_SECONDS)
-        if self._writer is not None:
-            self._queue.put((None, _over))
+        self._over = True
+        self._some.set()
         if seconds is None:
             seconds = max((sink.settings.drain_seconds for sink, _, _ in self._of.values()), default=0.0)
         end = time.monotonic() + seconds
