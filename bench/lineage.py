@@ -81,9 +81,9 @@ def once(folder: Path, name: str, what: Any, lineage: bool) -> Spent:
 
 def drain() -> None:
     """Wait until every event is in the file."""
-    from headrace.observers import lineage
+    from headrace.observers.lineage.delivery.runtime import close
 
-    if not lineage.drain(60):
+    if not close(60):
         raise SystemExit("events were not written within a minute")
 
 

@@ -125,6 +125,6 @@ class World:
 
 def settle() -> None:
     """Wait until this process has written what it has to tell."""
-    from headrace.observers import lineage
+    from headrace.observers.lineage.delivery.runtime import close
 
-    assert lineage.drain(10)
+    close(5)
