@@ -22,13 +22,17 @@ _where = {
     "flush": f"{_HOME}.public:flush",
     "note_plans": f"{_HOME}.planned:note_plans",
     "parent": f"{_HOME}.parent:parent",
+    "read_graph": f"{_HOME}.graph.public:read_graph",
     "replay": f"{_HOME}.delivery:replay",
+    "tables": f"{_HOME}.graph.public:tables",
 }
 __getattr__, __dir__ = _lazy_names(__name__, _where)
 
 if TYPE_CHECKING:
     from headrace.observers.lineage.delivery import replay as replay
     from headrace.observers.lineage.dlt import attach_to_dlt as attach_to_dlt
+    from headrace.observers.lineage.graph.public import read_graph as read_graph
+    from headrace.observers.lineage.graph.public import tables as tables
     from headrace.observers.lineage.parent import parent as parent
     from headrace.observers.lineage.planned import events_of_plan as events_of_plan
     from headrace.observers.lineage.planned import note_plans as note_plans

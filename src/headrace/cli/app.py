@@ -19,6 +19,7 @@ COMMANDS = {
     "plan": Entry("headrace.cli.plan:plan", "Show what a run would do, and do nothing."),
     "init": Entry("headrace.cli.init:init", "Begin a project: a script, its settings, its requirements."),
     "pipeline": Entry("headrace.cli.pipelines:pipeline", "Look at pipelines, and put them right."),
+    "lineage": Entry("headrace.cli.lineage:lineage", "Where data come from and go to."),
     "schema": Entry("headrace.cli.schema:schema", "Show a schema file in another format."),
     "config": Entry("headrace.cli.config:config", "Say where a setting comes from."),
     "doctor": Entry("headrace.cli.doctor:doctor", "Check versions, settings, connections, permissions."),

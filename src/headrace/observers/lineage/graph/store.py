@@ -54,6 +54,9 @@ class GraphStore:
 
     Args:
         folder: The folder; made when it is missing. None keeps the graph in memory only.
+
+    Raises:
+        OSError: The folder cannot be written, or its file is no graph.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None) -> None:
@@ -63,10 +66,14 @@ class GraphStore:
             self._path = str(Path(folder) / FILE)
         # threads of the server take turns under a lock of their own
         self._db = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
-        with contextlib.suppress(sqlite3.OperationalError):
-            self._db.execute("PRAGMA journal_mode=WAL")
-        with self._writing():
-            self._make()
+        try:
+            with contextlib.suppress(sqlite3.OperationalError):
+                self._db.execute("PRAGMA journal_mode=WAL")
+            with self._writing():
+                self._make()
+        except sqlite3.Error as error:
+            self._db.close()
+            raise OSError(f"{self._path} cannot be used: {error}") from error
 
     def close(self) -> None:
         """Give the file back."""
@@ -89,21 +96,22 @@ class GraphStore:
         Returns:
             How many events were new.
         """
-        taken = 0
-        for name in stored(pipelines_dir):
-            folder = Path(pipelines_dir) / name / FOLDER
-            events, mark = EventStore(folder), _mark(folder)
-            if self._place(folder, mark) == events.end():
-                continue
-            with self._writing():  # another process may do the same now: only inside is the place sure
-                graph, place = self.graph(), self._place(folder, mark)
-                for end, line in events.lines(place):
-                    place = end
-                    with contextlib.suppress(msgspec.DecodeError):
-                        taken += graph.add(msgspec.json.decode(line))
-                self._save(graph)
-                values = (str(folder.resolve()), mark, place.segment, place.offset)
-                self._db.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?)", values)
+        return sum(self.add_folder(Path(pipelines_dir) / name / FOLDER) for name in stored(pipelines_dir))
+
+    def add_folder(self, folder: Path) -> int:
+        """The same for one folder of events."""
+        events, mark, taken = EventStore(folder), _mark(folder), 0
+        if self._place(folder, mark) == events.end():
+            return 0
+        with self._writing():  # another process may do the same now: only inside is the place sure
+            graph, place = self.graph(), self._place(folder, mark)
+            for end, line in events.lines(place):
+                place = end
+                with contextlib.suppress(msgspec.DecodeError):
+                    taken += graph.add(msgspec.json.decode(line))
+            self._save(graph)
+            values = (str(folder.resolve()), mark, place.segment, place.offset)
+            self._db.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?)", values)
         return taken
 
     def graph(self) -> Graph:
