@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -35,10 +35,22 @@ def dlt_python(version: str) -> str:
     given = os.environ.get("HEADRACE_TEST_DLT_PYTHON")
     if given:
         return given
-    folder = VENVS / f"dlt-{version}"
+    return python_with(f"dlt-{version}", [f"dlt[duckdb]=={version}.*", f"duckdb=={duckdb.__version__}", "pyarrow"])
+
+
+def python_with(name: str, needs: list[str]) -> str:
+    """The Python of an environment that is made when it is missing, or when it should hold something else.
+
+    Args:
+        name: Of its folder.
+        needs: What pip installs there.
+
+    Raises:
+        NoDlt: It cannot be installed.
+    """
+    folder = VENVS / name
     python, stamp = folder / "bin" / "python", folder / ".stamp"
-    needs = [f"dlt[duckdb]=={version}.*", f"duckdb=={duckdb.__version__}", "pyarrow"]
-    with _locked(VENVS / f"dlt-{version}.lock"):
+    with _locked(VENVS / f"{name}.lock"):
         if not (stamp.exists() and stamp.read_text() == str(needs)):
             install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *needs]
             for command in ([sys.executable, "-m", "venv", str(folder)], install):
@@ -63,18 +75,22 @@ class Engine:
     Args:
         name: `dlt` or `headrace`.
         python: The interpreter that has it.
+        modules: What is imported once, before all scripts.
+        environment: Variables to set.
     """
 
-    def __init__(self, name: str, python: str) -> None:
+    def __init__(
+        self, name: str, python: str, modules: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("DLT_", "HEADRACE_", "DESTINATION"))}
-        environment["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+        variables = {k: v for k, v in os.environ.items() if not k.startswith(("DLT_", "HEADRACE_", "DESTINATION"))}
+        variables["RUNTIME__DLTHUB_TELEMETRY"] = "false"
         self._process = subprocess.Popen(
-            [python, str(Path(__file__).with_name("server.py")), name],
+            [python, str(Path(__file__).with_name("server.py")), name, *modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment,
+            env={**variables, **(environment or {})},
         )
         self.version = str(self._read()["version"])
 

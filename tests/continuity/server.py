@@ -1,7 +1,7 @@
 """Runs scripts with one engine, each in a process of its own that is forked after the engine's slow import.
 
 Started with the engine's name as its argument, by the Python that has it. Each line of stdin is a request, each line of
-stdout the answer to it; see `tests.continuity.engines`.
+stdout the answer to it; see `tests.continuity.engines`. More arguments are modules to import beforehand.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def answer(request: dict[str, Any]) -> str:
 def main() -> None:
     engine = sys.argv[1]
     module = importlib.import_module(engine)
-    for needed in ("duckdb", "pyarrow.parquet"):
+    for needed in ("duckdb", "pyarrow.parquet", *sys.argv[2:]):
         importlib.import_module(needed)
     if engine == "dlt":
         importlib.import_module("dlt.destinations.impl.duckdb.duck")
