@@ -1,0 +1,227 @@
+"""Back-ends that are dead, hang, are slow or refuse: no run waits for them, and no event is lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import headrace
+from headrace.model import events as engine
+from headrace.observers.lineage import delivery
+from headrace.observers.lineage.delivery.breaker import Breaker
+from headrace.observers.lineage.store import FOLDER, EventStore
+from tests.lineage.delivery import world
+from tests.lineage.delivery.world import Receiver, event, free_port, keys, receiver, run_id, settings, story
+
+
+class Telling:
+    """An observer that emits as lineage does: a START, something with each step, and an end."""
+
+    def __init__(self, sink: delivery.DiskSink) -> None:
+        self.sink = sink
+        self.number = 0
+        self.spent = 0.0
+
+    def __call__(self, one: Any, run: Any) -> None:
+        started = time.thread_time()
+        self._told(one)
+        self.spent += time.thread_time() - started
+
+    def _told(self, one: Any) -> None:
+        if isinstance(one, engine.RunStarted):
+            self.number += 1
+            self.sink.begin()
+            self._tell("START")
+        elif isinstance(one, engine.StepEnded):
+            self._tell("RUNNING")
+        elif isinstance(one, engine.RunEnded):
+            self._tell("COMPLETE")
+            self.sink.end()
+
+    def _tell(self, kind: str) -> None:
+        made = event(self.number, kind)
+        self.sink.emit(lambda: [made])
+
+
+def _ids(events: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """No two events are the same here; what was sent twice is told once."""
+    return list(dict.fromkeys((*key, one["eventTime"]) for key, one in zip(keys(events), events, strict=True)))
+
+
+def _pipeline(tmp_path: Path, name: str) -> Any:
+    return headrace.pipeline(
+        name,
+        pipelines_dir=str(tmp_path / "work"),
+        destination=headrace.destinations.duckdb(str(tmp_path / f"{name}.duckdb")),
+        dataset_name="d",
+    )
+
+
+def _runs(p: Any, number: int) -> float:
+    rows = [{"id": number * 1_000 + k, "v": f"text {k}"} for k in range(200)]
+    started = time.perf_counter()
+    p.run(rows, table_name="t")
+    return time.perf_counter() - started
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A port where connections are taken and nothing is ever answered."""
+    import socket
+
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(50)
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("kind", ["dead", "hanging", "slow", "401", "422", "500"])
+def test_a_run_does_not_wait_and_nothing_is_lost(tmp_path: Path, silent: int, backend: Receiver, kind: str) -> None:
+    port = free_port() if kind == "dead" else silent
+    url = f"http://127.0.0.1:{port}" if kind in ("dead", "hanging") else backend.url
+    if kind == "slow":
+        backend.delay = 2.0
+    elif kind.isdecimal():
+        backend.answer = lambda _: int(kind)
+    sink = delivery.sink_for(tmp_path / "work" / "with", settings(url=url, drain_seconds=0.3))
+    told, plain = _pipeline(tmp_path, "with"), _pipeline(tmp_path, "without")
+    telling = Telling(sink)
+    told.observe(telling)
+    # in turn: the machine is not always as busy
+    times = [(_runs(told, number), _runs(plain, number)) for number in range(4)]
+    assert min(a for a, _ in times) - min(b for _, b in times) < 0.05, times
+    assert telling.spent < 0.05
+    started = time.perf_counter()
+    delivery.close()
+    assert time.perf_counter() - started < 2.5
+    wanted = _ids(list(EventStore(tmp_path / "work" / "with" / FOLDER).read()))
+    assert len([key for key in wanted if key[1] != "RUNNING"]) == 8
+    assert len(wanted) > 16
+    backend.delay, backend.answer = 0.0, lambda _: 200
+    backend.ends.set()
+    with receiver(port if kind == "dead" else 0) as back:
+        again = back if kind in ("dead", "hanging") else backend
+        done = delivery.replay("with", pipelines_dir=tmp_path / "work", settings=settings(url=again.url))
+        assert [(one.left, one.refused, one.error) for one in done] == [(0, 0, None)]
+        # what was being sent when time was up may have arrived: it is sent twice, never out of order
+        assert _ids(again.events) == wanted
+
+
+def test_a_receiver_that_comes_back_gets_everything_in_the_same_process(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    sink = delivery.sink_for(tmp_path / "p", settings(url=f"http://user:hunter22secret@127.0.0.1:{port}/"))
+    for number in range(5):
+        sink.emit(lambda n=number: story([n]))  # type: ignore[misc]
+    assert not sink.flush(20), "nobody is there, and it is known"
+    told = [record.message for record in caplog.records if "takes no events" in record.message]
+    assert len(told) == 1
+    assert "10 of pipeline `p`" in told[0]
+    assert f"127.0.0.1:{port}" in told[0]
+    assert "hunter22secret" not in caplog.text
+    with receiver(port) as back:
+        assert world.until(lambda: len(back.events) == 10), "without anything new"
+        assert keys(back.events) == keys(story(range(5)))
+    assert len([record for record in caplog.records if "takes events again" in record.message]) == 1
+
+
+def test_a_later_run_sends_what_was_left(tmp_path: Path, backend: Receiver) -> None:
+    dead = delivery.sink_for(tmp_path / "p", settings(url=f"http://127.0.0.1:{free_port()}"))
+    dead.emit(lambda: story([1, 2]))
+    assert not dead.flush(20)
+    delivery.close(0)
+    sink = delivery.sink_for(tmp_path / "p", settings(url=backend.url))
+    sink.emit(lambda: story([3]))
+    assert sink.flush(20)
+    assert keys(backend.events) == keys(story([1, 2, 3]))
+
+
+def test_an_event_that_is_refused_holds_up_no_other(
+    tmp_path: Path, backend: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend.answer = lambda one: 422 if one["run"]["runId"] == run_id(2) else 200
+    sink = delivery.sink_for(tmp_path / "p", settings(url=backend.url))
+    sink.emit(lambda: story([1, 2, 3]))
+    assert sink.flush(20)
+    assert keys(backend.events) == keys(story([1, 3]))
+    text = (tmp_path / "p" / FOLDER / "delivery" / "refused.ndjson").read_text()
+    assert "hunter22hunter" not in text + caplog.text, "the answer repeats a password"
+    assert text.count('"status":422') == 2
+    assert text.count('{\\"said\\": \\"no\\"') == 2
+    assert len([record for record in caplog.records if "did not want" in record.message]) == 1
+    # once more in vain, then it is taken
+    for status, left in ((422, 2), (200, 0)):
+        backend.answer = lambda _, status=status: status  # type: ignore[misc]
+        delivery.close(0)
+        (done,) = delivery.replay("p", pipelines_dir=tmp_path, settings=settings(url=backend.url))
+        assert (done.sent, done.refused, done.left) == (2 - left, left, 0)
+    assert keys(backend.events) == keys(story([1, 3, 2]))
+    assert not (tmp_path / "p" / FOLDER / "delivery" / "refused.ndjson").exists()
+
+
+def test_an_event_that_the_receiver_dies_of_holds_up_no_other_run(tmp_path: Path, backend: Receiver) -> None:
+    backend.answer = lambda one: 500 if one["run"]["runId"] == run_id(2) else 200
+    sink = delivery.sink_for(tmp_path / "p", settings(url=backend.url, breaker_failures=5))
+    sink.emit(lambda: [*story([1]), event(2, "START"), *story([3])])
+    assert world.until(lambda: sink.flush(20))
+    # what was tried in its place comes again in its turn
+    assert list(dict.fromkeys(keys(backend.events))) == keys(story([1, 3]))
+    assert (tmp_path / "p" / FOLDER / "delivery" / "refused.ndjson").read_text().count('"status":500') == 1
+
+
+def test_a_receiver_that_fails_everything_gets_everything_later(tmp_path: Path, backend: Receiver) -> None:
+    backend.answer = lambda _: 500
+    sink = delivery.sink_for(tmp_path / "p", settings(url=backend.url, breaker_failures=4))
+    sink.emit(lambda: story([1, 2, 3]))
+    assert not sink.flush(20)
+    assert not (tmp_path / "p" / FOLDER / "delivery" / "refused.ndjson").exists()
+    asked = len(backend.asked)
+    assert asked <= 6
+    backend.answer = lambda _: 200
+    assert world.until(lambda: len(set(keys(backend.events))) == 6)
+    assert keys(backend.events) == keys(story([1, 2, 3]))
+
+
+def test_two_threads_that_send_for_one_folder(tmp_path: Path, backend: Receiver) -> None:
+    """Two configurations in a process: each event is sent by one of them, in order."""
+    sinks = [delivery.sink_for(tmp_path / "p", settings(url=backend.url, batch_size=size)) for size in (3, 4)]
+    threads = []
+    for number, sink in enumerate(sinks):
+
+        def work(number: int = number, sink: delivery.DiskSink = sink) -> None:
+            for k in range(20):
+                sink.emit(lambda k=k: story([100 * number + k]))  # type: ignore[misc]
+                sink.drain(5)
+
+        threads.append(threading.Thread(target=work))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    assert world.until(lambda: all(sink.flush(5) for sink in sinks))
+    assert keys(backend.events) == keys(list(EventStore(tmp_path / "p" / FOLDER).read()))
+    assert len(backend.events) == 80
+
+
+def test_the_breaker() -> None:
+    it = Breaker(failures=2, seconds=0.05)
+    assert it.is_closed
+    assert not it.bad()
+    assert not it.is_open
+    assert it.wait() > 0
+    assert it.bad()
+    assert it.is_open
+    time.sleep(0.06)
+    assert not it.is_open
+    assert not it.is_closed
+    assert not it.bad(), "told once"
+    assert it.wait() > 0.05, "longer each time"
+    assert it.good()
+    assert not it.good()
+    assert it.bad(at_once=True)
+    assert it.is_open
