@@ -50,7 +50,11 @@ def may_fit(kind: str, data_type: str) -> bool:
 
 def transformation_of(kind: str, column: TColumnSchema, variant: bool = False) -> Transformation:
     """How values of a kind get into a column: as they are, cast, as JSON, or as a variant."""
-    kind, data_type = KIND_TYPES.get(kind, kind), column["data_type"]
+    return _transformation(KIND_TYPES.get(kind, kind), column["data_type"], variant)
+
+
+@lru_cache(maxsize=1024)
+def _transformation(kind: str, data_type: str, variant: bool) -> Transformation:
     if variant:
         return Transformation("DIRECT", "TRANSFORMATION", f"variant {data_type}")
     if kind == "json" and data_type == "json":
@@ -62,6 +66,8 @@ def transformation_of(kind: str, column: TColumnSchema, variant: bool = False) -
 
 def also(transformation: Transformation, *more: str) -> Transformation:
     """The same with more words to its description."""
+    if not any(more):
+        return transformation
     words = [w for w in (transformation.description, *more) if w]
     return Transformation(transformation.type, transformation.subtype, "; ".join(words), transformation.masking)
 

@@ -62,6 +62,7 @@ class DataColumns:
     def __init__(self, package: PackageSchema, root: str) -> None:
         self.package, self.root = package, root
         self.ways: dict[str, dict[str, Ways]] = {}
+        self._variants = {t for t in package.chain(root) if any(c.get("variant") for c in package.columns[t].values())}
         self.fields: dict[Place, None] = {}
 
     def add(self, files: Iterable[SpoolFile]) -> None:
@@ -110,6 +111,8 @@ class DataColumns:
         for kind in shape.kinds:
             if column is not None and may_fit(kind, column["data_type"]):
                 self.way(table, goal.name, place, transformation_of(kind, column))
+            if table not in self._variants:
+                continue
             own = names.variant(goal.name, KIND_TYPES.get(kind, kind))
             wanted = [own]
             if kind in _NUMBERS and own not in columns:

@@ -162,8 +162,8 @@ class _Query:
         clauses += [("GROUP_BY", args.get("group"), "group by")]
         parts = [(kind, self._of(scope, clause), words) for kind, clause, words in clauses if clause is not None]
         order = args.get("order")
-        for ordered in order.expressions if order is not None else ():
-            parts.append(("SORT", self._ordered(scope, ordered.this), "order by"))
+        ordered = order.expressions if order is not None else ()
+        parts += [("SORT", self._ordered(scope, one.this), "order by") for one in ordered]
         return [
             Source(source.path, [Transformation("INDIRECT", kind, words)], source.dataset)
             for kind, sources, words in parts
