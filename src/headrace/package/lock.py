@@ -57,6 +57,7 @@ class LockOwner(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str | None = None
 
 
+_decode_owner = msgspec.json.Decoder(LockOwner).decode  # made once: threads that look at a type at once crash
 _held: weakref.WeakSet[WorkingFolderLock] = weakref.WeakSet()
 
 
@@ -148,7 +149,7 @@ class WorkingFolderLock:
     def owner(self) -> LockOwner:
         """Who took the lock last, as far as is known; it says nothing of whether they still hold it."""
         try:
-            return msgspec.json.decode(self._owner_path.read_bytes(), type=LockOwner)
+            return _decode_owner(self._owner_path.read_bytes())
         except (OSError, msgspec.DecodeError):
             return LockOwner()
 

@@ -134,7 +134,7 @@ class OpenPackage(Value, kw_only=True, omit_defaults=True):
     Attributes:
         run_id: The id that headrace gave the run in which it was made.
         refresh: The mode of its refresh.
-        seen: When the last event of one of its runs was told: times must not go back.
+        place: Where the run was called: the code of resources that are no functions.
         pid: The process that ends it.
     """
 
@@ -144,7 +144,7 @@ class OpenPackage(Value, kw_only=True, omit_defaults=True):
     runs: dict[str, OpenRun] = {}
     run_id: str = ""
     refresh: str | None = None
-    seen: dt.datetime | None = None
+    place: Place | None = None
     pid: int = 0
 
     @property
@@ -159,10 +159,11 @@ class OpenPackage(Value, kw_only=True, omit_defaults=True):
 
 
 class OpenInvocation(Value, kw_only=True, omit_defaults=True):
-    """An invocation, and the process it runs in."""
+    """An invocation, the process it runs in, and where it was called."""
 
     run: Invocation
     pid: int
+    place: Place | None = None
     ending: Ending | None = None
 
     @property
@@ -269,6 +270,23 @@ def is_alive(pid: int) -> bool:
     return True
 
 
+# msgspec looks at a type when it decodes it for the first time, and two threads that do so at once crash the process:
+# made here, while the module is imported, they are ready
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(kind) for kind in (OpenPackage, OpenInvocation)
+}
+
+
+def decoded(data: bytes, kind: type[T]) -> T:
+    """The value that was encoded: an `OpenPackage` or an `OpenInvocation`; for any thread.
+
+    Raises:
+        msgspec.MsgspecError: It is none.
+    """
+    found: T = _decoders[kind].decode(data)
+    return found
+
+
 def _all(folder: Path, ending: str, kind: type[T]) -> Iterator[T]:
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208
@@ -283,6 +301,6 @@ def _all(folder: Path, ending: str, kind: type[T]) -> Iterator[T]:
 
 def _read(path: Path, kind: type[T]) -> T | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return decoded(path.read_bytes(), kind)
     except (OSError, msgspec.MsgspecError):
         return None

@@ -13,7 +13,7 @@ from headrace.base.time import now
 from headrace.observers.lineage import build
 from headrace.observers.lineage.events import Event, dataset_event, run_event
 from headrace.observers.lineage.facts import Failure, Invocation, Run
-from headrace.observers.lineage.opened import Ending, OpenInvocation, OpenPackage, OpenRun, OpenRuns
+from headrace.observers.lineage.opened import Ending, OpenInvocation, OpenPackage, OpenRun, OpenRuns, decoded
 
 if TYPE_CHECKING:
     from headrace.config.lineage import LineageConfiguration
@@ -73,9 +73,7 @@ class Teller:
 
         def make() -> list[Event]:
             package = copy()
-            return [
-                self._event(self._build.resource_run(package, run, view), "RUNNING", at) for run in package.left
-            ]
+            return [self._event(self._build.resource_run(package, run, view), "RUNNING", at) for run in package.left]
 
         self._emit(make)
 
@@ -108,7 +106,10 @@ class Teller:
         opened = OpenInvocation(run=run, pid=os.getpid())
         self._open.write(opened)
         copy, name = _copied(opened), opened.name
-        self._emit(lambda: [self._event(self._build.invocation(copy().run), "START", run.started_at)], lambda: self._open.told(name))
+        self._emit(
+            lambda: [self._event(self._build.invocation(copy().run), "START", run.started_at)],
+            lambda: self._open.told(name),
+        )
 
     def invocation_ends(self, opened: OpenInvocation) -> None:
         """The invocation of this process has ended."""
@@ -167,4 +168,4 @@ class Teller:
 def _copied(one: Any) -> Callable[[], Any]:
     """What gives a copy of a value as it is now: encoding takes a fraction of what copying does."""
     data, kind = msgspec.json.encode(one), type(one)
-    return lambda: msgspec.json.decode(data, type=kind)
+    return lambda: decoded(data, kind)
