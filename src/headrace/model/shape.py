@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-
 AT_KEY, IN_LIST = 1, 2
 """Where documents have a value: under its key, or as an element of a list, where the key is one that the engine made."""
 
@@ -58,6 +57,9 @@ class ChainShape(msgspec.Struct):
     def from_dict(data: dict[str, Any]) -> ChainShape:
         """The inverse of `to_dict`."""
         return msgspec.convert(data, ChainShape)
+
+
+msgspec.json.Decoder(ChainShape)  # looks at the type now: two threads that did it at once would crash the process
 
 
 def join_shapes(shapes: list[ChainShape]) -> ChainShape:
