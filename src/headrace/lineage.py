@@ -29,7 +29,7 @@ _where = {
 __getattr__, __dir__ = _lazy_names(__name__, _where)
 
 if TYPE_CHECKING:
-    from headrace.observers.lineage.delivery import replay as replay
+    from headrace.observers.lineage.delivery.replay import replay as replay
     from headrace.observers.lineage.dlt import attach_to_dlt as attach_to_dlt
     from headrace.observers.lineage.graph.public import read_graph as read_graph
     from headrace.observers.lineage.graph.public import tables as tables

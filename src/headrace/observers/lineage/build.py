@@ -12,9 +12,19 @@ import msgspec
 from headrace.model.events import Extracted
 from headrace.observers.lineage import code, describing, naming
 from headrace.observers.lineage.describing import resource_job_id as resource_job_id
-from headrace.observers.lineage.facts import DatasetId, FieldRef, Input, Invocation, Job, Output, ResourceRun
-from headrace.observers.lineage.opened import OpenPackage, OpenRun, Reading
-from headrace.observers.lineage.outputs import described_output, lifecycle_of
+from headrace.observers.lineage.facts import (
+    Dataset,
+    DatasetId,
+    Field,
+    FieldRef,
+    Input,
+    Invocation,
+    Job,
+    Output,
+    ResourceRun,
+)
+from headrace.observers.lineage.opened import OpenInvocation, OpenPackage, OpenRun, Place, Reading
+from headrace.observers.lineage.outputs import described_output, fields_of, lifecycle_of
 from headrace.observers.lineage.packagefacts import load_package, tests_of
 from headrace.observers.lineage.subsets import subset_of
 
@@ -42,13 +52,18 @@ class Builder:
 
     # ---- runs --------------------------------------------------------------------------------------------------------
 
-    def invocation(self, run: Invocation) -> Invocation:
+    def invocation(self, opened: OpenInvocation) -> Invocation:
         """An invocation with what takes time to find out."""
-        run.job.code = code.location(code.script())
-        return run
+        opened.run.job.code = code.location(opened.place) or code.location(code.script())
+        return opened.run
 
     def resource_run(
-        self, package: OpenPackage, run: OpenRun, view: PackageView | None = None, ended: bool = False, planned: bool = False
+        self,
+        package: OpenPackage,
+        run: OpenRun,
+        view: PackageView | None = None,
+        ended: bool = False,
+        planned: bool = False,
     ) -> ResourceRun:
         """A resource run with its datasets.
 
@@ -62,7 +77,7 @@ class Builder:
         reading = run.reading
         made = ResourceRun(
             run_id=run.run_id,
-            job=self._job(run),
+            job=self._job(run, package.place),
             started_at=run.started_at,
             parent=run.parent,
             parameters=describing.resource_parameters(reading, package.refresh),
@@ -85,7 +100,7 @@ class Builder:
             self._outputs(made, reading, view, own, above, planned)
         return made
 
-    def _job(self, run: OpenRun) -> Job:
+    def _job(self, run: OpenRun, place: Place | None) -> Job:
         reading = run.reading
         job = Job(
             id=run.job,
@@ -93,7 +108,7 @@ class Builder:
             description=reading.description or None,
             owners=describing.owners(self._settings),
             tags=describing.pairs(self._settings.tags),
-            code=code.location(reading.place) or code.location(code.script()),
+            code=code.location(reading.place) or code.location(place) or code.location(code.script()),
         )
         if reading.code is not None:
             job.source_code = ("python", reading.code)
@@ -124,6 +139,7 @@ class Builder:
         others = [row for row in rows if row.get("resource_name", reading.resource) != reading.resource]
         fields = self._fields(made, reading, extracted)
         own = self._named(made, mine, fields if mine else ())
+        own += self._queried(made, reading, view)
         above = self._named(made, others, fields if not mine else ())
         for one in own or above:
             one.subset = subset_of(one.subset, reading.cursor)
@@ -138,18 +154,36 @@ class Builder:
 
         try:
             return input_fields(extracted, reading.described)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told in `extractionError`, and the rest goes on
             _trouble(made, f"schema of the input of {reading.resource}", error)
             return ()
 
     def _named(self, made: ResourceRun, rows: Sequence[Any], fields: Sequence[Any]) -> list[Input]:
         try:
             found = naming.inputs(rows, fields)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told in `extractionError`, and the rest goes on
             _trouble(made, "names of inputs", error)
             return []
         if rows and not found:
             made.lineage_errors.append(("names of inputs", "Too little is known of where the data comes from."))
+        return [self._namespaces.apply(one) for one in found]
+
+    def _queried(self, made: ResourceRun, reading: Reading, view: PackageView | None) -> list[Input]:
+        """Tables of the destination that the resource's queries read."""
+        if not reading.models or view is None or view.location is None:
+            return []
+        from headrace.observers.lineage.columns_sql import model_tables
+
+        try:
+            tables = [table for text in reading.models.values() for table in model_tables(text)]
+            found = naming.of_queries(view.location, tables, view.destination_name or None)
+            for one in found:
+                name = one.id.name.rpartition(".")[2]
+                same = name in view.tables and self._table(view, name).id == one.id
+                one.fields = fields_of(view, name) if same else []
+        except Exception as error:  # noqa: BLE001 - told in `extractionError`, and the rest goes on
+            _trouble(made, f"tables that {reading.resource} reads", error)
+            return []
         return [self._namespaces.apply(one) for one in found]
 
     # ---- outputs -----------------------------------------------------------------------------------------------------
@@ -199,7 +233,7 @@ class Builder:
         for name in written:
             try:
                 output = described_output(self._table(view, name), view, name)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - told in `extractionError`, and the rest goes on
                 _trouble(made, f"the output {name}", error)
                 continue
             output.owners = describing.owners(self._settings)
@@ -220,7 +254,7 @@ class Builder:
             memory = self._memory_of(str(view.schema.get("name") or ""))
             found = memory.merged(reading.resource, found, package)
             memory.save()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told in `extractionError`, and the rest goes on
             _trouble(made, f"columns of {reading.resource}", error)
             return {}
         return found
@@ -232,9 +266,7 @@ class Builder:
             self._memories[schema_name] = ColumnMemory(self._folder, schema_name)
         return self._memories[schema_name]
 
-    def _connect(
-        self, made: ResourceRun, output: Output, lineage: Any, own: list[Input], above: list[Input]
-    ) -> None:
+    def _connect(self, made: ResourceRun, output: Output, lineage: Any, own: list[Input], above: list[Input]) -> None:
         if lineage is None:
             return
         from headrace.observers.lineage.columns import resolve
@@ -244,10 +276,34 @@ class Builder:
         known = {one.id for one in made.inputs}
         output.columns = {name: _of(refs, known) for name, refs in told.columns.items() if name in there}
         output.indirect = _of(told.indirect, known)
+        for ref in [*(ref for refs in output.columns.values() for ref in refs), *output.indirect]:
+            _know(made.inputs, ref)
         unknown = [name for name in told.unknown if name in there]
         if unknown:
-            text = f"It is not known where {len(unknown)} columns of {output.table} come from: {', '.join(unknown[:20])}"
+            text = (
+                f"It is not known where {len(unknown)} columns of {output.table} come from: {', '.join(unknown[:20])}"
+            )
             made.lineage_errors.append(("columnLineage", text))
+
+
+def _know(inputs: Iterable[Input], ref: FieldRef) -> None:
+    """Put a field into the schema of its input where this load has not met it: columns of earlier ones came from it."""
+    source = next(one for one in inputs if one.id == ref.dataset)
+    fields = source.fields
+    if not fields or not ref.field:
+        return
+    if any(field.name == ref.field for field in fields):
+        return
+    rest = ref.field
+    while rest:
+        found = next((one for one in fields if rest == one.name or rest.startswith(f"{one.name}.")), None)
+        if found is None:
+            name, _, below = rest.partition(".")
+            found = Field(name=name)
+            fields.append(found)
+        else:
+            below = rest[len(found.name) + 1 :]
+        fields, rest = found.fields, below
 
 
 def _of(refs: Iterable[FieldRef], known: set[DatasetId]) -> list[FieldRef]:

@@ -84,7 +84,7 @@ def _repository(folder: str) -> tuple[str, str, str, str, str] | None:
 def _git(folder: str, *args: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", folder, *args],  # noqa: S607 - the user's git
+            ["git", "-C", folder, *args],
             check=False,
             capture_output=True,
             timeout=SECONDS,

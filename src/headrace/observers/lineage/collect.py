@@ -146,6 +146,7 @@ class LineageObserver:
             created_at=package.created_at,
             run_id=run.run_id,
             refresh=getattr(run.pipeline, "refresh", None),
+            place=self._cycle.place,
         )
         self._packages[package.load_id] = made
         self._mine.add(package.load_id)
@@ -321,15 +322,16 @@ class LineageObserver:
 
     def _close_dead(self, run: Run) -> None:
         """Tell the end of runs whose process died before it could."""
-        for invocation in self.open.invocations():
-            if not self._cycle.is_own(invocation):
-                self.teller.lost(invocation)
-        for invocation in self.open.ending_invocations():
-            self.teller.invocation_ended(invocation)
         for opened in self.open.ending_packages():
             view = self._view(opened.load_id, run)
             self.teller.ended(opened, view, [one for one in opened.runs.values() if one.ending is not None])
+        for invocation in self.open.ending_invocations():
+            self.teller.invocation_ended(invocation)
+        # those that a lost invocation has begun end before it
         self._settle(run, None)
+        for invocation in self.open.invocations():
+            if not self._cycle.is_own(invocation):
+                self.teller.lost(invocation)
 
     def _settle(self, run: Run, at: dt.datetime | None) -> None:
         """Close runs of packages that are not there any more, or whose end nobody has told."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from headrace.model.events import (
 )
 from headrace.observers import facts as observed
 from headrace.observers.lineage import describing
+from headrace.observers.lineage.columns_model import ResourceFact, StepFact
 from headrace.observers.lineage.facts import Failure, Invocation, Parent, RunRef
 from headrace.observers.lineage.ids import invocation_run_id, static_run_id
 from headrace.observers.lineage.opened import (
@@ -33,6 +35,7 @@ from headrace.observers.lineage.opened import (
     OpenInvocation,
     OpenPackage,
     OpenRun,
+    Place,
     Reading,
     read_document,
     write_document,
@@ -163,9 +166,7 @@ def _owners(opened: OpenPackage, view: PackageView | None, table: str) -> set[st
     if view is not None and table in view.tables:
         return view.owners(table)
     found = {run.reading.resource for run in opened.left if run.reading.resource == table}
-    return found or {
-        run.reading.resource for run in opened.left if run.reading.hints.get("table_name") == table
-    }
+    return found or {run.reading.resource for run in opened.left if run.reading.hints.get("table_name") == table}
 
 
 def note_endings(opened: OpenPackage, endings: dict[str, Ending]) -> list[OpenRun]:
@@ -205,7 +206,9 @@ def adopted(package: Package, start: Callable[..., OpenRun]) -> OpenPackage | No
             continue
         source = told[resource].source if resource in told else package.schema_name
         rows = sum(file.rows for file in extracted.files if file.resource == resource)
-        reading = Reading(source=source, resource=resource, rows=rows, is_read=True)
+        # nobody saw its steps: any column may have gone through them
+        described = ResourceFact(name=resource, steps=[StepFact(kind="map", name="steps that nobody has seen")])
+        reading = Reading(source=source, resource=resource, rows=rows, is_read=True, described=described)
         start(made, reading, package.created_at).extracted = True
     return made if made.runs else None
 
@@ -282,15 +285,15 @@ class _Going:
         steps: What `headrace_steps` tells.
         packages: By load id: what became of it.
         failed: Runs of resources that have failed.
+        place: Where it was called.
         started: Its START was told.
     """
 
     run: Invocation
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     packages: dict[str, dict[str, Any]] = field(default_factory=dict)
-    own: set[str] = field(default_factory=set)
     failed: list[OpenRun] = field(default_factory=list)
-    rolled_back: list[str] = field(default_factory=list)
+    place: Place | None = None
     started: bool = False
 
 
@@ -313,6 +316,11 @@ class Invocations:
     def context(self) -> dict[str, str]:
         """See `LineageObserver.context`."""
         return variables(self._exported) if self._exported is not None else {}
+
+    @property
+    def place(self) -> Place | None:
+        """Where the run was called."""
+        return self._going.place if self._going is not None else None
 
     def as_parent(self) -> Parent | None:
         """What the runs that this invocation begins have as their parent."""
@@ -346,7 +354,8 @@ class Invocations:
         going.run.environment = describing.environment(self._settings)
         self._parent = below(RunRef(run_id=going.run.run_id, job=going.run.job.id), going.run.parent)
         self._exported = below(describing.reference(going.run), going.run.parent)
-        self._teller.invocation_started(going.run)
+        going.place = describing.caller()
+        self._teller.invocation_started(OpenInvocation(run=going.run, pid=os.getpid(), place=going.place))
         return True
 
     def is_own(self, other: OpenInvocation) -> bool:
@@ -425,12 +434,10 @@ class Invocations:
         }
         going.run.parameters = describing.parameters(run)
         ending = Ending(state=state, at=event.at, failure=failure)
-        self._teller.invocation_ends(OpenInvocation(run=going.run, pid=0, ending=ending))
+        self._teller.invocation_ends(OpenInvocation(run=going.run, pid=os.getpid(), place=going.place, ending=ending))
 
 
 def _of_failed(runs: list[OpenRun]) -> str:
     names = dict.fromkeys(run.job.name for run in runs)
     first = runs[0].ending.failure if runs[0].ending is not None else None
     return f"failed: {', '.join(names)}" + (f": {first.message}" if first is not None else "")
-
-

@@ -6,17 +6,22 @@ import inspect
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import headrace
 from headrace.observers.lineage.facets.base import instant as instant
 from headrace.observers.lineage.facets.job import job_type
 from headrace.observers.lineage.facets.run import engine
 from headrace.observers.lineage.facts import Job, JobId, Run, RunRef
-from headrace.observers.lineage.opened import Cursor, Reading
+from headrace.observers.lineage.opened import Cursor, Place, Reading
 
 if TYPE_CHECKING:
     from headrace.bus.observer import Run as LiveRun
     from headrace.config.lineage import LineageConfiguration
+
+_HERE = str(Path(headrace.__file__).parent) + os.sep
+_BETWEEN = ("contextlib.py", "functools.py")
 
 PIPELINE, RESOURCE = "PIPELINE", "RESOURCE"
 
@@ -58,6 +63,17 @@ def _of_script() -> str | None:
     """What the program that runs says of itself."""
     text = getattr(sys.modules.get("__main__"), "__doc__", None)
     return inspect.cleandoc(text) if isinstance(text, str) and text.strip() else None
+
+
+def caller() -> Place | None:
+    """Where the code of the user has called us; None at a prompt."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_HERE) and not file.endswith(_BETWEEN):
+            return None if file.startswith("<") else Place(file=os.path.abspath(file), line=frame.f_lineno)  # noqa: PTH100
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
 
 
 def reference(run: Run) -> RunRef:

@@ -2,8 +2,8 @@
 
 Where it is looked for, the first that can be read wins: `parent` around the run, the setting ``lineage.parent``,
 ``OPENLINEAGE_CONTEXT`` (https://github.com/OpenLineage/OpenLineage/pull/4682), ``OPENLINEAGE_PARENT_ID`` with
-``OPENLINEAGE_ROOT_PARENT_ID`` (as dbt-ol and Airflow's macros write them), a task of Airflow, Dagster or Prefect that is
-running in this process. Orchestrators are only asked when their package is loaded already.
+``OPENLINEAGE_ROOT_PARENT_ID`` (as dbt-ol and Airflow's macros write them), a task of Airflow, Dagster or Prefect that
+is running in this process. Orchestrators are only asked when their package is loaded already.
 """
 
 from __future__ import annotations

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from headrace.extract.resource import DltResource
     from headrace.model.events import Extracted
 
-_HINTS = ("write_disposition", "primary_key", "merge_key", "table_format", "file_format", "schema_contract", "table_name")
+_HINTS = (
+    "write_disposition",
+    "primary_key",
+    "merge_key",
+    "table_format",
+    "file_format",
+    "schema_contract",
+    "table_name",
+)
 _CHANGES_COUNT = ("yield_map", "filter", "limit", "custom", "validator")
 
 

@@ -12,7 +12,7 @@ import msgspec
 from headrace.base.time import now
 from headrace.observers.lineage import build
 from headrace.observers.lineage.events import Event, dataset_event, run_event
-from headrace.observers.lineage.facts import Failure, Invocation, Run
+from headrace.observers.lineage.facts import Failure, Run
 from headrace.observers.lineage.opened import Ending, OpenInvocation, OpenPackage, OpenRun, OpenRuns, decoded
 
 if TYPE_CHECKING:
@@ -99,17 +99,20 @@ class Teller:
 
     # ---- invocations -------------------------------------------------------------------------------------------------
 
-    def invocation_started(self, run: Invocation) -> None:
+    def invocation_started(self, opened: OpenInvocation) -> None:
         """An invocation has started."""
-        import os
-
-        opened = OpenInvocation(run=run, pid=os.getpid())
         self._open.write(opened)
-        copy, name = _copied(opened), opened.name
-        self._emit(
-            lambda: [self._event(self._build.invocation(copy().run), "START", run.started_at)],
-            lambda: self._open.told(name),
-        )
+        name = opened.name
+        self._emit(self._start_of(opened), lambda: self._open.told(name))
+
+    def _start_of(self, opened: OpenInvocation) -> Callable[[], list[Event]]:
+        copy = _copied(opened)
+
+        def make() -> list[Event]:
+            found = copy()
+            return [self._event(self._build.invocation(found), "START", found.run.started_at)]
+
+        return make
 
     def invocation_ends(self, opened: OpenInvocation) -> None:
         """The invocation of this process has ended."""
@@ -122,7 +125,7 @@ class Teller:
 
         def make() -> list[Event]:
             found = copy()
-            run, ending = self._build.invocation(found.run), found.ending
+            run, ending = self._build.invocation(found), found.ending
             if ending is None:
                 return []
             run.ended_at, run.failure = ending.at, ending.failure
@@ -135,8 +138,7 @@ class Teller:
         failure = Failure(message="the process ended before the run did, without a word: it was killed, or crashed")
         opened.ending = Ending(state="ABORT", at=now(), failure=failure)
         if not self._open.is_told(opened.name):
-            run = opened.run
-            self._emit(lambda: [self._event(self._build.invocation(run), "START", run.started_at)])
+            self._emit(self._start_of(opened))
         self.invocation_ends(opened)
 
     def start_again(self, opened: OpenPackage) -> None:

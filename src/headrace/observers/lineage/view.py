@@ -216,9 +216,23 @@ def view_of(p: PipelineCore, package: Package, client: Any = None) -> PackageVie
         found.case_sensitive = destination.capabilities().has_case_sensitive_identifiers
     except Exception as error:  # noqa: BLE001 - what is not configured cannot be named, and the run goes on
         found.trouble = f"{type(error).__name__}: {error}"
+    found.type_of = _types(p, package.schema_name, client)
     if client is not None:
-        found.type_of, found.present = client.type_of, dict(getattr(client, "described", None) or {})
+        found.present = dict(client.described)
     return found
+
+
+def _types(p: PipelineCore, schema_name: str, client: Any) -> Callable[[Any], str] | None:
+    """The destination's words for types; a client that was never entered knows them too."""
+    destination = p.destination
+    if client is None and destination is not None:
+        try:
+            schema = p._schemas.find(schema_name) or p._destinations.blank_schema(schema_name)
+            client = destination.open(p._destinations.dataset_for(schema), schema, p._destinations.facts())
+        except Exception:  # noqa: BLE001 - types are told in our words then
+            return None
+    words = getattr(getattr(client, "_dialect", None), "column_type", None)
+    return words or (client.type_of if client is not None else None)
 
 
 def dataset_of(p: PipelineCore, schema_name: str) -> str:
@@ -232,5 +246,3 @@ def _document(package: Package) -> bytes | None:
         with contextlib.suppress(OSError):
             return (package.path / name).read_bytes()
     return None
-
-
