@@ -12,7 +12,8 @@ from tests.continuity.engines import Engine
 from tests.lineage.scenarios.stream import RunOf, Stream, Verdict, validate
 
 _HEAD = """
-import os, dlt
+import logging, os, dlt
+logging.basicConfig()
 from headrace.lineage import attach_to_dlt
 
 lineage = attach_to_dlt("events.ndjson")
@@ -57,7 +58,9 @@ class Lab:
     def verdict(self) -> Verdict:
         """The validator's word; what dlt cannot tell costs points, which are looked at in one test."""
         found = validate(self.folder / "events.ndjson", self.folder / "report.json")
-        found.findings = [one for one in found.findings if " C101 " not in one]
+        # P107, P108: a run outlives the invocation that began it, when a later one finishes its package
+        beside = (" C101 ", " P107 ", " P108 ")
+        found.findings = [one for one in found.findings if not any(code in one for code in beside)]
         return found
 
     def rows(self) -> dict[str, int]:

@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from headrace.observers.lineage.sink import FileSink, Sink
 logger = logging.getLogger("headrace")
 
 NO_TRACE = (
-    "lineage: `enable_runtime_trace` is off%s: dlt calls no tracker then, and there will be no lineage events of its "
+    "lineage: `enable_runtime_trace` is off{}: dlt calls no tracker then, and there will be no lineage events of its "
     "runs. Take the setting away, or set it to true."
 )
 _SECONDS = 1.0
@@ -155,7 +156,7 @@ def _complain_of_settings() -> None:
     """A switch of dlt for all pipelines."""
     try:
         if _dlt().config.get("enable_runtime_trace", bool) is False:
-            logger.warning(NO_TRACE, "")
+            _warn("")
     except Exception:  # dlt's providers may fail where the run itself would say it better
         logger.debug("lineage: dlt's configuration cannot be read", exc_info=True)
 
@@ -166,4 +167,9 @@ def _complain_of_pipeline() -> None:
     context = container[importlib.import_module("dlt.common.pipeline").PipelineContext]
     pipeline = context.pipeline() if context.is_active() else None
     if pipeline is not None and not getattr(pipeline.config, "enable_runtime_trace", True):
-        logger.warning(NO_TRACE, f" for the pipeline `{pipeline.pipeline_name}`")
+        _warn(f" for the pipeline `{pipeline.pipeline_name}`")
+
+
+def _warn(where: str) -> None:
+    # not the log: nobody has set up headrace's where dlt runs
+    warnings.warn(NO_TRACE.format(where), RuntimeWarning, stacklevel=3)

@@ -13,8 +13,8 @@ import msgspec
 
 from headrace.observers.lineage.facts import Invocation, ResourceRun
 
-FOLDER = "headrace_lineage"
-"""In the working folder of a pipeline, beside dlt's own folders."""
+FOLDER = ".headrace_lineage"
+"""Beside the working folders of pipelines: dlt wipes those, with the packages in them, and their runs end then."""
 
 STATE_RESOURCE = "_dlt_pipeline_state"
 """The resource of dlt's own state table: no data of the user."""
@@ -127,7 +127,8 @@ class Documents:
     """
 
     def __init__(self, working_dir: str) -> None:
-        self.folder = Path(working_dir) / FOLDER
+        place = Path(working_dir)
+        self.folder = place.parent / FOLDER / place.name
 
     def packages(self) -> list[str]:
         """Load ids of open packages."""

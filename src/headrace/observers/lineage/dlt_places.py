@@ -28,15 +28,16 @@ class Target(NamedTuple):
     engine: str
 
 
-def target(pipeline: Any, schema_name: str, dataset_name: str | None) -> Target:
+def target(pipeline: Any, schema: Any, dataset_name: str | None) -> Target:
     """Where a schema of a pipeline is loaded to. Nothing is connected to.
 
     Args:
         pipeline: dlt's.
-        schema_name: Whose dataset.
+        schema: dlt's `Schema` whose dataset it is; the pipeline itself may have forgotten it by now.
         dataset_name: As the infos name it; None to ask the destination.
     """
-    client = pipeline.destination_client(schema_name)
+    clients = getattr(pipeline, "_get_destination_clients", None)
+    client = clients(schema)[0] if clients is not None else pipeline.destination_client(schema.name)
     config = client.config
     dataset = dataset_name or config.normalize_dataset_name(client.schema)
     kind = str(config.destination_type)

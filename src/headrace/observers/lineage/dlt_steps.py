@@ -114,8 +114,12 @@ def _empty(info: Any) -> set[str]:
     """Packages that were made and not kept, or that hold no file but that of the state."""
     if info is None:
         return set()
-    kept = {package.load_id for package in info.load_packages}
+    kept = {one.load_id for one in info.load_packages if any(one.jobs.values()) or _changes_tables(one)}
     return {load_id for load_id in info.metrics if load_id not in kept}
+
+
+def _changes_tables(package: Any) -> bool:
+    return bool(getattr(package, "dropped_tables", None) or getattr(package, "truncated_tables", None))
 
 
 def normalized(info: Any) -> Normalized:

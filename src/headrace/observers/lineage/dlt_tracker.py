@@ -203,7 +203,7 @@ class DltTracker:
                 schema=str(schema.name),
                 loaded=loaded,
                 jobs=jobs,
-                target=self._target(pipeline, str(schema.name), names[0] if names else None),
+                target=self._target(pipeline, schema, names[0] if names else None),
                 normalize=schema.naming.normalize_identifier,
                 parent=live.parent,
                 ended=plain_instant(package.completed_at or step.finished_at),
@@ -217,9 +217,9 @@ class DltTracker:
                 live.packages.append({**told, "failedJobs": len(broken)})
             self._tell(_work(live.runs, snapshot))
 
-    def _target(self, pipeline: Any, schema: str, dataset: str | None) -> Target | None:
+    def _target(self, pipeline: Any, schema: Any, dataset: str | None) -> Target | None:
         """Where a schema goes; asked once, since dlt resolves its configuration each time."""
-        key = (id(pipeline.destination), schema, dataset or str(pipeline.dataset_name))
+        key = (id(pipeline.destination), str(schema.name), dataset or str(pipeline.dataset_name))
         if key not in self._targets:
             try:
                 self._targets[key] = target(pipeline, schema, dataset)
