@@ -25,6 +25,7 @@ from headrace.errors.schema import (
 from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
 from headrace.model.contract import resolve_contract
+from headrace.model.decisions import DROPPED
 from headrace.model.evolve import KIND_TYPES, ChainTarget, new_column
 from headrace.model.rawnames import RawNames
 from headrace.model.rejected import WITH_PARENT, is_sensitive
@@ -93,7 +94,13 @@ class FrameNormalizer:
         self.load_id, self.seed, self.origin = load_id, seed, origin
         self.names = RawNames(schema)
         self.variants: dict[str, dict[str, TColumnSchema]] = {}
-        self.losses = Losses(keep=bool(origin.rejected))
+        hidden = {
+            (target.path, path)
+            for target in chain.tables.values()
+            for path, column in target.columns.items()
+            if column.rule == DROPPED
+        }
+        self.losses = Losses(bool(origin.rejected), hidden)
         self._batches: list[pa.RecordBatch] = []
         self._rows_before = origin.start
         self._heads: dict[bytes, TableHead] = {}
@@ -157,7 +164,8 @@ class FrameNormalizer:
             self._column(plan, index, name, ops, columns, drop)
         for op in plan.discards:
             hits = batch.column(op.place).is_valid()
-            self._discard(plan, index, op, hits, f"columns:discard_{op.target.discard}", drop)
+            rule = op.target.rule or f"columns:discard_{op.target.discard}"
+            self._discard(plan, index, op, hits, rule, drop)
         for hits, name, path, rule in drop.values():
             self.losses.note(index, plan.target.name, name, path, rule, hits, item_loaded=True)
         if plan.target.drop_empty:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from headrace.columns.frame import Path, is_root
 from headrace.columns.keys import item_hash, random_ids
 from headrace.columns.rebuild import FrameDocuments
 from headrace.model import tables as tb
+from headrace.model.decisions import DROPPED
 from headrace.model.rejected import WITH_PARENT, Reasons, RejectedItem
 from headrace.model.schema import Schema
 
@@ -68,13 +69,14 @@ class Losses:
 
     Args:
         keep: Also remember which rows it was, to rebuild their items.
+        hidden: What is left out of these: path of the table, path of the column.
 
     Attributes:
         reasons: How many rows or values, by table, column and rule.
     """
 
-    def __init__(self, keep: bool) -> None:
-        self.keep = keep
+    def __init__(self, keep: bool, hidden: Collection[tuple[Path, Path]] = ()) -> None:
+        self.keep, self._hidden = keep, hidden
         self.reasons: Reasons = Counter()
         self._marks: list[_Mark] = []
 
@@ -94,7 +96,8 @@ class Losses:
         if not count:
             return
         self.reasons[table, column, rule] += count
-        if self.keep and rule != WITH_PARENT:
+        # what a gate dropped is kept nowhere: it may be what nobody is to see
+        if self.keep and rule not in (WITH_PARENT, DROPPED):
             self._marks.append(_Mark(index, table, column, path, rule, np.flatnonzero(hits), item_loaded))
 
     def note_table(self, index: int, table: str, rule: str, batch: pa.RecordBatch, above: Drop | None) -> None:
@@ -125,7 +128,7 @@ class Losses:
         if not self._marks:
             return []
         marks, self._marks = self._marks, []
-        documents, texts = FrameDocuments(frame), dict[int, str]()
+        documents, texts = FrameDocuments(frame, self._hidden), dict[int, str]()
         out: list[RejectedItem] = []
         for mark in marks:
             for row in mark.rows.tolist():

@@ -7,7 +7,7 @@ key ``value`` or ``list`` in a list with other things in it comes back as that v
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -23,10 +23,11 @@ class FrameDocuments:
 
     Args:
         frame: The batches, root first.
+        hidden: What is left out of documents: path of the table, path of the column.
     """
 
-    def __init__(self, frame: Sequence[pa.RecordBatch]) -> None:
-        self._frame = frame
+    def __init__(self, frame: Sequence[pa.RecordBatch], hidden: Collection[tuple[Path, Path]] = ()) -> None:
+        self._frame, self._hidden = frame, hidden
         self._heads = [read_head(head_bytes(batch)) for batch in frame]
         self._children: list[list[int]] = [[] for _ in frame]
         for index, head in enumerate(self._heads):
@@ -84,7 +85,7 @@ class FrameDocuments:
         document: dict[str, Any] = {}
         for place, (path, kind) in enumerate(head.columns):
             value = batch.column(place + lead)[row]
-            if value.is_valid:
+            if value.is_valid and (tuple(head.path), tuple(path)) not in self._hidden:
                 _put(document, path, _plain(kind, value.as_py()))
         for child in self._children[index]:
             rows = self._rows_of(child, row)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from headrace.errors.schema import REDACTED, DataValidationError
+from headrace.model.decisions import DROPPED
 from headrace.model.rejected import RejectedItem, is_sensitive
 
 if TYPE_CHECKING:
@@ -54,11 +55,13 @@ def let_go(
             gone |= hits
         found.append((loss, hits))
     keeps = rejections.keeps(root)
+    # what a gate dropped is kept nowhere: it may be what nobody is to see
+    secret = [loss.field for loss in losses if loss.rule == DROPPED]
     for loss, hits in found:
         rejections.count(resource, root, loss.column, loss.rule, int(np.count_nonzero(hits)))
-        if keeps and hits.any():
+        if keeps and hits.any() and loss.rule != DROPPED:
             rows = np.flatnonzero(hits)
-            items = batch.take(pa.array(rows)).to_pylist()
+            items = batch.take(pa.array(rows)).drop_columns(secret).to_pylist()
             place = (f"$.{loss.field}", root, loss.column, loss.rule, resource)
             rejections.put(
                 root,

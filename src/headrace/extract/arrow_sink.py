@@ -19,7 +19,9 @@ from headrace.formats.arrowfile import ArrowWriter
 from headrace.model import contract as contracts
 from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
+from headrace.model.decisions import DROPPED
 from headrace.model.jobs import SpoolFile
+from headrace.model.judging import ColumnJudge
 from headrace.model.retype import widened_by
 from headrace.model.rowkeys import is_version_in_row_id
 from headrace.model.schema import Schema
@@ -41,6 +43,9 @@ class ArrowTable:
         capabilities: Decide travel types.
         declared: Columns whose type the hints fix: frames do not widen these.
         rejections: Told of what the contract lets go.
+
+    Attributes:
+        judge: Asks gates about new columns.
     """
 
     def __init__(
@@ -58,6 +63,8 @@ class ArrowTable:
         self.rejections, self._rows_before = rejections, 0
         self.files: list[SpoolFile] = []
         self._is_new = not tb.has_seen_data(schema.tables.get(table) or {})
+        self.judge: ColumnJudge | None = None
+        self._dropped: Collection[str] = ()
         self._taken = False
         self._writer: ArrowWriter | None = None
         self._plans: dict[pa.Schema, tuple[ArrowPlan, list[ArrowLoss]]] = {}
@@ -109,6 +116,8 @@ class ArrowTable:
             return ArrowPlan([], pa.schema([])), [
                 ArrowLoss(field.name, names[field.name], f"tables:{contract['tables']}") for field in given
             ]
+        if self.judge is not None:
+            self._dropped = self.judge.declared(self.table, {names[f.name]: ((f.name,), 0) for f in given})
         update: dict[str, TColumnSchema] = {}
         losses: list[ArrowLoss] = []
         for field in given:
@@ -134,6 +143,8 @@ class ArrowTable:
         made = column_of(field, self.table)
         if made is None:
             return None
+        if name in self._dropped:
+            return ArrowLoss(field.name, name, DROPPED)
         known = table.get("columns", {}).get(name)
         is_new = not any(tb.is_complete_column(c) for c in table.get("columns", {}).values())
         contract = contracts.resolve_contract(self.schema, self.table)
@@ -150,6 +161,10 @@ class ArrowTable:
             verdict = self._decide(field, name, column, data, f"the column `{name}`")
             if verdict != "evolve":
                 return ArrowLoss(field.name, name, f"columns:{verdict}")
+        if self.judge is not None:
+            column = self.judge.column(self.table, column, ((field.name,), self._rows_before), self._is_new)
+        if column is None:
+            return ArrowLoss(field.name, name, DROPPED)
         update[name] = column
         return None
 

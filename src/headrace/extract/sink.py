@@ -27,6 +27,7 @@ from headrace.formats.sqlmodel import SqlModel
 from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
 from headrace.model.jobs import SpoolFile
+from headrace.model.judging import ColumnJudge
 from headrace.model.rawnames import RawNames
 from headrace.model.rowkeys import is_version_in_row_id
 from headrace.model.schema import Schema
@@ -73,6 +74,7 @@ class SpoolSink:
     Attributes:
         rejections: What contracts let go while the data was read.
         declared: Columns whose type hints fix, by table.
+        judge: Asks gates about the columns of frames.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class SpoolSink:
         self._files: list[SpoolFile] = []
         self.row_counts: dict[str, int] = {}
         self.declared: dict[str, set[str]] = {}
+        self.judge: ColumnJudge | None = None
 
     def write_rows(self, table: str, rows: list[Any], *, resource: str, max_nesting: int | None) -> None:
         """Take items of any kind for a root table."""
@@ -107,6 +110,7 @@ class SpoolSink:
         if known is None:
             declared = self.declared.get(table, ())
             known = ArrowTable(self.root, table, resource, self.schema, self.capabilities, declared, self.rejections)
+            known.judge = self.judge
             self._arrow[table] = known
         rows = sum(known.write(part) for part in self._tables(table, item, resource))
         self.row_counts[table] = self.row_counts.get(table, 0) + rows

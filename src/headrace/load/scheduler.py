@@ -45,6 +45,7 @@ class Scheduler:
         done: Ids of jobs that were done by earlier runs.
         attempts: Failed attempts of earlier runs by job id.
         staging: The staging place in this load.
+        started: Told of each attempt, with its number, when it begins.
 
     Attributes:
         outcomes: The last outcome of each job that ended in this run, by id.
@@ -65,12 +66,13 @@ class Scheduler:
         done: frozenset[str] = frozenset(),
         attempts: Mapping[str, int] | None = None,
         staging: Staging | None = None,
+        started: Callable[[PlannedJob, int], None] = lambda job, attempt: None,
     ) -> None:
         self._jobs = {job.id: job for job in jobs}
         self._context = context
         self._clients = clients
         self._staging = staging
-        self._record = record
+        self._record, self._started = record, started
         self._workers = max(1, workers)
         self._raise_on_failed = raise_on_failed
         self._max_attempts = max(1, max_attempts)
@@ -128,7 +130,7 @@ class Scheduler:
                 signals.sleep(max(0.0, min(self._waiting.values()) - time.monotonic()))
                 self._wake()
                 continue
-            job = self._jobs[self._ready.pop(0)]
+            job = self._next()
             self._settle([run_job(job, self._context, self._clients, self._staging)])
 
     # ---- in threads ------------------------------------------------------------------------------------------------
@@ -161,7 +163,7 @@ class Scheduler:
                 self._wake()
                 # no more than can run: what is not begun must not begin after a failure
                 while self._ready and len(running) < width:
-                    job = self._jobs[self._ready.pop(0)]
+                    job = self._next()
                     # what is current here (the pipeline, its package) is current for the job
                     here = contextvars.copy_context()
                     running.add(pool.submit(here.run, run_job, job, self._context, self._clients, self._staging))
@@ -175,6 +177,11 @@ class Scheduler:
             signals.raise_if_received()
 
     # ---- what came of it -------------------------------------------------------------------------------------------
+
+    def _next(self) -> PlannedJob:
+        job = self._jobs[self._ready.pop(0)]
+        self._started(job, self.retries.get(job.id, 0) + 1)
+        return job
 
     def _wake(self) -> None:
         instant = time.monotonic()

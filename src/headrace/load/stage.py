@@ -41,6 +41,7 @@ from headrace.model.events import (
     JobDone,
     JobFailed,
     JobRetried,
+    JobStarted,
     Normalized,
     Planned,
     Progress,
@@ -51,7 +52,7 @@ from headrace.model.migrate import AnyChange
 from headrace.model.schema import Schema
 from headrace.model.tables import has_seen_data
 from headrace.package.again import failed_jobs, finished_jobs
-from headrace.package.decided import skipped_files, skipped_tables
+from headrace.package.decided import left_files, skipped_tables
 from headrace.package.package import Package, Publish, ignore
 from headrace.typing import TTableSchema
 
@@ -308,10 +309,8 @@ class Loading:
         planned = self.package.fact(Planned)
         if planned is not None:
             return planned.jobs
-        normalized = self.package.fact(Normalized)
         extracted = self.package.fact(Extracted)
-        skipped = skipped_files(self.package)
-        files = [file for file in normalized.files if file.path not in skipped] if normalized else []
+        files = left_files(self.package)
         jobs = plan_jobs(
             files,
             self.schema,
@@ -379,6 +378,7 @@ class Loading:
             done=done,
             attempts={fact.job_id: fact.attempt for fact in journal.all(JobRetried)},
             staging=self.staging,
+            started=self._tell_start,
         )
         self.publish(Progress(run_id=self.package.run_id, step="load", name="Jobs", inc=len(done), total=len(jobs)))
         try:
@@ -387,6 +387,10 @@ class Loading:
             self.package.abort(f"job {error.job_id}: {error.failed_message}")
             raise
         return scheduler.outcomes
+
+    def _tell_start(self, job: PlannedJob, attempt: int) -> None:
+        where: Any = {"run_id": self.package.run_id, "load_id": self.package.load_id, "job_id": job.id}
+        self.publish(JobStarted(**where, tables=job.tables, attempt=attempt))
 
     def _record(self, *facts: DurableEvent) -> None:
         # of a package loaded before, the destination's loads table says nothing new: what is done must stay known here

@@ -1,3 +1,4 @@
+# size: one closed union, and who matches on it wants to see all of it
 """Everything that can happen in a run, as one closed union of frozen values.
 
 Durable events are the facts of a package's journal; the others are only published. Add a field with a default to change
@@ -38,7 +39,10 @@ class PackageCreated(Event, frozen=True, tag=True):
 
 
 class Extracted(Event, frozen=True, tag=True):
-    """Commit point 1: data, schema and state of the package are complete."""
+    """Commit point 1: data, schema and state of the package are complete.
+
+    ``declared`` are the columns, by table, that hints and Arrow data added to tables which had columns before.
+    """
 
     load_id: str
     files: list[SpoolFile]
@@ -48,6 +52,7 @@ class Extracted(Event, frozen=True, tag=True):
     row_counts: dict[str, int] = {}
     rejected: list[RejectedCount] = []
     inputs: list[ResourceInputs] = []
+    declared: dict[str, list[str]] = {}
 
 
 class Normalized(Event, frozen=True, tag=True):
@@ -150,10 +155,14 @@ class Reopened(Event, frozen=True, tag=True):
 
 
 class ColumnsDecided(Event, frozen=True, tag=True):
-    """Gates let columns go, or gave them other types. A normalize that begins anew follows it, and asks nobody."""
+    """Gates were asked about new columns: these they let go, or gave other types, the others they accepted.
+
+    A ``normalize`` that begins anew follows it, and asks nobody.
+    """
 
     load_id: str
-    decisions: list[ColumnDecision]
+    step: str
+    decisions: list[ColumnDecision] = []
 
 
 class GateDecided(Event, frozen=True, tag=True):
@@ -244,7 +253,7 @@ class JobSkipped(Event, frozen=True, tag=True):
 
 
 class TableAdded(Event, frozen=True, tag=True):
-    """Normalize sealed a package that brings a new table. Its columns are told with it, by `ColumnAdded`, before it.
+    """Normalize sealed a package that brings a new table. Its columns are told behind it, by `ColumnAdded`.
 
     ``path`` is where nested rows stand in an item (empty for root tables), ``columns`` has the data type of each.
     """
@@ -293,14 +302,15 @@ class CastFailed(Event, frozen=True, tag=True):
     """Values did not fit a column's type; told once for each column and outcome.
 
     ``outcome`` is ``variant`` (kept in a column of their own; told for the package that makes that column),
-    ``discard_value``, ``discard_row`` or ``freeze``; ``count`` is 0 where nobody counted.
+    ``discard_value``, ``discard_row``, ``freeze``, or ``error``: the step failed. ``data_type`` is the column's, where
+    it is known; ``count`` is 0 where nobody counted.
     """
 
     load_id: str
     table: str
     column: str
-    data_type: str
     outcome: str
+    data_type: str = ""
     count: int = 0
     resource: str = ""
 

@@ -16,7 +16,9 @@ import msgspec
 from headrace.errors.schema import DataValidationError, RejectedTableNameTaken
 from headrace.model import contract as contracts
 from headrace.model import tables as tb
+from headrace.model.decisions import DROPPED
 from headrace.model.filters import PathFilters
+from headrace.model.judging import ColumnJudge, found_at
 from headrace.model.rawnames import RawNames
 from headrace.model.rejected import REJECTED_OF, WITH_PARENT
 from headrace.model.rowkeys import RowKeys, decide_row_keys, declare_root_key
@@ -40,12 +42,14 @@ class ColumnTarget(msgspec.Struct):
         on_failure: What becomes of values that the column's type cannot take.
         discard: ``row`` or ``value`` when the column is new and the contract refuses it; ``filter`` when a filter of
             the table leaves it out; empty otherwise.
+        rule: Under which values are counted that are let go; empty for that of the contract.
     """
 
     name: str
     column: TColumnSchema
     on_failure: OnFailure = "variant"
     discard: str = ""
+    rule: str = ""
 
 
 class TableTarget(msgspec.Struct):
@@ -81,7 +85,9 @@ class ChainTarget(msgspec.Struct):
         return self.tables[tuple(path), None if above is None else tuple(above)]
 
 
-def evolve(schema: Schema, root: str, shape: ChainShape, names: RawNames | None = None) -> ChainTarget:
+def evolve(
+    schema: Schema, root: str, shape: ChainShape, names: RawNames | None = None, judge: ColumnJudge | None = None
+) -> ChainTarget:
     """Bring the schema up to what was seen, and say where everything goes.
 
     Args:
@@ -89,21 +95,24 @@ def evolve(schema: Schema, root: str, shape: ChainShape, names: RawNames | None 
         root: The root table's name, normalized.
         shape: What extract saw.
         names: Names of the schema's convention; given when many chains share them.
+        judge: Asks gates about new columns.
 
     Raises:
-        DataValidationError: The contract freezes what the data would change.
+        DataValidationError: The contract, or a gate, freezes what the data would change.
     """
     names = names or RawNames(schema)
     chain = ChainTarget(root)
     declare_root_key(schema, root)
     for table in shape.tables:
-        target = _table(schema, root, table, names, chain)
+        target = _table(schema, root, table, names, chain, judge)
         key = (tuple(table.path), None if table.above is None else tuple(table.above))
         chain.tables[key] = target
     return chain
 
 
-def _table(schema: Schema, root: str, shape: TableShape, names: RawNames, chain: ChainTarget) -> TableTarget:
+def _table(
+    schema: Schema, root: str, shape: TableShape, names: RawNames, chain: ChainTarget, judge: ColumnJudge | None
+) -> TableTarget:
     name = names.table(root, shape.path)
     parent = None if shape.above is None else names.table(root, shape.above)
     path, above = tuple(shape.path), None if shape.above is None else tuple(shape.above)
@@ -123,24 +132,14 @@ def _table(schema: Schema, root: str, shape: TableShape, names: RawNames, chain:
             target.discard, target.rule = True, f"tables:{contract['tables']}"
             return target
     may_grow = is_new or bool(known.get("x-normalizer", {}).get("evolve-columns-once"))
-    evolution = _Evolution(schema, names, contract, may_grow, known, target, shape)
+    evolution = _Evolution(schema, names, contract, may_grow, known, target, shape, judge)
     ordered = sorted(_unfiltered(shape, target, PathFilters(schema, names, root, shape.path)), key=lambda c: c.first)
     if target.drop_empty and not ordered:
         target.discard = True
         return target
-    # key columns that are new stand behind the columns of the first row; the version that scd2 adds is one of them
-    lacks_keys = is_new or not keys.complete(known)
-    version = known.get("columns", {}).get(tb.C_DLT_ID, {}).get("x-row-version")
-    behind = [c for c in ordered if c.first > 0 or (version and names.column(c.path) == tb.C_DLT_ID)]
-    if not lacks_keys:
-        behind = []
-    for column in ordered:
-        if column not in behind:
-            evolution.column(column)
-    if lacks_keys:
-        evolution.keys()
-    for column in behind:
-        evolution.column(column)
+    if judge is not None:
+        evolution.dropped.update(judge.declared(name, found_at(names, ordered)))
+    evolution.columns(ordered, lacks_keys=is_new or not keys.complete(known))
     evolution.commit(tb.new_table(name, parent_table_name=parent if keys.nested else None))
     return target
 
@@ -190,10 +189,29 @@ class _Evolution:
         known: TTableSchema,
         target: TableTarget,
         shape: TableShape,
+        judge: ColumnJudge | None = None,
     ) -> None:
         self.schema, self.names, self.contract, self.may_grow = schema, names, contract, may_grow
         self.known, self.target, self.shape = known, target, shape
+        self.judge = judge
         self.update: dict[str, TColumnSchema] = {}
+        self.dropped: dict[str, TColumnSchema] = {}
+        self.is_new_table = not tb.has_seen_data(known)
+
+    def columns(self, ordered: list[ColumnShape], lacks_keys: bool) -> None:
+        """Find or make the columns of all raw paths, and the keys that the table lacks."""
+        behind: list[ColumnShape] = []
+        if lacks_keys:
+            # new keys stand behind the columns of the first row; the version that scd2 adds is one of them
+            version = self.known.get("columns", {}).get(tb.C_DLT_ID, {}).get("x-row-version")
+            behind = [c for c in ordered if c.first > 0 or (version and self.names.column(c.path) == tb.C_DLT_ID)]
+        for column in ordered:
+            if column not in behind:
+                self.column(column)
+        if lacks_keys:
+            self.keys()
+        for column in behind:
+            self.column(column)
 
     def column(self, shape: ColumnShape) -> None:
         """Find or make the column of a raw path."""
@@ -201,6 +219,9 @@ class _Evolution:
         found = self.known.get("columns", {}).get(name) or self.update.get(name)
         mode = self.contract["data_type"]
         on_failure: OnFailure = "variant" if mode == "evolve" else mode
+        if name in self.dropped:
+            self._drop(path, name, on_failure)
+            return
         if found is not None and tb.is_complete_column(found):
             self.target.columns[path] = ColumnTarget(name, found, on_failure)
             return
@@ -213,8 +234,20 @@ class _Evolution:
             if verdict != "evolve":
                 self.target.columns[path] = ColumnTarget("", column, on_failure, verdict.removeprefix("discard_"))
                 return
+        if self.judge is not None:
+            judged = self.judge.column(self.target.name, column, (path, shape.first), self.is_new_table)
+            if judged is None:
+                self.dropped[name] = column
+                self._drop(path, name, on_failure)
+                return
+            column = judged
         self.update[name] = column
         self.target.columns[path] = ColumnTarget(name, column, on_failure)
+
+    def _drop(self, path: tuple[str, ...], name: str, on_failure: OnFailure) -> None:
+        """Let the values of a path go, as a gate wants it; what hints said of the column goes with it."""
+        self.target.columns[path] = ColumnTarget("", self.dropped[name], on_failure, "value", DROPPED)
+        self.known.get("columns", {}).pop(name, None)
 
     def keys(self) -> None:
         """Add the key columns that the table lacks."""

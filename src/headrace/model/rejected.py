@@ -113,7 +113,7 @@ def by_table(many: Iterable[RejectedCount | Mapping[str, Any]]) -> dict[str, int
 
 def announce(rejected: Iterable[RejectedCount], load_id: str, step: str, publish: Callable[[Any], None]) -> None:
     """Publish an event for each reason, and log one warning for each table and rule."""
-    from headrace.model.events import Rejected
+    from headrace.model.events import CastFailed, Rejected
 
     lines: dict[tuple[str, str], list[RejectedCount]] = {}
     for one in rejected:
@@ -128,6 +128,10 @@ def announce(rejected: Iterable[RejectedCount], load_id: str, step: str, publish
                 resource=one.resource,
             )
         )
+        entity, _, outcome = one.rule.partition(":")
+        if entity == "data_type":
+            where: Any = {"load_id": load_id, "table": one.table, "column": one.column, "resource": one.resource}
+            publish(CastFailed(**where, outcome=outcome, count=one.count))
         lines.setdefault((one.table, one.rule), []).append(one)
     for (table, rule), found in lines.items():
         columns = ", ".join(f"`{c}`" for c in dict.fromkeys(one.column for one in found) if c)

@@ -258,7 +258,7 @@ class TraceBuilder:
         self._open.clear()
         context = dict(execution_context or {})
         name = transaction_id or random_id(16)
-        self.trace = PipelineTrace(name, self.pipeline_name, context, self._clock(), [])
+        self.trace = PipelineTrace(name, self.pipeline_name, context, self._clock(), [], resolved_config_values=[])
         return self.trace
 
     def start_step(self, step: TPipelineStep) -> PipelineStepTrace:

@@ -17,9 +17,10 @@ from headrace.errors.schema import DataValidationError, UnboundColumnException
 from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
 from headrace.model.clashes import CLASH_FIX, find_clashes
-from headrace.model.events import AnyEvent, Extracted, Progress, SchemaEvolved
+from headrace.model.events import AnyEvent, ColumnsDecided, Extracted, Progress, SchemaEvolved
 from headrace.model.evolve import ChainTarget, evolve
 from headrace.model.jobs import LoadFile, SpoolFile
+from headrace.model.judging import Ask, ColumnJudge
 from headrace.model.rawnames import RawNames
 from headrace.model.rejected import (
     RejectedCount,
@@ -31,6 +32,7 @@ from headrace.model.rejected import (
 )
 from headrace.model.schema import Schema
 from headrace.model.shape import ChainShape, join_shapes
+from headrace.normalize.growth import tell_growth
 from headrace.normalize.locate import tell_where
 from headrace.normalize.settings import NormalizeSettings
 from headrace.normalize.worker import FileResult, Task, normalize_file
@@ -67,6 +69,8 @@ def normalize(
     *,
     settings: NormalizeSettings,
     publish: Callable[[AnyEvent], None],
+    ask: Ask | None = None,
+    watched: bool = True,
 ) -> NormalizeResult:
     """Turn an extracted package into a normalized one, and seal it.
 
@@ -76,8 +80,11 @@ def normalize(
         capabilities: Of the destination.
         settings: What the user set.
         publish: Gets progress and schema events.
+        ask: Asks gates about new columns.
+        watched: Whether anybody is told: else there is no event for each table and column.
 
     Raises:
+        GateFailed: A gate could not decide on a column.
         NormalizeJobFailed: A file could not be normalized; its cause is chained.
     """
     fact = package.fact(Extracted)
@@ -85,7 +92,8 @@ def normalize(
         raise ValueError(f"package {package.load_id} was not extracted")
     _clear(package)
     before = {t: _complete(v) for t, v in schema.tables.items()}
-    chains, null_only = _discover(package, schema, fact.files)
+    shapes = _shapes(fact.files)
+    chains, null_only = _judged(package, schema, fact, shapes, ask)
     _add_arrow_ids(schema, fact.files, settings)
     for clash in find_clashes(schema, chains):
         logger.warning("Schema `%s`: %s. %s", schema.name, clash, CLASH_FIX)
@@ -102,6 +110,9 @@ def normalize(
     announce(rejected, package.load_id, "normalize", publish)
     if update:
         publish(SchemaEvolved(load_id=package.load_id, schema_name=schema.name, update=update))
+    if watched and (update or fact.declared):
+        old = {name: columns.difference(fact.declared.get(name, ())) for name, columns in before.items()}
+        tell_growth(package.load_id, schema, old, fact.files, shapes, publish)
     return NormalizeResult(schema, update, rows, files, rejected, null_only)
 
 
@@ -122,22 +133,59 @@ def _clear(package: Package) -> None:
         path.unlink()
 
 
-def _discover(
-    package: Package, schema: Schema, files: list[SpoolFile]
-) -> tuple[dict[str, ChainTarget], dict[str, list[str]]]:
-    names = RawNames(schema)
+_Discovered = tuple[dict[str, ChainTarget], dict[str, list[str]]]
+
+
+def _judged(
+    package: Package, schema: Schema, fact: Extracted, shapes: dict[str, ChainShape], ask: Ask | None
+) -> _Discovered:
+    """Discover, while the gates decide on new columns, or the journal where they have decided already."""
+
+    def declared(table: str) -> list[str]:
+        return fact.declared.get(table, [])
+
+    known = next((f for f in package.journal.all(ColumnsDecided) if f.step == "normalize"), None)
+    if known is not None:
+        judge = ColumnJudge(package.load_id, schema, None, known.decisions, declared)
+        return _discover(package, schema, fact.files, shapes, judge)
+    if ask is None:
+        return _discover(package, schema, fact.files, shapes, None)
+    judge = ColumnJudge(package.load_id, schema, ask, (), declared)
+    found = _discover(package, schema, fact.files, shapes, judge)
+    if judge.asked:
+        asked = ColumnsDecided(load_id=package.load_id, step="normalize", decisions=judge.decisions)
+        package.record(asked, sync=bool(judge.decisions))
+    return found
+
+
+def _shapes(files: list[SpoolFile]) -> dict[str, ChainShape]:
+    """What extract saw, by root table."""
     shapes: dict[str, list[ChainShape]] = {}
     for file in files:
         if file.kind == "rows":
             shapes.setdefault(file.table, []).append(ChainShape.from_dict(file.shape))
-        elif file.table in schema.tables:
+    return {table: join_shapes(found) for table, found in shapes.items()}
+
+
+def _discover(
+    package: Package,
+    schema: Schema,
+    files: list[SpoolFile],
+    shapes: dict[str, ChainShape],
+    judge: ColumnJudge | None,
+) -> _Discovered:
+    names = RawNames(schema)
+    given = {file.table for file in files if file.kind not in ("rows", "empty")}
+    for file in files:
+        if file.kind != "rows" and file.table in schema.tables:
+            if judge is not None and file.table not in given and file.table not in shapes:
+                judge.declared(file.table)
             schema.tables[file.table].setdefault("x-normalizer", {})["seen-data"] = True
     chains: dict[str, ChainTarget] = {}
     null_only: dict[str, list[str]] = {}
-    for table, found in shapes.items():
-        shape = join_shapes(found)
+    for table, shape in shapes.items():
         try:
-            chain = chains[table] = evolve(schema, table, shape, names)
+            chain = chains[table] = evolve(schema, table, shape, names, judge)
         except DataValidationError as error:
             own = [f for f in files if f.kind == "rows" and f.table == table]
             tell_where(error, package.path, own, schema)

@@ -71,7 +71,7 @@ class Collector(ABC):
     ) -> None:
         self._stop()
 
-    # a collector may also look at traces; these are called by the tracking of `headrace.compat`
+    # a collector may also look at traces, as a tracker does: see `headrace.pipeline.trace`
 
     def on_start_trace(self, trace: Any, step: str, pipeline: Any) -> None:  # noqa: B027 - to be overridden by who wants it
         """A run begins."""

@@ -35,6 +35,12 @@ def skipped_files(package: Package) -> set[str]:
     return {path for fact in decided(package).values() for path in fact.files}
 
 
+def left_files(package: Package) -> list[LoadFile]:
+    """The loader files that are to be loaded: all but the skipped ones."""
+    skipped, normalized = skipped_files(package), package.fact(Normalized)
+    return [file for file in normalized.files if file.path not in skipped] if normalized is not None else []
+
+
 def skipped_tables(package: Package) -> set[str]:
     """Tables that gates leave as they are."""
     return {name for fact in decided(package).values() for name in fact.tables}

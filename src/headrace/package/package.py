@@ -166,6 +166,7 @@ class Package:
         row_counts: dict[str, int] | None = None,
         rejected: Sequence[RejectedCount] = (),
         inputs: Sequence[ResourceInputs] = (),
+        declared: dict[str, list[str]] | None = None,
     ) -> None:
         """Commit point 1: data, schema and state (and so the cursor) become the package's at once.
 
@@ -202,6 +203,7 @@ class Package:
             row_counts=row_counts or {},
             rejected=list(rejected),
             inputs=list(inputs),
+            declared=declared or {},
         )
         self.record(fact, sync=True)
         self._version_hash = schema.get("version_hash")

@@ -60,6 +60,7 @@ class Checkpoints:
     def _new_sink(self, work: Work) -> SpoolSink:
         sink = new_sink(self._pipeline, work.package, work.schema)
         if hasattr(work.sink, "declared"):
+            sink.judge = work.sink.judge
             sink.declared = work.sink.declared  # what hints say of types holds for all rows of a table
         work.more_sinks.append(sink)
         return sink
@@ -70,6 +71,7 @@ class Checkpoints:
         package = p._store.create(work.schema.name, pipeline_name=p.pipeline_name)
         part = Work(package, work.schema, new_sink(p, package, work.schema))
         part.extract = work.extract = self.name
+        part.known_columns = work.known_columns
         part.more_sinks, part.files = [found.sink], found.sink.finish()
         move_files(part.files, work.package, package)
         part.sources = [(found.result, self._since, now())]

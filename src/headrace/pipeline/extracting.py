@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from headrace.base.time import now
 from headrace.model.events import PackageMoved, SourceEnded, SourceStarted
 from headrace.model.infos import ExtractDataInfo, ExtractInfo
+from headrace.model.judging import columns_of
 from headrace.pipeline.checkpoints import Checkpoints
 from headrace.pipeline.current import package_scope
 from headrace.pipeline.extractinfo import data_info, work_metrics
@@ -100,10 +101,12 @@ def _read_all(
 def _work_for(p: Pipeline, works: dict[str, Work], source: DltSource[Any]) -> Work:
     """The package for a source's schema."""
     name = source.schema.name
+    known = columns_of(p._schemas.find(name)) if name not in works else {}
     schema = adopt_schema(p, source.schema)
     if name not in works:
         package = p._store.create(name, pipeline_name=p.pipeline_name)
-        works[name] = Work(package, schema, new_sink(p, package, schema))
+        works[name] = Work(package, schema, new_sink(p, package, schema, known))
+        works[name].known_columns = known
     return works[name]
 
 
@@ -186,7 +189,7 @@ def _refresh(p: Pipeline, work: Work, source: DltSource[Any], mode: str) -> None
     if mode == "drop_sources":
         # a schema without history, as the source declares it; nothing was written by the old one yet
         work.schema = p._schemas.add(source.schema.clone())
-        work.sink = new_sink(p, work.package, work.schema)
+        work.sink = new_sink(p, work.package, work.schema, {})
 
 
 def _resources(source: DltSource[Any]) -> list[str]:

@@ -11,6 +11,7 @@ from headrace.model.decisions import LoadDecision, Park, Skip, Stop
 from headrace.model.events import GateDecided, JobSkipped, Normalized, Planned
 from headrace.model.rejected import announce
 from headrace.package.decided import decided, skipped_counts
+from headrace.pipeline.parking import park_package
 
 if TYPE_CHECKING:
     from headrace.model.jobs import LoadFile
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("headrace")
 
 
-def parked_by_gate(p: Pipeline, package: Package, schema: Schema) -> str | None:
-    """Ask the gates that have not decided on a package yet.
+def parked_by_gate(p: Pipeline, package: Package, schema: Schema) -> bool:
+    """Ask the gates that have not decided on a package yet, and set the package aside if one wants that.
 
     Args:
         p: The pipeline.
@@ -30,12 +31,19 @@ def parked_by_gate(p: Pipeline, package: Package, schema: Schema) -> str | None:
         schema: Its schema.
 
     Returns:
-        Why the package is to be set aside; None when it may be loaded, perhaps without files that are skipped.
+        Whether it was set aside; else it may be loaded, perhaps without files that are skipped.
 
     Raises:
         Veto: A gate stops the load; the package waits, and the gate is asked again.
         GateFailed: A gate could not decide.
     """
+    reason = _why_parked(p, package, schema)
+    if reason is not None:
+        park_package(p, package, reason)
+    return reason is not None
+
+
+def _why_parked(p: Pipeline, package: Package, schema: Schema) -> str | None:
     known = decided(package)
     for name, fact in known.items():
         if fact.decision == "park":

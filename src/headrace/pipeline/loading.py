@@ -14,18 +14,19 @@ from headrace.errors.destination import DestinationTerminalException
 from headrace.errors.load import LoadClientJobFailed
 from headrace.errors.masking import without_secrets
 from headrace.errors.plan import PlanOutdated
-from headrace.model.events import JobDone, Normalized
+from headrace.model.events import JobDone
 from headrace.model.infos import LoadInfo
 from headrace.model.metrics import LoadMetrics, dataset_outputs, table_metrics
 from headrace.model.rejected import add_counts
 from headrace.model.state_converge import join_states
 from headrace.package.again import failed_jobs
-from headrace.package.decided import skipped_files
+from headrace.package.decided import left_files
 from headrace.pipeline.current import package_scope
 from headrace.pipeline.parking import leave_package, one_line, park_package
 from headrace.pipeline.recovery import LAST_EXTRACTED_HASH, LAST_LOADED_HASH
 from headrace.pipeline.schemas import parse_schema
 from headrace.pipeline.step import StepParts, StepRun, step
+from headrace.pipeline.work import tell_state
 
 if TYPE_CHECKING:
     from headrace.load.destination import Client, Destination
@@ -120,19 +121,16 @@ def _load_one(p: Pipeline, run: StepRun, done: StepParts, package: Package, sett
     facts, via, first_run = p._destinations.facts(), p.staging, run.info.first_run if run.info else p.first_run
     try:
         with p._session.use(destination, dataset_name, schema, facts) as client, package_scope(package):
-            if (reason := parked_by_gate(p, package, schema)) is not None:
-                park_package(p, package, reason)
+            if parked_by_gate(p, package, schema):
                 return
-            apply_refresh(
-                p, package, client, schema, undo_plan(package, settings.keep_undo, destination.capabilities())
-            )
+            undo = undo_plan(package, settings.keep_undo, destination.capabilities())
+            apply_refresh(p, package, client, schema, undo)
             where = (package, destination, dataset_name)
             how: Any = {"pipeline": facts, "publish": p._publish, "client": client, "schema": schema, "staging": via}
             result = load_package(*where, settings=settings, **how, approve=p._promised.get(package.load_id))
-            if result.state is not None:
-                _prune_states(p, client, result.state)
+            _prune_states(p, client, result.state)
         done.metrics[package.load_id] = [_metrics(result, package, schema, destination)]
-        _follow(p, schema, result)
+        _follow(p, package, schema, result)
         _finish(p, package, settings)
         _tell_failures(p, package)
     except (DestinationTerminalException, PlanOutdated) as error:
@@ -167,7 +165,7 @@ def _tell_failures(p: Pipeline, package: Package) -> None:
         )
 
 
-def _follow(p: Pipeline, loaded: Schema, result: LoadResult) -> None:
+def _follow(p: Pipeline, package: Package, loaded: Schema, result: LoadResult) -> None:
     """Let the live schema and state know what the package has taken in from other writers."""
     if result.schema_joined:
         from headrace.model.schema_converge import take_in
@@ -178,6 +176,7 @@ def _follow(p: Pipeline, loaded: Schema, result: LoadResult) -> None:
         p._schemas.save(live or loaded)
     if result.state is not None:
         _note_state(p, result)
+        tell_state(p, package, "destination", result.state_joined or result.state)
 
 
 def _note_state(p: Pipeline, result: LoadResult) -> None:
@@ -196,10 +195,10 @@ def _note_state(p: Pipeline, result: LoadResult) -> None:
     state.save()
 
 
-def _prune_states(p: Pipeline, client: Client, state: Mapping[str, Any]) -> None:
+def _prune_states(p: Pipeline, client: Client, state: Mapping[str, Any] | None) -> None:
     """Delete old states now and then; they are never read, and make up most of some datasets."""
     keep = p._settings.pipeline.keep_states
-    if keep <= 0 or state["_state_version"] % max(1, keep // 10):
+    if state is None or keep <= 0 or state["_state_version"] % max(1, keep // 10):
         return
     try:
         client.prune_states(p.pipeline_name, keep)
@@ -255,9 +254,7 @@ def keep_undo(p: Pipeline) -> int:
 
 
 def _metrics(result: LoadResult, package: Package, schema: Schema, destination: Destination) -> LoadMetrics:
-    normalized = package.fact(Normalized)
-    skipped = skipped_files(package)
-    files = [file for file in normalized.files if file.path not in skipped] if normalized else []
+    files = left_files(package)
     place = {
         "location": without_secrets(destination.describe_location() or ""),
         "destination_type": destination.destination_type,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -11,11 +11,13 @@ from headrace.base import signals
 from headrace.base.logs import log_context
 from headrace.base.time import now
 from headrace.errors.base import TransientException
+from headrace.errors.bus import GateFailed, Veto
 from headrace.errors.destination import DestinationIncompatibleLoaderFileFormatException
 from headrace.errors.schema import DataValidationError
 from headrace.formats.sqlmodel import FORMAT as MODEL_FORMAT
 from headrace.model.infos import NormalizeInfo
 from headrace.model.metrics import DataWriterMetrics, NormalizeMetrics
+from headrace.pipeline.columngates import ask_for_columns, tell_violation
 from headrace.pipeline.recovery import schema_for
 from headrace.pipeline.step import StepParts, StepRun, step
 
@@ -75,19 +77,22 @@ def _normalize_one(
         schema = p._fresh_schema(package.load_id) or schema_for(p, package)
         p._destinations.prepare_schema(schema)
         with log_context(load_id=package.load_id, schema_name=schema.name):
-            result = normalize_package(
-                package, schema, p._destinations.capabilities(), settings=settings, publish=p._publish
-            )
+            how: Any = {"settings": settings, "publish": p._publish, "ask": ask_for_columns(p)}
+            watched = bool(p.bus.observers)
+            result = normalize_package(package, schema, p._destinations.capabilities(), watched=watched, **how)
     except Exception as error:
         # what breaks a contract would break it again: it must not stand in the way of later data
         if not breaks_contract(error) and not (park and is_final(error)):
+            done.add(package)
             raise
         from headrace.pipeline.parking import park_package
 
         p._schemas.discard()
         park_package(p, package, f"it cannot be normalized: {error}")
         if not park:
+            done.add(package)
             raise
+        tell_violation(p, "normalize", package.load_id, error)
         return
     p._schemas.save(schema)
     p._fresh[package.load_id] = (schema, schema.stored_version_hash)
@@ -109,7 +114,8 @@ def is_final(error: BaseException) -> bool:
     """Whether the same data would fail in the same way again: not when the machine was at fault."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, (OSError, MemoryError, TransientException)):
+        # a gate that cannot decide may be mended; one that stops may let it through tomorrow
+        if isinstance(seen, (OSError, MemoryError, TransientException, GateFailed, Veto)):
             return False
         seen = seen.__cause__
     return True

@@ -13,6 +13,7 @@ from headrace.errors.masking import clean
 from headrace.errors.pipeline import PipelineStepFailed
 from headrace.model.events import RunEnded, RunStarted, StepEnded, StepStarted
 from headrace.pipeline import current
+from headrace.pipeline.columngates import tell_violation
 from headrace.pipeline.recovery import recover
 from headrace.pipeline.refreshing import package_info
 from headrace.pipeline.watching import watch
@@ -139,6 +140,7 @@ def step(p: Pipeline, name: TPipelineStep) -> Iterator[StepRun]:
         except Exception as error:
             rollback(p)
             clean(error)
+            tell_violation(p, name, run.load_id, error)
             failure = PipelineStepFailed(p, name, run.load_id, error, run.info, is_package_partially_loaded=run.partial)
             failure.__cause__ = error  # trace and observers tell the whole chain
             _end(p, name, run, failure)

@@ -101,6 +101,10 @@ class Tracer:
             self._write(self._file, merged, keep_traces)
         return merged
 
+    def resolved(self) -> list[SerializableResolvedValueTrace]:
+        """Settings that were looked up so far."""
+        return _resolved(self.pipeline_name)
+
     def _write(self, path: Path, trace: PipelineTrace, keep: int) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from headrace.base.time import now
+from headrace.model.events import ColumnsDecided, StateCommitted
+from headrace.model.judging import ColumnJudge, declared_since
 from headrace.model.rejected import RejectedCount, add_counts, announce
 from headrace.model.state import state_row
 from headrace.model.tables import pipeline_state_table
+from headrace.pipeline.columngates import ask_for_columns
 from headrace.pipeline.extractinfo import STATE_RESOURCE
 from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH, LAST_LOADED_HASH, package_document
 
@@ -34,6 +38,7 @@ class Work:
         refresh: What the load has to drop first.
         files: What the sinks wrote, once they are closed.
         known_states: Hashes of the states that the package's row of state grew out of; None when it has no such row.
+        known_columns: Of the schema before the extract, by table.
     """
 
     def __init__(self, package: Package, schema: Schema, sink: SpoolSink) -> None:
@@ -44,6 +49,7 @@ class Work:
         self.extract: str | None = None
         self.files: list[SpoolFile] = []
         self.known_states: list[str] | None = None
+        self.known_columns: dict[str, set[str]] = {}
 
     @property
     def sinks(self) -> list[SpoolSink]:
@@ -86,12 +92,21 @@ def move_files(files: list[SpoolFile], source: Package, target: Package) -> None
             (source.path / file.path).rename(target.path / file.path)
 
 
-def new_sink(p: Pipeline, package: Package, schema: Schema) -> SpoolSink:
-    """Where the rows of a package go."""
+def new_sink(
+    p: Pipeline, package: Package, schema: Schema, known: Mapping[str, Collection[str]] | None = None
+) -> SpoolSink:
+    """Where the rows of a package go; ``known`` are the columns of the schema before the extract."""
     from headrace.extract.sink import SpoolSink
 
     keep = p._settings.normalize().keep_rejected
-    return SpoolSink(package.path, schema, p._destinations.capabilities(), keep_rejected=keep)
+    sink = SpoolSink(package.path, schema, p._destinations.capabilities(), keep_rejected=keep)
+    if (ask := ask_for_columns(p)) is not None and known is not None:
+
+        def declared(table: str) -> list[str]:
+            return declared_since(known, schema).get(table, [])
+
+        sink.judge = ColumnJudge(package.load_id, schema, ask, (), declared)
+    return sink
 
 
 def put_state_row(p: Pipeline, work: Work, document: dict[str, Any], content: str) -> None:
@@ -140,6 +155,8 @@ def seal_work(p: Pipeline, work: Work, state: dict[str, Any], before: dict[str, 
     if work.extract is not None:
         document["extract"] = work.extract
     work.schema.bump_version()
+    if decisions := [one for sink in work.sinks if sink.judge is not None for one in sink.judge.decisions]:
+        work.package.record(ColumnsDecided(load_id=work.package.load_id, step="extract", decisions=decisions))
     work.package.seal_extracted(
         work.files,
         work.schema.to_dict(bump_version=False),
@@ -148,7 +165,22 @@ def seal_work(p: Pipeline, work: Work, state: dict[str, Any], before: dict[str, 
         row_counts=work.row_counts(),
         rejected=(rejected := work.rejected()),
         inputs=work.inputs(),
+        declared=declared_since(work.known_columns, work.schema),
     )
     announce(rejected, work.package.load_id, "extract", p._publish)
+    tell_state(p, work.package, "package", document["pipeline_state"])
     p._fresh[work.package.load_id] = (work.schema, work.schema.stored_version_hash)
     p._orders[work.package.load_id] = work.refresh
+
+
+def tell_state(p: Pipeline, package: Package, place: str, state: Mapping[str, Any]) -> None:
+    """Tell observers that the state was committed with a package, or with its data at the destination."""
+    p._publish(
+        StateCommitted(
+            run_id=p._tracer.run_id,
+            load_id=package.load_id,
+            place=place,
+            version=state.get("_state_version") or 0,
+            version_hash=state.get("_version_hash") or "",
+        )
+    )
