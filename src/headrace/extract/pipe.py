@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from headrace.extract.cursor import IncrementalResourceWrapper
 from headrace.extract.functions import ResourceFunction
-from headrace.extract.steps import BaseItemTransform, LimitItem, MapItem, PlainStep, YieldMapItem
+from headrace.extract.steps import BaseItemTransform, LimitItem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,11 +122,6 @@ class Pipe:
     def incremental(self) -> IncrementalResourceWrapper | None:
         """The place of the incremental, if there is one."""
         return next(iter(self.of_type(IncrementalResourceWrapper)), None)
-
-    @property
-    def changes_items(self) -> bool:
-        """Whether a step may make other items of those that were read."""
-        return bool(self.of_type((MapItem, YieldMapItem, PlainStep)))  # type: ignore[arg-type]
 
     @property
     def limit(self) -> LimitItem | None:

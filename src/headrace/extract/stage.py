@@ -189,13 +189,10 @@ def _result(source: DltSource[Any], writers: Sequence[ResourceWriter]) -> Source
 def _origins(source: DltSource[Any]) -> list[ResourceInputs]:
     found = []
     for resource in source.resources.selected.values():
-        chain = list(resource._pipe.chain())
+        chain = resource._pipe.chain()
         told = [{**plain_location(place), "resource_name": pipe.name} for pipe in chain for place in pipe.inputs]
         if told:
-            untouched = len(chain) == 1 and not resource._pipe.changes_items
-            found.append(
-                ResourceInputs(source=source.name, resource=resource.name, locations=told, untouched=untouched)
-            )
+            found.append(ResourceInputs(source=source.name, resource=resource.name, locations=told))
     return found
 
 

@@ -130,14 +130,11 @@ class ResourceInputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         resource: The resource whose rows are in the package.
         locations: What it declared, and what the resources declared whose items it took; each with ``resource_name``,
             who declared it.
-        untouched: Its rows are as they were read: no transformer and no function has changed them, so that what they
-            look like is what the data looks like there.
     """
 
     source: str
     resource: str
     locations: list[dict[str, Any]]
-    untouched: bool = False
 
 
 def plain_location(location: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ import pytest
 import headrace
 from headrace.model.events import Extracted
 from headrace.observers.lineage import naming
+from headrace.observers.lineage.columns_model import ResourceFact
+from headrace.observers.lineage.columns_shape import input_fields
 from headrace.observers.lineage.facts import Input, Output
 from headrace.sources import inputs
 from tests.e2e.project import project as project
@@ -31,9 +33,13 @@ def read(pipeline: Any, data: Any) -> dict[str, list[Input]]:
     for load_id in pipeline.last_trace.last_extract_info.loads_ids:
         fact = pipeline._store.get(load_id).fact(Extracted)
         for one in fact.inputs:
-            fields = naming.fields_of(fact.files, one.resource) if one.untouched else []
-            found[one.resource] = naming.inputs(one.locations, fields)
+            described = ResourceFact(name=one.resource, through=["copied"] if len(_tellers(one)) > 1 else [])
+            found[one.resource] = naming.inputs(one.locations, input_fields(fact, described))
     return found
+
+
+def _tellers(one: Any) -> set[str]:
+    return {place["resource_name"] for place in one.locations}
 
 
 def wrote(pipeline: Any, table: str, **more: Any) -> Output:

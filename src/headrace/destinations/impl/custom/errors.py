@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from headrace.errors.destination import DestinationException
 from headrace.errors.base import ReferenceImportError
+from headrace.errors.destination import DestinationException
 
 
 class UnknownCustomDestinationCallable(ReferenceImportError, DestinationException, KeyError):

@@ -10,7 +10,6 @@ import msgspec
 
 from headrace.model.location import Location, location_of_url
 from headrace.observers.lineage.facts import DatasetId, Field, Input
-from headrace.observers.lineage.naming.fields import declared
 from headrace.observers.lineage.naming.places import dataset, kind_of
 
 MOST_FILES = 100
@@ -37,8 +36,8 @@ def inputs(locations: Sequence[Mapping[str, Any]], fields: Sequence[Field] = ())
 
     Args:
         locations: As `ResourceInputs.locations` has them, or the ``inputs`` of dlt's trace.
-        fields: What the data looked like (`fields_of`), if the rows were not changed on their way
-            (`ResourceInputs.untouched`); given to the dataset if there is only one.
+        fields: What the data looked like (`columns_shape.input_fields`); given to the dataset if there is only one
+            and nobody has declared its columns.
 
     Returns:
         In the order of the locations; places that cannot be named (too little is known of them) are left out.
@@ -50,9 +49,24 @@ def inputs(locations: Sequence[Mapping[str, Any]], fields: Sequence[Field] = ())
             found[one.id] = one if known is None else _joined(known, one)
     made = list(found.values())
     if len(made) == 1 and fields and not made[0].fields:
-        # the types of rows on their way are not the words of the database that they are from
-        made[0].fields = [Field(name=one.name) for one in fields] if made[0].type == "TABLE" else list(fields)
+        made[0].fields = _in_words_of(made[0].type, fields)
     return made
+
+
+_JSON = {"bigint": "integer", "text": "string", "double": "number", "bool": "boolean"}
+
+
+def _in_words_of(kind: str | None, fields: Sequence[Field]) -> list[Field]:
+    """The fields with types as the store would say them; a database has other words than rows on their way."""
+    if kind == "TABLE":
+        return [Field(name=one.name) for one in fields]
+    if kind != "API_ENDPOINT":
+        return list(fields)
+    return [msgspec.structs.replace(f, type=_words(f.type), fields=_in_words_of(kind, f.fields)) for f in fields]
+
+
+def _words(types: str | None) -> str | None:
+    return " | ".join(_JSON.get(word, word) for word in types.split(" | ")) if types else types
 
 
 def _joined(first: Input, second: Input) -> Input:
@@ -141,7 +155,7 @@ def _input(row: Mapping[str, Any], place: Location, thing: str) -> Input:
     found = dataset(place, thing)
     made = Input(**{name: getattr(found, name) for name in found.__struct_fields__})
     made.source_name = str(row.get("source_name") or row.get("kind") or "") or None
-    made.fields = declared(row.get("columns"))
+    made.fields = [Field(name=str(name), type=str(kind)) for name, kind in (row.get("columns") or {}).items()]
     if row.get("version"):
         made.version = {"datasetVersion": str(row["version"])}
     return made
