@@ -16,7 +16,7 @@ from headrace.observers.lineage.delivery.post import has_transport
 from headrace.observers.lineage.delivery.spool import PATH, Refused, Spool
 from headrace.observers.lineage.store import FOLDER, START, head_of, stored
 
-_WAIT = 5.0  # seconds for another process that is sending
+_WAIT = 15.0  # seconds for another process that is sending; one that asks a receiver in vain needs some
 
 
 class Replayed(msgspec.Struct, kw_only=True):
