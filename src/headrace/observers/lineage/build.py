@@ -13,7 +13,6 @@ from headrace.model.events import Extracted
 from headrace.observers.lineage import code, describing, naming
 from headrace.observers.lineage.describing import resource_job_id as resource_job_id
 from headrace.observers.lineage.facts import (
-    Dataset,
     DatasetId,
     Field,
     FieldRef,

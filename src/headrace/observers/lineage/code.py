@@ -59,13 +59,10 @@ def _of_file(file: str) -> dict[str, Any] | None:
     changed = bool(_git(root, "status", "--porcelain", "--", inside))
     web = _web(remote)
     url = _permalink(web, commit, inside) if web else path.resolve().as_uri()
-    found = {"type": "git", "url": url, "repoUrl": web and f"{web}.git", "path": inside, "version": commit}
     # the lines of a changed file are not those of the commit
-    found |= {"branch": branch, "tag": tag, "_changed": changed or None}
-    told = {key: value for key, value in found.items() if value and key != "_changed"}
-    if changed:
-        told["version"] = f"{commit}-dirty"
-    return told
+    version = f"{commit}-dirty" if changed else commit
+    found = {"type": "git", "url": url, "repoUrl": web and f"{web}.git", "path": inside, "version": version}
+    return {key: value for key, value in {**found, "branch": branch, "tag": tag}.items() if value}
 
 
 @lru_cache(maxsize=64)

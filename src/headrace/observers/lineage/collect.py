@@ -208,12 +208,12 @@ class LineageObserver:
             return None
         opened = self._new(package, run)
         source = run.extras.get("source")
-        for one in found:
-            reading = cycle.copy_of(one.reading)
+        for run_before in found:
+            reading = cycle.copy_of(run_before.reading)
             if source is not None:
                 rows = sum(file.rows for file in event.files if file.resource == reading.resource)
                 finish(reading, source.resources[reading.resource], True, rows)
-            self._start(opened, reading, package.created_at, one.nominal)
+            self._start(opened, reading, package.created_at, run_before.nominal)
         self.teller.started(opened, list(opened.runs.values()))
         return opened
 

@@ -136,17 +136,24 @@ def _cut(what: str) -> tuple[str, str]:
 # ---- secrets -------------------------------------------------------------------------------------------------------
 
 
-def without_any_secret(value: Any) -> Any:
-    """The value with all secrets in its texts hidden, those of keys too."""
+def without_any_secret(event: Event) -> Event:
+    """The event with all secrets in its texts hidden, those of keys too."""
+    cleaned: Event = _clean(event, {})
+    return cleaned
+
+
+def _clean(value: Any, known: dict[str, str]) -> Any:
+    """A value without secrets; most texts of an event are in it many times, and are looked at once."""
     if isinstance(value, str):
-        return without_secrets(value)
+        found = known.get(value)
+        if found is None:
+            found = known[value] = without_secrets(value)
+        return found
     if isinstance(value, dict):
         return {
-            (key if key.isidentifier() else without_secrets(key)): (
-                item if key in _CONSTANT else without_any_secret(item)
-            )
+            (key if key.isidentifier() else _clean(key, known)): (item if key in _CONSTANT else _clean(item, known))
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [without_any_secret(item) for item in value]
+        return [_clean(item, known) for item in value]
     return value

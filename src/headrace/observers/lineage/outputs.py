@@ -102,7 +102,7 @@ def _rows(view: PackageView, job: Job, table: str) -> int | None:
 
 
 def _typed(column: Mapping[str, Any]) -> bool:
-    return is_complete_column(column)  # type: ignore[arg-type]
+    return bool(is_complete_column(column))
 
 
 def described_output(output: Output, view: PackageView, table: str) -> Output:

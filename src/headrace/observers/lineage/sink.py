@@ -15,7 +15,6 @@ from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
-
 logger = logging.getLogger("headrace")
 
 Event: TypeAlias = dict[str, Any]
@@ -35,6 +34,12 @@ class Sink(Protocol):
 
     def drain(self, seconds: float) -> bool:
         """Wait until all that was emitted is safe on disk (not: sent), at most so long; whether it is."""
+
+    def begin(self) -> None:
+        """A run begins: what can wait should not take the processor from it."""
+
+    def end(self) -> None:
+        """The run is over."""
 
 
 class FileSink:
@@ -64,6 +69,12 @@ class FileSink:
         self.emit(lambda: done.set() or [])  # type: ignore[func-returns-value]
         return done.wait(seconds)
 
+    def begin(self) -> None:
+        """See `Sink`."""
+
+    def end(self) -> None:
+        """See `Sink`."""
+
     def _work(self) -> None:
         while True:
             make = self._queue.get()
@@ -75,5 +86,3 @@ class FileSink:
                         file.write(b"".join(msgspec.json.encode(event) + b"\n" for event in events))
             except Exception:
                 logger.warning("lineage: an event could not be written to %s", self.path, exc_info=True)
-
-
