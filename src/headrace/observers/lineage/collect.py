@@ -289,9 +289,9 @@ class LineageObserver:
             package = run.pipeline._store.get(load_id)
             stored = read_document(package.path)
             if stored is None:
-                found = cycle.adopted(package, self._start)
+                found = cycle.adopted(package, self._start, self._cycle.started_at)
             elif not stored.left:
-                found = cycle.reopened(package, stored, self._cycle.as_parent())
+                found = cycle.reopened(package, stored, self._cycle.as_parent(), self._cycle.started_at)
             else:
                 found = stored
             if found is None:

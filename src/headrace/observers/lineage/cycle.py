@@ -194,8 +194,14 @@ def copy_of(reading: Reading) -> Reading:
     return msgspec.structs.replace(reading, models=dict(reading.models), locations=list(reading.locations))
 
 
-def adopted(package: Package, start: Callable[..., OpenRun]) -> OpenPackage | None:
-    """The runs of a package that was extracted while lineage was off: what its journal says of resources."""
+def adopted(package: Package, start: Callable[..., OpenRun], at: dt.datetime | None = None) -> OpenPackage | None:
+    """The runs of a package that was extracted while lineage was off: what its journal says of resources.
+
+    Args:
+        package: The package.
+        start: Makes a run.
+        at: When they start for us; when the package was made by default.
+    """
     extracted = package.fact(Extracted)
     if extracted is None:
         return None
@@ -209,12 +215,21 @@ def adopted(package: Package, start: Callable[..., OpenRun]) -> OpenPackage | No
         # nobody saw its steps: any column may have gone through them
         described = ResourceFact(name=resource, steps=[StepFact(kind="map", name="steps that nobody has seen")])
         reading = Reading(source=source, resource=resource, rows=rows, is_read=True, described=described)
-        start(made, reading, package.created_at).extracted = True
+        start(made, reading, at or package.created_at).extracted = True
     return made if made.runs else None
 
 
-def reopened(package: Package, stored: OpenPackage, parent: Parent | None) -> OpenPackage | None:
-    """New runs for a package that is loaded again after its runs had ended: an ended run cannot go on."""
+def reopened(
+    package: Package, stored: OpenPackage, parent: Parent | None, at: dt.datetime | None = None
+) -> OpenPackage | None:
+    """New runs for a package that is loaded again after its runs had ended: an ended run cannot go on.
+
+    Args:
+        package: The package.
+        stored: Its runs as they ended.
+        parent: Of the new ones.
+        at: When the invocation began that loads it.
+    """
     again = [fact for fact in package.journal.facts if isinstance(fact, Reopened)]
     if not again:
         return None
@@ -235,7 +250,7 @@ def reopened(package: Package, stored: OpenPackage, parent: Parent | None) -> Op
         made.runs[key] = msgspec.structs.replace(
             run,
             run_id=static_run_id(again[-1].at, name),
-            started_at=max(again[-1].at, run.ending.at),
+            started_at=max(again[-1].at, run.ending.at, at or again[-1].at),
             parent=parent,
             continues=run.ref,
             ending=None,
@@ -316,6 +331,11 @@ class Invocations:
     def context(self) -> dict[str, str]:
         """See `LineageObserver.context`."""
         return variables(self._exported) if self._exported is not None else {}
+
+    @property
+    def started_at(self) -> dt.datetime | None:
+        """When the invocation began."""
+        return self._going.run.started_at if self._going is not None else None
 
     @property
     def place(self) -> Place | None:
