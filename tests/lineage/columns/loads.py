@@ -24,7 +24,8 @@ class Loads:
             name, destination=dlt.destinations.duckdb(str(folder / "w.duckdb")), dataset_name="d", pipelines_dir=folder
         )
         self.facts: list[Extracted] = []
-        self.pipeline.observe(lambda event, run: self.facts.append(event) if isinstance(event, Extracted) else None)
+        self.models: dict[str, str] = {}
+        self.pipeline.observe(self._note)
         self.memory = ColumnMemory(folder / "lineage", name)
 
     @property
@@ -35,12 +36,17 @@ class Loads:
         """Load a resource; what is said of its tables."""
         self.pipeline.run(resource, **options)
         package = self.package
-        texts = self.models(self.facts[-1])
-        found = edges(self.facts[-1], package, describe(resource), models=texts)
+        found = edges(self.facts[-1], package, describe(resource), models=self.models)
         return self.memory.merged(resource.name, found, package) if remember else found
 
-    def models(self, fact: Extracted) -> dict[str, str]:
-        return {}
+    def _note(self, event: Any, run: Any) -> None:
+        if isinstance(event, Extracted):
+            self.facts.append(event)
+            for file in event.files:
+                if file.format == "model":
+                    self.models[file.path] = (
+                        self.folder / self.pipeline.pipeline_name / "packages" / event.load_id / file.path
+                    ).read_text()
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         with self.pipeline.sql_client() as client, client.execute_query(f'SELECT * FROM "{table}"') as cursor:

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from itertools import count
 from typing import Any
@@ -63,9 +64,25 @@ def loads(tmp_path_factory: pytest.TempPathFactory) -> Loads:
 _names = (f"t{n}" for n in count())
 
 
-@settings(max_examples=40, phases=[Phase.reuse, Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(first=_documents, second=st.none() | _documents, nesting=st.sampled_from([None, None, 0, 1, 2]))
+# shrinking would load for minutes: a failing example is small enough to be read
+_QUICKLY = settings(phases=[Phase.reuse, Phase.generate], suppress_health_check=list(HealthCheck))
+_ANY_LOADS = given(first=_documents, second=st.none() | _documents, nesting=st.sampled_from([None, None, 0, 1, 2]))
+
+
+@settings(_QUICKLY, max_examples=10)
+@_ANY_LOADS
 def test_paths_give_the_values_of_columns(loads: Loads, first: Any, second: Any, nesting: int | None) -> None:
+    _try(loads, first, second, nesting)
+
+
+@pytest.mark.long
+@settings(_QUICKLY, max_examples=300)
+@_ANY_LOADS
+def test_paths_give_the_values_of_columns_at_length(loads: Loads, first: Any, second: Any, nesting: int | None) -> None:
+    _try(loads, first, second, nesting)
+
+
+def _try(loads: Loads, first: Any, second: Any, nesting: int | None) -> None:
     name, documents = next(_names), []
     for part in [first, second] if second else [first]:
         documents += (fresh := _filled(part))
@@ -122,15 +139,11 @@ def _plain(value: Any, main: str) -> str:
     if main == "bool" and not isinstance(value, str):
         return str(bool(value))
     if isinstance(value, str):
-        try:
+        with suppress(ValueError):
             value = dt.datetime.fromisoformat(value)
-        except ValueError:
-            pass
     if main == "timestamp" and isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-        try:
+        with suppress(OverflowError):
             value = EPOCH + dt.timedelta(seconds=float(value))
-        except OverflowError:
-            pass
     if isinstance(value, dt.datetime):
         return (
             (value if value.tzinfo else value.replace(tzinfo=dt.timezone.utc)).astimezone(dt.timezone.utc).isoformat()

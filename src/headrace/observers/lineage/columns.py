@@ -207,8 +207,9 @@ def _candidates(
 
 def _is_named(dataset: DatasetId, end: str) -> bool:
     """Whether a dataset is meant by its name or the end of it: ``orders``, ``shop.orders`` for ``db.shop.orders``."""
-    name, end = dataset.name.casefold(), end.casefold()
-    return name == end or (name.endswith(end) and (name[-len(end) - 1] in "./#:" or end[0] in "./#"))
+    # a table in a folder is named with slashes by its dataset, and with dots by a query
+    name, end = (text.casefold().replace("/", ".") for text in (dataset.name, end))
+    return name == end or (name.endswith(end) and (name[-len(end) - 1] in ".#:" or end[0] in ".#"))
 
 
 def _refs(source: Source, datasets: Sequence[DatasetId], words: str) -> list[FieldRef]:
