@@ -223,8 +223,10 @@ def _generic(place: Location, table: str) -> Dataset:
 
 
 def _private(place: Location, table: str) -> Dataset:
-    found = stores.memory(place.owner, place.database, place.schema or stores.key_of(place.path), table)
-    return Dataset(id=found, source_uri="inmemory:", type="JOB_OUTPUT", subtype="TEMPORARY")
+    schema = place.schema or stores.key_of(place.path)
+    found = stores.memory(place.owner, place.database, schema, table)
+    levels = _levels(("SCHEMA", schema), ("TABLE", table))
+    return Dataset(id=found, hierarchy=levels, source_uri="inmemory:///", type="JOB_OUTPUT", subtype="TEMPORARY")
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
