@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tests.lineage.scenarios.places import DATASET, Held, Place, Tables
@@ -13,10 +13,19 @@ SYSTEM = ("_dlt_", "_headrace_")
 
 
 class Look(NamedTuple):
-    """What a destination held at an instant, and the dataset that was looked at."""
+    """What a destination held at an instant.
+
+    Attributes:
+        tables: In the dataset that was looked at.
+        dataset: Its name.
+        at: The instant, as events tell it.
+        before: Rows of each table at the look before.
+    """
 
     tables: Tables
     dataset: str = DATASET
+    at: str = ""
+    before: Mapping[str, int] = {}
 
     def loads(self) -> set[str]:
         """Ids of the loads that the destination has."""
@@ -29,11 +38,16 @@ class Look(NamedTuple):
         owners: dict[str, str] = {}  # of every row: its load
         waiting: dict[str, list[tuple[str, str]]] = {}
         for table, held in self.data().items():
+            counts[table] = 0
+            if "_dlt_load_id" not in held.columns and "_dlt_parent_id" not in held.columns:
+                # tables of Arrow have nothing that tells loads apart: what is new since the look before
+                counts[table] = len(held.rows) - self.before.get(table, 0)
+                continue
             for row in held.rows:
                 if "_dlt_parent_id" in row:
                     waiting.setdefault(table, []).append((row["_dlt_id"], row["_dlt_parent_id"]))
                 else:
-                    counts[table] = counts.get(table, 0) + (str(row.get("_dlt_load_id")) == load_id)
+                    counts[table] += str(row.get("_dlt_load_id")) == load_id
                     owners[str(row.get("_dlt_id"))] = str(row.get("_dlt_load_id"))
         for table in sorted(waiting, key=len):  # parents before children
             for own, parent in waiting[table]:
@@ -94,17 +108,18 @@ def _of_invocations(stream: Stream) -> Iterator[str]:
             yield f"{run!r}: of no load package"
 
 
-def _first_with(looks: list[Look], load_id: str) -> Look | None:
-    return next((look for look in looks if load_id in look.loads()), None)
+def _first_with(looks: list[Look], load_id: str, since: str) -> Look | None:
+    """The first look at a load that was not before an instant."""
+    return next((look for look in looks if load_id in look.loads() and look.at >= since), None)
 
 
 def _of_resource(run: RunOf, place: Place, looks: list[Look]) -> Iterator[str]:
-    look = _first_with(looks, run.load_id)
+    look = _first_with(looks, run.load_id, str(run.last["eventTime"]))
     outputs = {(out["namespace"], out["name"]): out for out in run.outputs}
     if len(outputs) != len(run.outputs):
         yield f"{run!r}: an output is told twice"
     if look is None:
-        if run.end == "COMPLETE":
+        if run.end == "COMPLETE" and run.outputs:
             yield f"{run!r}: COMPLETE, and the destination does not have load {run.load_id}"
         # what failed half-way may have left rows of jobs that were done
         look = looks[-1] if looks else Look({})
@@ -115,7 +130,7 @@ def _of_resource(run: RunOf, place: Place, looks: list[Look]) -> Iterator[str]:
         if table is None:
             yield f"{run!r}: {identity} is not in the destination, which has {sorted(names)}"
             continue
-        yield from (f"{run!r}: {fault}" for fault in _of_output(out, table, look.tables[table], counts[table]))
+        yield from (f"{run!r}: {fault}" for fault in _of_output(out, table, look.tables[table], counts.get(table, 0)))
     if run.end == "COMPLETE":
         yield from (f"{run!r}: {fault}" for fault in _lineage_gaps(run))
 

@@ -13,7 +13,7 @@ Play = Callable[[World, Any], None]
 
 # lines of the validator's score that a run without any known input honestly cannot fill
 NO_INPUT = {"data run: has inputs and outputs": "nobody knows where a list, or what a generator yields, is from"}
-NO_FILES = {"output: outputStatistics size": "nothing is written to files"}
+LATER = {"P107": "a load package outlives the invocation that has begun it, and keeps its parent"}
 NOTHING_WRITTEN = {"output: any lifecycleStateChange seen": "no table was made, emptied or changed"}
 
 

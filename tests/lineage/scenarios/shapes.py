@@ -76,8 +76,8 @@ def model(w: World, patch: Any) -> None:
 @scenario("a transformer")
 def transformer(w: World, patch: Any) -> None:
     @headrace.transformer(name="details")
-    def details(order: Any) -> Any:
-        yield {"order": order["id"], "city": order["address"]["city"]}
+    def details(orders: Any) -> Any:
+        yield [{"order": order["id"], "city": order["address"]["city"]} for order in orders]
 
     w.run(w.shop.shop(w.shop.orders() | details()))
     (run,) = w.stream().of("details")
@@ -256,11 +256,11 @@ for _mode in ("drop_sources", "drop_resources", "drop_data"):
 
 @scenario("tables dropped by hand")
 def drop(w: World, patch: Any) -> None:
-    from headrace.pipeline.helpers import drop as drop_tables
+    from headrace.pipeline.helpers import pipeline_drop
 
     w.run(w.shop.shop())
     p = w.pipeline()
-    drop_tables(p, resources=["visits"])
+    pipeline_drop(p, ["visits"])()
     w.look()
     told = list(w.stream().dataset_events())
     assert [e["dataset"]["name"] for e in told] == [w.place.identity("visits")[1]]
@@ -269,6 +269,7 @@ def drop(w: World, patch: Any) -> None:
 
 @scenario("a load is rolled back")
 def rollback(w: World, patch: Any) -> None:
+    patch.setenv("LOAD__KEEP_UNDO", "2")
     w.run(w.shop.shop())
     info = w.run(w.shop.shop(w.shop.orders(10, 2)))
     w.pipeline().rollback(info.loads_ids[0])

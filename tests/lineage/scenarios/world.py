@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib.util
 import json
 import os
@@ -80,7 +81,10 @@ class World:
 
     def look(self, dataset: str = DATASET) -> None:
         """Look at what the destination holds now."""
-        self.looks.append(Look(self.place.look(dataset), dataset))
+        before = next((look.tables for look in reversed(self.looks) if look.dataset == dataset), {})
+        now = dt.datetime.now(dt.timezone.utc).isoformat()
+        rows = {name: len(held.rows) for name, held in before.items()}
+        self.looks.append(Look(self.place.look(dataset), dataset, now.replace("+00:00", "Z"), rows))
 
     def start(self, what: str, source: str = "", failpoint: str = "", **more: Any) -> subprocess.Popen[bytes]:
         """Begin a process that does one thing."""
