@@ -317,7 +317,7 @@ def _topic(place: Location, table: str) -> Dataset:
     else:
         servers = [stores.authority(h, p, stores.PORTS["kafka"]) for h, p in place.hosts or [(place.host, place.port)]]
         found = stores.kafka(servers, table)
-    return Dataset(id=found, source_uri=_uri(found), type="TOPIC", hierarchy=[("TOPIC", table)])
+    return Dataset(id=found, source_uri=_uri(found, place.project), type="TOPIC", hierarchy=[("TOPIC", table)])
 
 
 MAKERS: dict[str, Maker] = {
