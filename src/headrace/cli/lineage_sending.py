@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,7 +125,7 @@ def serve(host: str, port: int, token: str | None, store: str | None) -> None:
         if not server.is_local and token is None:
             out.labelled("Warning:", "warn", "whoever reaches this address may read and add lineage: give a --token")
         out.note(f"OPENLINEAGE_URL={server.url} sends events here; Ctrl-C ends.")
-        click.get_text_stream("stdout").flush()
+        sys.stdout.flush()
         _until_interrupted(server)
     out.note("stopped")
 
@@ -132,7 +133,8 @@ def serve(host: str, port: int, token: str | None, store: str | None) -> None:
 def _until_interrupted(server: LineageServer) -> None:
     """Serve until Ctrl-C or SIGTERM; requests that have begun are answered."""
     ended = threading.Event()
-    before = [(one, signal.signal(one, lambda *_: ended.set())) for one in (signal.SIGINT, signal.SIGTERM)]
+    ends: list[Any] = [signal.SIGINT, signal.SIGTERM]
+    before = [(one, signal.signal(one, lambda *_: ended.set())) for one in ends]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
     try:

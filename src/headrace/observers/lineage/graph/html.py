@@ -25,15 +25,17 @@ _UNUSED = ("schema", "columnLineage", "lineage", "symlinks")
 """Facets of datasets that are shown otherwise."""
 
 
-def as_html(graph: View, title: str = "Lineage", live: str | None = None) -> str:
+def as_html(graph: View, title: str = "Lineage", live: str | None = None, seconds: float = 5) -> str:
     """The page.
 
     Args:
         graph: The graph.
         title: Its heading.
         live: The tag of this state of the graph: the page then asks its server for newer ones.
+        seconds: How often it asks.
     """
     document = {**slim(as_json(graph)), "title": title, "made_at": _now(), "live": live is not None, "tag": live}
+    document["again"] = seconds * 1000
     # `</script>` and `<!--` in a name would end or change the block
     data = msgspec.json.encode(document).decode().replace("<", "\\u003c").replace("\u2028", "\\u2028")
     parts = {**_parts(), "policy": policy(live is not None), "title": html.escape(title), "data": data}

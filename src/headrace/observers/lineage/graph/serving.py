@@ -73,6 +73,8 @@ class LineageServer(ThreadingHTTPServer):
     daemon_threads = True
     # a second server on the port is an error and not a rival
     allow_reuse_port = False
+    look_again: float = 5
+    """Seconds after which an open page looks for what is new."""
 
     def __init__(
         self, graph: LocalGraph, host: str, port: int, token: str | None = None, body_bytes: int = EVENT_BYTES
@@ -162,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, {"status": "ok", "version": VERSION})
         elif path in ("", "/index.html"):
             tag, graph = self.server.current()
-            page = as_html(graph, "Lineage", live=tag).encode()
+            page = as_html(graph, "Lineage", tag, self.server.look_again).encode()
             self._send_bytes(HTTPStatus.OK, page, "text/html; charset=utf-8", {"Content-Security-Policy": policy(True)})
         elif path == "/api/v1/graph":
             self._graph(parse_qs(asked.query))

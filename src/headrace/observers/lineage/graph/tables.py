@@ -49,7 +49,7 @@ def tables(graph: View, runs: Iterable[Run] = ()) -> DltSource[Any]:
     from headrace.extract.source import DltSource
     from headrace.model.schema import Schema
 
-    found = {
+    found: dict[str, tuple[Iterable[Row], dict[str, Any], str]] = {
         "runs": (run_rows(runs), {"primary_key": "run_id"}, _RUNS),
         "datasets": (dataset_rows(graph), {"primary_key": "dataset_id"}, _DATASETS),
         "columns": (column_rows(graph), {"merge_key": "dataset_id"}, _COLUMNS),

@@ -73,22 +73,20 @@ class Tree:
             targets = list(dict.fromkeys(one.target for one in edges if one.target))
             if not targets:
                 yield from self._branches([one.source for one in edges if one.source], "", "reads ")
-            for n, target in enumerate(targets):
+            for n, target in enumerate(sorted(targets, key=lambda one: self._labels[one])):
                 last = n == len(targets) - 1
                 sources = [one.source for one in edges if one.target == target and one.source]
                 rows = next(one.rows for one in edges if one.target == target)
-                yield ("└─ " if last else "├─ ") + self._name(target) + self._numbers(rows)
+                origin = "" if sources else self._paint(f"  {_origin_word('upstream')}", "dim")
+                yield ("└─ " if last else "├─ ") + self._name(target) + self._numbers(rows) + origin
                 gap = "   " if last else "│  "
                 if self._columns:
                     yield from self._of_columns(target, gap, bool(sources))
-                yield from self._branches(sources, gap, "◂ ") if sources else self._origin(gap)
+                yield from self._branches(sources, gap, "◂ ")
 
     def _branches(self, sources: list[str], gap: str, word: str) -> Iterator[str]:
         for n, one in enumerate(sources):
             yield gap + ("└─ " if n == len(sources) - 1 else "├─ ") + word + self._name(one)
-
-    def _origin(self, gap: str) -> Iterator[str]:
-        yield gap + self._paint("└─ made by the job: no source is known", "dim")
 
     def _of_columns(self, dataset: str, gap: str, more: bool) -> Iterator[str]:
         node = self.graph.datasets[dataset]
@@ -237,7 +235,7 @@ def _clean(text: str) -> str:
 
 
 def _origin_word(way: Direction) -> str:
-    return "made by the job: no source is known" if way == "upstream" else "only read"
+    return "made by the job, no source is known" if way == "upstream" else "only read"
 
 
 def _is_dropped(node: Node) -> str:

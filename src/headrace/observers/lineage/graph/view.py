@@ -220,7 +220,7 @@ def label_of(key: Key) -> str:
     """A short name: the table with its schema, the end of a path."""
     if "/" in key.name:
         parts = [part for part in key.name.split("/") if part]
-        return "/".join(parts[-2:]) or key.name
+        return "/".join(parts[-2:]) if len(parts) > 1 else key.name
     return ".".join(key.name.split(".")[-2:])
 
 

@@ -1,7 +1,7 @@
 // Draws the graph as SVG: cards of datasets with their columns, jobs between them. All text is set as text.
 "use strict";
 
-const SIZE = { dataset: 236, job: 186, head: 46, jobHead: 38, row: 21, most: 40 };
+const SIZE = { dataset: 236, job: 164, head: 46, jobHead: 38, row: 21, most: 40 };
 const SVG = "http://www.w3.org/2000/svg";
 const pen = document.createElement("canvas").getContext("2d");
 const widths = new Map();
@@ -155,8 +155,8 @@ class Picture {
     const [g, , s] = this.card(parent, j.id, "job", j.state, `job ${j.name}, ${stateWord(j.state)}`);
     svg("title", {}, g, `${j.namespace}\n${j.name}\n${stateWord(j.state)} ${moment(j.at)}`);
     svg("circle", { class: "dot", cx: 18, cy: s.h / 2, r: 5 }, g);
-    svg("text", { class: "title", x: 31, y: 16 }, g, cut(j.name, s.w - 48, "600 13px", true));
-    svg("text", { class: "sub", x: 31, y: 30 }, g, cut([stateWord(j.state), moment(j.at)].filter(Boolean).join(" "), s.w - 46, "11.5px", false));
+    svg("text", { class: "title", x: 31, y: 16 }, g, cut(this.lineage.shortName(j), s.w - 48, "600 13px", true));
+    svg("text", { class: "sub", x: 31, y: 30 }, g, cut([stateWord(j.state), shortMoment(j.at)].filter(Boolean).join(" "), s.w - 44, "11.5px", false));
     svg("text", { class: "far", x: 31, y: 28 }, g, cut(lastName(j.name), s.w - 44, "600 25px", false));
   }
 }
@@ -174,5 +174,11 @@ function curve(points) {
 
 function stateWord(state) {
   return { COMPLETE: "done", FAIL: "failed", ABORT: "aborted", START: "running", RUNNING: "running" }[state] || (state ? state.toLowerCase() : "never ran");
+}
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+function shortMoment(at) {
+  if (!at) return "";
+  const day = `${+at.slice(8, 10)} ${MONTHS[+at.slice(5, 7) - 1]}`;
+  return at.slice(0, 4) === new Date().toISOString().slice(0, 4) ? `${day} ${at.slice(11, 16)}` : `${day} ${at.slice(0, 4)}`;
 }
 function moment(at) { return at ? at.slice(0, 16).replace("T", " ") : ""; }

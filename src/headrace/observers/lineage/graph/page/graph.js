@@ -34,6 +34,12 @@ class Lineage {
     return [...this.datasets.keys(), ...[...this.jobs.keys()].filter((id) => this.ofJob.has(id))];
   }
 
+  // without the name of the job that it is part of
+  shortName(job) {
+    const above = job.parent && this.jobs.get(job.parent);
+    return above && job.name.startsWith(above.name + ".") ? job.name.slice(above.name.length + 1) : job.name;
+  }
+
   near(id, down) {
     const edges = (down ? this.from : this.into).get(id) || [];
     return edges.map((e) => [down ? e.target : e.source, e]);

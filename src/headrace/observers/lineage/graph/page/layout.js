@@ -1,7 +1,7 @@
 // Places a graph in layers from left to right. Knows sizes and links, and nothing of what is drawn.
 "use strict";
 
-const GAP = { layer: 64, row: 18, part: 56 };
+const GAP = { layer: 42, row: 16, part: 48 };
 
 // nodes: Map of id -> {w, h}; links: [from, to]. Gives Map of id -> {x, y} and for each link the points between.
 function layOut(nodes, links, wide) {

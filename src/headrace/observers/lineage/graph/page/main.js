@@ -1,8 +1,11 @@
 // Brings it together: view, mouse, keys, search, theme, address.
 "use strict";
 
+const FAR = 0.6;  // below this scale only names are shown, and larger
+const READABLE = 0.44;
 const $ = (id) => document.getElementById(id);
 const stage = $("graph");
+let touched = false;  // the user has moved: the view is theirs
 let lineage, picture, panel, view = { x: 0, y: 0, k: 1 }, current = null;
 
 svg("defs", {}, stage).appendChild(svg("marker", { id: "tip", viewBox: "0 0 8 8", refX: 1, refY: 4, markerWidth: 8, markerHeight: 8, markerUnits: "userSpaceOnUse", orient: "auto" }))
@@ -29,18 +32,60 @@ function render(anchor) {
   const after = anchor && picture.places.get(anchor);
   if (before && after) { view.x += (before.x - after.x) * view.k; view.y += (before.y - after.y) * view.k; }
   picture.draw();
+  drawMap();
   move();
   if (current) focusOn(current);
 }
 
 function move() {
   world.setAttribute("transform", `translate(${view.x} ${view.y}) scale(${view.k})`);
-  world.classList.toggle("isfar", view.k < 0.5);
+  world.classList.toggle("isfar", view.k < FAR);
+  moveFrame();
 }
 
 function zoom(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
   const k = Math.min(Math.max(view.k * factor, 0.03), 3);
   view.x = x - (x - view.x) * (k / view.k); view.y = y - (y - view.y) * (k / view.k); view.k = k;
+  move();
+}
+
+// ---- the small map: what there is, and what part of it is seen ----
+
+const map = $("map");
+let frame = null;
+function drawMap() {
+  const end = picture.bounds();
+  map.replaceChildren();
+  map.setAttribute("viewBox", `-20 -20 ${end.x + 40} ${end.y + 40}`);
+  for (const [id, p] of picture.places) {
+    const s = picture.sizes.get(id), state = (lineage.datasets.get(id) || lineage.jobs.get(id)).state;
+    const lit = picture.lit && picture.lit.nodes.has(id) ? " lit" : "";
+    svg("rect", { x: p.x, y: p.y, width: s.w, height: s.h, class: `spot ${state === "FAIL" ? "FAIL" : ""}${lit}` }, map);
+  }
+  frame = svg("rect", { class: "frame" }, map);
+}
+function moveFrame() {
+  if (!frame) return;
+  const end = picture.bounds(), w = stage.clientWidth / view.k, h = stage.clientHeight / view.k, x = -view.x / view.k, y = -view.y / view.k;
+  map.toggleAttribute("hidden", x <= 0 && y <= 0 && x + w >= end.x && y + h >= end.y);
+  for (const [key, value] of Object.entries({ x, y, width: w, height: h })) frame.setAttribute(key, value);
+}
+function goTo(e) {
+  const at = new DOMPoint(e.clientX, e.clientY).matrixTransform(map.getScreenCTM().inverse());
+  view.x = stage.clientWidth / 2 - at.x * view.k; view.y = stage.clientHeight / 2 - at.y * view.k;
+  move();
+}
+map.addEventListener("pointerdown", (e) => { map.setPointerCapture(e.pointerId); goTo(e); });
+map.addEventListener("pointermove", (e) => { if (map.hasPointerCapture(e.pointerId)) goTo(e); });
+
+// At first: all of it, as long as names can be read; else the part on the left.
+function begin() {
+  fit();
+  if (view.k >= READABLE) return;
+  const end = picture.bounds();
+  view.k = READABLE;
+  view.x = end.x * view.k < stage.clientWidth ? (stage.clientWidth - end.x * view.k) / 2 : 24;
+  view.y = end.y * view.k < stage.clientHeight ? (stage.clientHeight - end.y * view.k) / 2 : 24;
   move();
 }
 
@@ -61,13 +106,13 @@ function below() { return !$("panel").hidden && matchMedia("(max-width: 760px)")
 
 function pick(picked, centre) {
   const anchor = picked && picture.places.has(picked.id) ? picked.id : null;
-  picture.picked = picked;
+  picture.picked = picked; touched = true;
   picture.lit = !picked ? null : picked.column ? lineage.aroundColumn(picked.id, picked.column) : lineage.around(picked.id);
   const was = $("panel").hidden;
   panel.show(picked);
   render(anchor);
   if (was !== $("panel").hidden && !below() && !centre && anchor) reveal(anchor);
-  if (centre && anchor) { if (picture.lit.nodes.size > 1 && picture.lit.nodes.size < 40) fit(picture.lit.nodes); else reveal(anchor, true); }
+  if (centre && anchor) { fit(picture.lit.nodes); if (view.k < FAR) { view.k = 0.8; reveal(anchor, true); } }
   current = anchor;
   const hash = picked ? `#select=${encodeURIComponent(picked.id)}${picked.column ? `&column=${encodeURIComponent(picked.column)}` : ""}` : "";
   try { history.replaceState(null, "", hash || location.pathname + location.search); } catch { /* a file may not */ }
@@ -75,7 +120,6 @@ function pick(picked, centre) {
 
 function reveal(id, middle) {
   const p = picture.places.get(id), s = picture.sizes.get(id), w = stage.clientWidth, h = stage.clientHeight - below();
-  if (middle && view.k < 0.6) view.k = 0.9;
   const x = view.x + p.x * view.k, y = view.y + p.y * view.k, right = x + s.w * view.k, tall = Math.min(s.h * view.k, h);
   if (middle || x < 20 || right > w - 20) view.x += middle ? w / 2 - (x + right) / 2 : x < 20 ? 40 - x : w - 40 - right;
   if (middle || y < 20 || y + tall > h - 20) view.y += middle ? (h - tall) / 2 - y : y < 20 ? 40 - y : h - 20 - y - tall;
@@ -99,7 +143,7 @@ function focusOn(id) {
 
 const fingers = new Map();
 let moved = 0;
-stage.addEventListener("pointerdown", (e) => { fingers.set(e.pointerId, [e.clientX, e.clientY]); if (fingers.size === 1) moved = 0; });
+stage.addEventListener("pointerdown", (e) => { touched = true; fingers.set(e.pointerId, [e.clientX, e.clientY]); if (fingers.size === 1) moved = 0; });
 stage.addEventListener("pointermove", (e) => {
   const last = fingers.get(e.pointerId);
   if (!last) return;
@@ -114,7 +158,7 @@ stage.addEventListener("pointermove", (e) => {
 });
 for (const name of ["pointerup", "pointercancel"]) stage.addEventListener(name, (e) => { fingers.delete(e.pointerId); stage.classList.remove("moving"); });
 stage.addEventListener("wheel", (e) => {
-  e.preventDefault();
+  e.preventDefault(); touched = true;
   const box = stage.getBoundingClientRect();
   zoom(Math.exp(-e.deltaY * (e.ctrlKey ? 0.01 : 0.0015)), e.clientX - box.left, e.clientY - box.top);
 }, { passive: false });
@@ -213,9 +257,9 @@ const given = JSON.parse($("data").textContent);
 start(given);
 if (asked.get("expand") === "all") { picture.open = new Set(lineage.datasets.keys()); $("columns").setAttribute("aria-pressed", "true"); }
 render();
-fit();
+begin();
 if (asked.has("select") && (lineage.datasets.has(asked.get("select")) || lineage.jobs.has(asked.get("select")))) pick({ id: asked.get("select"), column: asked.get("column") }, true);
-addEventListener("resize", () => { if (!picture.picked) { render(); fit(); } });
+addEventListener("resize", () => { if (!touched) { render(); begin(); } else move(); });
 
 if (given.live) {
   let seen = given.tag;
@@ -227,6 +271,6 @@ if (given.live) {
       const picked = start({ ...given, ...await answer.json() });
       if (picked) pick(picked); else { panel.show(null); render(); }
     } catch { /* the server is away: the next look may find it */ }
-  }, 5000);
+  }, given.again);
 }
 document.documentElement.dataset.ready = "yes";
