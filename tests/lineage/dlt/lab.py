@@ -59,7 +59,8 @@ class Lab:
         """The validator's word; what dlt cannot tell costs points, which are looked at in one test."""
         found = validate(self.folder / "events.ndjson", self.folder / "report.json")
         # P107, P108: a run outlives the invocation that began it, when a later one finishes its package
-        beside = (" C101 ", " P107 ", " P108 ")
+        # N105: servers of tests are on this machine
+        beside = (" C101 ", " P107 ", " P108 ", " N105 ")
         found.findings = [one for one in found.findings if not any(code in one for code in beside)]
         return found
 

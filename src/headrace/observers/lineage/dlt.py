@@ -8,14 +8,14 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from typing_extensions import Self
 
+from headrace.config.lineage import LineageConfiguration, is_disabled, lineage_settings
 from headrace.errors.base import MissingDependencyException
-from headrace.observers.lineage import naming
 from headrace.observers.lineage.dlt_tracker import DltTracker
 from headrace.observers.lineage.sink import FileSink, Sink
 
@@ -65,7 +65,7 @@ class Attachment:
 
     def drain(self, seconds: float = _SECONDS) -> bool:
         """Wait until all events are safe, at most so long; whether they are."""
-        return self.tracker is None or self.tracker.sink.drain(seconds)
+        return self.tracker is None or self.tracker.drain(seconds)
 
     def close(self) -> None:
         """At the end of the process."""
@@ -92,8 +92,9 @@ def attach_to_dlt(
 
         attach_to_dlt()
 
-    Events go where headrace's own go: what `OPENLINEAGE_URL`, an ``openlineage.yml`` or the section ``[lineage]`` say.
-    `OPENLINEAGE_DISABLED` switches it off.
+    Events go where headrace's own go: what `OPENLINEAGE_URL`, an ``openlineage.yml`` or the section ``[lineage]`` say;
+    without any of them they are only kept, beside the working folders of dlt's pipelines. `OPENLINEAGE_DISABLED`
+    switches it off.
 
     Args:
         path: A file to write events to, one a line, instead.
@@ -107,8 +108,8 @@ def attach_to_dlt(
     Raises:
         MissingDependencyException: dlt is not installed.
     """
-    _dlt()
-    if os.environ.get("OPENLINEAGE_DISABLED", "").lower() in ("true", "1"):
+    engine = ("dlt", str(_dlt().__version__))
+    if is_disabled():
         return Attachment(None)
     wanted = (path, namespace, namespaces, sink)
     known = next((one for one in _modules() if isinstance(one, DltTracker)), None)
@@ -119,23 +120,28 @@ def attach_to_dlt(
             "Lineage is attached to dlt already, with other settings. Call `detach()` of what the first "
             "`attach_to_dlt()` returned before you attach with new ones."
         )
-    tracker = DltTracker(
-        sink or _sink(path),
-        namespace or os.environ.get("OPENLINEAGE_NAMESPACE") or "default",
-        naming.Namespaces(namespaces),
-        ("dlt", str(_dlt().__version__)),
-    )
+    settings = lineage_settings()
+    settings.namespace = namespace or settings.namespace
+    settings.namespaces = {**(settings.namespaces or {}), **(namespaces or {})}
+    tracker = DltTracker(_sinks(path, sink, settings), settings, engine)
     made = _attachments[id(tracker)] = Attachment(tracker)
     return made.attach()
 
 
+def _sinks(
+    path: str | os.PathLike[str] | None, sink: Sink | None, settings: LineageConfiguration
+) -> Callable[[Path, str], Sink]:
+    if sink is None and path is not None:
+        sink = FileSink(Path(path).absolute())
+    if sink is not None:
+        only = sink
+        return lambda folder, name: only
+    from headrace.observers.lineage.delivery import sink_for
+
+    return lambda folder, name: sink_for(folder, settings, name)
+
+
 _attachments: dict[int, Attachment] = {}
-
-
-def _sink(path: str | os.PathLike[str] | None) -> Sink:
-    if path is not None:
-        return FileSink(Path(path))
-    raise ValueError("Nothing says where events go.")
 
 
 def _dlt() -> Any:

@@ -36,6 +36,8 @@ class Seen(msgspec.Struct, omit_defaults=True):
         table: The table it writes to, when that is a fixed name.
         inputs: dlt's locations.
         description: Of the resource.
+        file: Where its function is written.
+        line: The line there.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Seen(msgspec.Struct, omit_defaults=True):
     table: str = ""
     inputs: list[dict[str, object]] = []
     description: str = ""
+    file: str = ""
+    line: int = 0
 
 
 class File(msgspec.Struct, omit_defaults=True):

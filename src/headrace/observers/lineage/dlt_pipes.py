@@ -59,6 +59,9 @@ def seen(source: str, resource: Any) -> Seen:
     found.table = _text(hints.get("table_name"))
     own = "" if _module(resource).startswith("dlt.") else _text(getattr(_generator(resource), "__doc__", ""))
     found.description = _text(hints.get("description")) or own
+    function = getattr(_generator(resource), "__wrapped__", _generator(resource))
+    if (written := getattr(function, "__code__", None)) is not None:
+        found.file, found.line = str(Path(written.co_filename).absolute()), int(written.co_firstlineno)
     key = hints.get("primary_key")
     found.primary_key = (
         [key] if isinstance(key, str) else [str(k) for k in key] if isinstance(key, (list, tuple)) else []

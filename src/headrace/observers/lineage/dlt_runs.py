@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from headrace.observers.lineage import naming
+from headrace.observers.lineage import code, describing, naming
 from headrace.observers.lineage.dlt_columns import describe
 from headrace.observers.lineage.dlt_facts import (
     STATE_RESOURCE,
@@ -25,8 +25,14 @@ from headrace.observers.lineage.dlt_outputs import failed, output, owner_of, tab
 from headrace.observers.lineage.dlt_pipes import absolute
 from headrace.observers.lineage.dlt_steps import Extracted, LoadedPackage, Normalized, Scope
 from headrace.observers.lineage.events import Event, EventType, run_event
-from headrace.observers.lineage.facts import Failure, Field, Input, Job, JobId, Parent, ResourceRun, RunRef
+from headrace.observers.lineage.facts import Failure, Field, Input, Job, Parent, ResourceRun, Run, RunRef
 from headrace.observers.lineage.ids import resource_run_id
+from headrace.observers.lineage.opened import Place
+
+if TYPE_CHECKING:
+    from headrace.config.lineage import LineageConfiguration
+
+INTEGRATION = "DLT"
 
 NO_COLUMNS = (
     "Columns without a known source: {count}. dlt does not record what its columns were called in the data; "
@@ -36,24 +42,19 @@ NO_INPUTS = "dlt before 1.31 does not say what its resources read: the inputs of
 NO_EXTRACT = "The package was extracted where lineage was not attached: what it was read from is not known."
 
 
-def part(name: str) -> str:
-    """A part of the name of a job: dots divide the parts, and slashes the ids of parents."""
-    return name.replace(".", "_").replace("/", "_")
-
-
 class Runs:
     """The resource runs of a pipeline.
 
     Args:
         scope: The pipeline and its job namespace.
-        namespaces: The user's map of dataset namespaces.
+        settings: Of `lineage`.
     """
 
-    def __init__(self, scope: Scope, namespaces: naming.Namespaces) -> None:
-        self.scope = scope
+    def __init__(self, scope: Scope, settings: LineageConfiguration) -> None:
+        self.scope, self._settings = scope, settings
         self.documents = Documents(scope.working_dir)
-        self._namespaces = namespaces
-        self._ended: set[str] = set()
+        self._namespaces = naming.Namespaces(settings.namespaces)
+        self._over: set[str] = set()
 
     # ---- extract ---------------------------------------------------------------------------------------------------
 
@@ -67,7 +68,7 @@ class Runs:
                 self._add(package, schema, metrics, step)
             for source, name in step.left_over.get(load_id, []):
                 self._run(package, source, name, step, step.started)
-            events += [run_event(run, "START", run.started_at) for run in package.runs]
+            events += [self._event(run, "START", run.started_at) for run in package.runs]
             if step.failure is not None:
                 events += self._broken(package, step)
             elif load_id in step.empty:
@@ -76,7 +77,7 @@ class Runs:
                     run_event(_in_state(run, "loaded", step.ended), "COMPLETE", step.ended) for run in package.runs
                 ]
             else:
-                events += [run_event(run, "RUNNING", step.ended) for run in package.runs]
+                events += [self._event(run, "RUNNING", step.ended) for run in package.runs]
                 self.documents.keep_package(package)
         return events
 
@@ -116,24 +117,33 @@ class Runs:
         if seen is not None:
             package.seen[_key(source, resource)] = seen
         run = self._new(package.load_id, source, resource, at, step.parent)
-        told = seen.description if seen is not None else ""
-        run.job.description = told or f"Resource `{resource}` of the source `{source}`, extracted and loaded by dlt."
+        if seen is not None:
+            run.job.description = seen.description or run.job.description
+            run.job.code = code.location(Place(file=seen.file, line=seen.line)) if seen.file else None
+        run.job.code = run.job.code or code.location(code.script())
         package.runs.append(run)
         return run
 
     def _new(self, load_id: str, source: str, resource: str, at: dt.datetime, parent: Parent | None) -> ResourceRun:
         space, pipeline = self.scope.namespace, self.scope.pipeline
-        name = f"{part(pipeline)}.{part(source)}.{part(resource)}"
         return ResourceRun(
             run_id=resource_run_id(created_at(load_id), space, pipeline, source, resource, load_id),
-            job=Job(id=JobId(space, name), kind="RESOURCE", integration="DLT"),
+            job=Job(
+                id=describing.resource_job_id(space, pipeline, source, resource),
+                kind=describing.RESOURCE,
+                integration=INTEGRATION,
+                description=f"Resource `{resource}` of the source `{source}`, extracted and loaded by dlt.",
+                owners=describing.owners(self._settings),
+                tags=describing.pairs(self._settings.tags),
+            ),
             started_at=at,
             parent=parent,
             load_id=load_id,
             source=source,
             resource=resource,
             engine=self.scope.engine,
-            tags=[("load_id", load_id)],
+            tags=[("load_id", load_id), *describing.pairs(self._settings.run_tags)],
+            environment=describing.environment(self._settings),
         )
 
     def _broken(self, package: OpenPackage, step: Extracted) -> list[Event]:
@@ -142,7 +152,7 @@ class Runs:
         for run in package.runs:
             at_fault = not step.aborted and run.resource == step.culprit
             run.failure = step.failure
-            events.append(_ended(run, "FAIL" if at_fault else "ABORT", step.ended))
+            events.append(self._ended(run, "FAIL" if at_fault else "ABORT", step.ended))
         return events
 
     # ---- normalize -------------------------------------------------------------------------------------------------
@@ -164,7 +174,7 @@ class Runs:
     def loaded(self, step: LoadedPackage) -> list[Event]:
         """A package was loaded, given up, or left for later."""
         package = self.documents.package(step.load_id)
-        if step.load_id in self._ended:
+        if step.load_id in self._over:
             return []
         events: list[Event] = []
         package = package or OpenPackage(load_id=step.load_id, schema=step.schema)
@@ -176,7 +186,7 @@ class Runs:
         owners = self._owners(package, step.loaded.tables)
         for run in package.runs:
             events.append(self._end(package, run, step, owners))
-        self._ended.add(step.load_id)
+        self._over.add(step.load_id)
         self.documents.forget_package(step.load_id)
         return events
 
@@ -192,7 +202,7 @@ class Runs:
             if not known:
                 run.lineage_errors = [("inputs", NO_EXTRACT)]
                 package.runs.append(run)
-        return [run_event(run, "START", run.started_at) for run in package.runs if run.resource not in known]
+        return [self._event(run, "START", run.started_at) for run in package.runs if run.resource not in known]
 
     @staticmethod
     def _owners(package: OpenPackage, tables: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -227,11 +237,19 @@ class Runs:
         if broken:
             lines = [f"{job} (table {done.table}): {done.message or 'failed'}" for job, done in broken]
             run.failure = Failure(message="Load jobs failed for good:\n" + "\n".join(lines))
-            return _ended(run, "FAIL", step.ended)
+            return self._ended(run, "FAIL", step.ended)
         if step.loaded.state == "aborted":
             run.failure = step.failure or Failure(message="dlt gave the load package up.")
-            return _ended(run, "ABORT", step.ended)
-        return _ended(run, "COMPLETE", step.ended)
+            return self._ended(run, "ABORT", step.ended)
+        return self._ended(run, "COMPLETE", step.ended)
+
+    def _ended(self, run: ResourceRun, kind: EventType, at: dt.datetime) -> Event:
+        return self._event(_in_state(run, _STATES[kind], at), kind, max(at, run.started_at))
+
+    def _event(self, run: Run, state: EventType, at: dt.datetime) -> Event:
+        if run.failure is not None and not self._settings.stack_traces:
+            run.failure = Failure(message=run.failure.message)
+        return run_event(run, state, at, self._settings.column_budget)
 
     # ---- recovery --------------------------------------------------------------------------------------------------
 
@@ -250,25 +268,26 @@ class Runs:
                 continue
             for run in package.runs:
                 run.failure = Failure(message="The load package is gone: it was dropped before it was loaded.")
-                events.append(_ended(run, "ABORT", now))
-            self._ended.add(load_id)
+                events.append(self._ended(run, "ABORT", now))
+            self._over.add(load_id)
             self.documents.forget_package(load_id)
         for one in list(self.documents.invocations()):
             if one.run.run_id not in live and not is_alive(one):
                 one.run.failure = Failure(message="The process ended before the run did.")
-                events.append(run_event(_in_state(one.run, "aborted", now), "ABORT", now))
+                events.append(self._event(_in_state(one.run, "aborted", now), "ABORT", now))
                 self.documents.forget_invocation(one.run.run_id)
         return events
 
     def begin(self, invocation: OpenInvocation) -> list[Event]:
         """`Pipeline.run`, or a step on its own, begins."""
+        invocation.run.job.code = code.location(code.script())
         self.documents.keep_invocation(invocation)
-        return [run_event(invocation.run, "START", invocation.run.started_at)]
+        return [self._event(invocation.run, "START", invocation.run.started_at)]
 
     def end(self, invocation: OpenInvocation, state: EventType, at: dt.datetime) -> list[Event]:
         """It has ended."""
         self.documents.forget_invocation(invocation.run.run_id)
-        return [run_event(invocation.run, state, at)]
+        return [self._event(invocation.run, state, at)]
 
     def refs(self, load_ids: list[str]) -> list[RunRef]:
         """The runs of packages that began before."""
@@ -301,10 +320,6 @@ def _in_state(run: Any, state: str, at: dt.datetime) -> Any:
 
 
 _STATES = {"COMPLETE": "loaded", "FAIL": "failed", "ABORT": "aborted"}
-
-
-def _ended(run: ResourceRun, kind: EventType, at: dt.datetime) -> Event:
-    return run_event(_in_state(run, _STATES[kind], at), kind, max(at, run.started_at))
 
 
 def _dispositions(run: ResourceRun) -> str:

@@ -7,22 +7,26 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.errors.masking import without_secrets
-from headrace.observers.lineage import dlt_pipes, dlt_steps, naming
+from headrace.observers.lineage import describing, dlt_pipes, dlt_steps
 from headrace.observers.lineage.dlt_facts import Documents, OpenInvocation, Seen, plain_instant, process_started
 from headrace.observers.lineage.dlt_places import Target, target
-from headrace.observers.lineage.dlt_runs import Runs, part
+from headrace.observers.lineage.dlt_runs import INTEGRATION, Runs
 from headrace.observers.lineage.dlt_steps import Scope
 from headrace.observers.lineage.events import Event, EventType
-from headrace.observers.lineage.facts import Failure, Invocation, Job, JobId, Parent, RunRef
+from headrace.observers.lineage.facts import Failure, Invocation, Job, Parent, RunRef
 from headrace.observers.lineage.ids import invocation_run_id
 from headrace.observers.lineage.parent import find_parent
 from headrace.observers.lineage.sink import Sink
+
+if TYPE_CHECKING:
+    from headrace.config.lineage import LineageConfiguration
 
 logger = logging.getLogger("headrace")
 
@@ -36,6 +40,7 @@ class _Live:
 
     scope: Scope
     runs: Runs
+    sink: Sink
     document: OpenInvocation
     outer: BaseException | None
     data: Any = None
@@ -52,30 +57,37 @@ class _Live:
         """This run as the parent of others."""
         run = self.document.run
         root = run.parent.root if run.parent is not None else RunRef(run_id=run.run_id, job=run.job.id)
-        return Parent(run_id=run.run_id, job=run.job.id, root=root)
+        ref = describing.reference(run)
+        return Parent(run_id=ref.run_id, job=ref.job, facets=ref.facets, root=root)
 
 
 class DltTracker:
     """To be put into ``dlt.pipeline.trace.TRACKING_MODULES``.
 
     Args:
-        sink: Where events go.
-        namespace: Of jobs.
-        namespaces: The user's map of dataset namespaces.
+        sink_of: Gives where the events of a pipeline go, by its folder in `Documents` and its name.
+        settings: Of `lineage`.
         engine: Name and version of what runs: ``("dlt", "1.31.0")``.
     """
 
     def __init__(
-        self, sink: Sink, namespace: str, namespaces: naming.Namespaces, engine: tuple[str, str] = ("dlt", "")
+        self,
+        sink_of: Callable[[Path, str], Sink],
+        settings: LineageConfiguration,
+        engine: tuple[str, str] = ("dlt", ""),
     ) -> None:
-        self.sink = sink
-        self._namespace = namespace
-        self._namespaces = namespaces
+        self._sink_of, self._settings = sink_of, settings
+        self._sinks: dict[Path, Sink] = {}
         self._engine = engine
         self._live: dict[str, _Live] = {}
         self._runs: dict[tuple[str, str], Runs] = {}
         self._targets: dict[tuple[int, str, str | None], Target] = {}
         self._lock = threading.Lock()
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until all events are safe, at most so long; whether they are."""
+        end = time.monotonic() + seconds
+        return all(sink.drain(max(0.0, end - time.monotonic())) for sink in set(self._sinks.values()))
 
     def __repr__(self) -> str:
         return "headrace.lineage.attach_to_dlt()"
@@ -84,13 +96,20 @@ class DltTracker:
 
     def on_start_trace(self, trace: Any, step: str, pipeline: Any) -> None:
         """A run, or a step on its own, begins."""
-        scope = Scope(self._namespace, str(pipeline.pipeline_name), str(pipeline.working_dir), self._engine)
+        scope = Scope(
+            self._settings.job_namespace, str(pipeline.pipeline_name), str(pipeline.working_dir), self._engine
+        )
         with self._lock:
-            runs = self._runs.setdefault((scope.pipeline, scope.working_dir), Runs(scope, self._namespaces))
-        live = _Live(scope, runs, self._begin(scope, trace, step, pipeline), sys.exc_info()[1])
+            runs = self._runs.setdefault((scope.pipeline, scope.working_dir), Runs(scope, self._settings))
+            place = runs.documents.folder
+            if place not in self._sinks:
+                self._sinks[place] = self._sink_of(place, scope.pipeline)
+            sink = self._sinks[place]
+        _mark(sink, "begin")
+        live = _Live(scope, runs, sink, self._begin(scope, trace, step, pipeline), sys.exc_info()[1])
         self._live[trace.transaction_id] = live
         self._recover(live)
-        self._tell(lambda: runs.begin(live.document))
+        live.sink.emit(lambda: runs.begin(live.document))
 
     def on_start_trace_step(self, trace: Any, step: str, pipeline: Any) -> None:
         """A step begins."""
@@ -113,7 +132,7 @@ class DltTracker:
             self._extracted(live, step, info, error)
         elif step.step == "normalize" and info is not None:
             snapshot = dlt_steps.normalized(info)
-            self._tell(lambda: live.runs.normalized(snapshot))
+            live.sink.emit(lambda: live.runs.normalized(snapshot))
         elif step.step == "load" and info is not None:
             self._loaded(live, step, pipeline, info, error)
 
@@ -138,26 +157,33 @@ class DltTracker:
             state = "ABORT" if live.stopped else "FAIL"
             run.failure = live.failure
         run.state = {"COMPLETE": "loaded", "FAIL": "failed", "ABORT": "aborted"}[state]  # type: ignore[assignment]
-        self._tell(lambda: live.runs.end(live.document, state, now))
+        live.sink.emit(lambda: live.runs.end(live.document, state, now))
+        _mark(live.sink, "end")
 
     # ---- snapshots -------------------------------------------------------------------------------------------------
 
     def _begin(self, scope: Scope, trace: Any, step: str, pipeline: Any) -> OpenInvocation:
         started = plain_instant(trace.started_at)
-        space, name = scope.namespace, part(scope.pipeline)
         run = Invocation(
-            run_id=invocation_run_id(started, space, scope.pipeline, trace.transaction_id),
+            run_id=invocation_run_id(started, scope.namespace, scope.pipeline, trace.transaction_id),
             job=Job(
-                id=JobId(space, name),
-                kind="PIPELINE",
-                integration="DLT",
-                description=f"The pipeline `{scope.pipeline}` of dlt.",
+                id=describing.pipeline_job_id(scope.namespace, scope.pipeline),
+                kind=describing.PIPELINE,
+                integration=INTEGRATION,
+                description=self._settings.description or f"The pipeline `{scope.pipeline}` of dlt.",
+                owners=describing.owners(self._settings),
+                tags=describing.pairs(self._settings.tags),
             ),
             started_at=started,
-            parent=find_parent(),
+            parent=find_parent(self._settings.parent),
             pipeline_name=scope.pipeline,
             engine=self._engine,
-            tags=[("transaction_id", str(trace.transaction_id)), ("step", str(step))],
+            tags=[
+                ("transaction_id", str(trace.transaction_id)),
+                ("step", str(step)),
+                *describing.pairs(self._settings.run_tags),
+            ],
+            environment=describing.environment(self._settings),
             parameters=_parameters(pipeline),
         )
         return OpenInvocation(run, os.getpid(), process_started(os.getpid()))
@@ -176,7 +202,7 @@ class DltTracker:
             live.document.run.depends_on = live.runs.refs(pending)
             return events
 
-        self._tell(recovered)
+        live.sink.emit(recovered)
 
     def _extracted(self, live: _Live, step: Any, info: Any, error: BaseException | None) -> None:
         seen: list[Seen] = []
@@ -189,7 +215,7 @@ class DltTracker:
         started, ended = plain_instant(step.started_at), plain_instant(step.finished_at)
         snapshot = dlt_steps.extracted(info, seen, live.parent, started, ended, error)
         live.mine |= snapshot.packages.keys()
-        self._tell(lambda: live.runs.extracted(snapshot))
+        live.sink.emit(lambda: live.runs.extracted(snapshot))
 
     def _loaded(self, live: _Live, step: Any, pipeline: Any, info: Any, error: BaseException | None) -> None:
         parameters = _parameters(pipeline)
@@ -215,7 +241,7 @@ class DltTracker:
             if loaded.state in ("loaded", "aborted"):
                 told = {"loadId": snapshot.load_id, "schemaName": snapshot.schema, "state": loaded.state}
                 live.packages.append({**told, "failedJobs": len(broken)})
-            self._tell(_work(live.runs, snapshot))
+            live.sink.emit(_work(live.runs, snapshot))
 
     def _target(self, pipeline: Any, schema: Any, dataset: str | None) -> Target | None:
         """Where a schema goes; asked once, since dlt resolves its configuration each time."""
@@ -241,8 +267,12 @@ class DltTracker:
             live.failure, live.stopped = dlt_steps.failure_of(error), dlt_steps.is_stop(error)
         return error
 
-    def _tell(self, make: Callable[[], list[Event]]) -> None:
-        self.sink.emit(make)
+
+def _mark(sink: Sink, what: str) -> None:
+    """Sinks that leave the processor to runs are told when one begins and ends."""
+    tell = getattr(sink, what, None)
+    if tell is not None:
+        tell()
 
 
 def _work(runs: Runs, snapshot: dlt_steps.LoadedPackage) -> Callable[[], list[Event]]:
