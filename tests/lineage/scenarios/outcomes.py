@@ -9,7 +9,7 @@ from typing import Any
 import headrace
 from tests.lineage.scenarios.scenario import (
     LATER,
-    NOTHING_WRITTEN,
+    NOTHING_READ,
     break_tables,
     ends,
     failing,
@@ -312,7 +312,7 @@ for _place in PLACES:
     scenario(f"kill -9 at {_place}, and recovery", warnings=LATER, long=_place not in FEW)(_killed(_place))
 
 
-@scenario("no new data", less=NOTHING_WRITTEN)
+@scenario("no new data", less=NOTHING_READ)
 def nothing_new(w: World, patch: Any) -> None:
     @headrace.resource(name="orders", primary_key="id")
     def read(at: Any = headrace.sources.incremental("id", initial_value=0)) -> Any:
@@ -327,7 +327,7 @@ def nothing_new(w: World, patch: Any) -> None:
     assert set(tables_of(w, "orders", 1).values()) <= {0}
 
 
-@scenario("a resource that yields nothing at all")
+@scenario("a resource that yields nothing at all", less=NOTHING_READ)
 def empty(w: World, patch: Any) -> None:
     @headrace.resource(name="void")
     def void() -> Any:

@@ -14,7 +14,11 @@ Play = Callable[[World, Any], None]
 # lines of the validator's score that a run without any known input honestly cannot fill
 NO_INPUT = {"data run: has inputs and outputs": "nobody knows where a list, or what a generator yields, is from"}
 LATER = {"P107": "a load package outlives the invocation that has begun it, and keeps its parent"}
-NOTHING_WRITTEN = {"output: any lifecycleStateChange seen": "no table was made, emptied or changed"}
+NOTHING_READ = {
+    "data run: has inputs and outputs": "a run that found nothing wrote nothing",
+    "input: schema": "nothing was read whose fields could be told",
+    "input: subset or version (what was read)": "a table that is read as a whole has neither",
+}
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,8 @@ def _rows(view: PackageView, job: Job, table: str) -> int | None:
     changes = done.changes.get(table)
     if isinstance(job, Merge) and job.strategy == "scd2" and changes is not None:
         return changes.inserted  # what is updated are versions that end
+    if changes is not None and isinstance(job, Merge) and job.strategy == "scd2":
+        return changes.inserted  # a version that is retired stays a row of the load that brought it
     if changes is not None and changes.inserted is not None and changes.updated is not None:
         return changes.inserted + changes.updated
     held = sum(file.rows for file in job.files if file.table == table)
