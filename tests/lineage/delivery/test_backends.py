@@ -93,9 +93,9 @@ def test_a_run_does_not_wait_and_nothing_is_lost(tmp_path: Path, silent: int, ba
     told, plain = _pipeline(tmp_path, "with"), _pipeline(tmp_path, "without")
     telling = Telling(sink)
     told.observe(telling)
-    # in turn: the machine is not always as busy
+    # in turn, and one pair is enough: the machine is not always as busy; who waits waits each time
     times = [(_runs(told, number), _runs(plain, number)) for number in range(3)]
-    assert min(a for a, _ in times) - min(b for _, b in times) < 0.05, times
+    assert min(a - b for a, b in times) < 0.05, times
     assert telling.spent < 0.05
     started = time.perf_counter()
     delivery.close()

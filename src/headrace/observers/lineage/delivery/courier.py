@@ -76,6 +76,11 @@ class Courier:
             asked = self._asked
             return self._changed.wait_for(lambda: self._answered >= asked, max(0.0, seconds))
 
+    def has_all(self, spool: Spool) -> bool:
+        """Whether the receiver has all events of a pipeline."""
+        outlet = self._outlet
+        return self._nobody if outlet is None else spool.is_sent(outlet.name)
+
     def stop(self) -> None:
         """Send nothing more."""
         with self._changed:

@@ -81,7 +81,11 @@ class Post:
             if not courier.settle(end - time.monotonic()):
                 return False
             told += 1
-        return all(spool.is_sent for spool in self.spools)
+        return all(self.is_sent(spool) for spool in self.spools)
+
+    def is_sent(self, spool: Spool) -> bool:
+        """Whether all receivers of this configuration have all events of a pipeline."""
+        return all(courier.has_all(spool) for courier in self.couriers)
 
     def hurry(self) -> None:
         """The process ends: nothing waits for a better time."""

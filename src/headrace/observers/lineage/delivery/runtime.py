@@ -109,7 +109,7 @@ class Runtime:
         if found is None:
             return True
         _, spool, post = found
-        return post.settle(end - time.monotonic()) and spool.is_sent
+        return post.settle(end - time.monotonic()) or post.is_sent(spool)
 
     # ---- on the writer's thread ----
 

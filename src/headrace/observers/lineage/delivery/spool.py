@@ -91,11 +91,9 @@ class Spool:
         """The first place that not all receivers have passed; None without receivers."""
         return min((self.mark(name).place for name in (*self._named(PATH), *self._named(TRANSPORT))), default=None)
 
-    @property
-    def is_sent(self) -> bool:
-        """Whether all receivers have everything."""
-        place = self.unsent_from
-        return place is None or self.store.bytes_after(place) == 0
+    def is_sent(self, name: str) -> bool:
+        """Whether a receiver has everything."""
+        return self.store.bytes_after(self.mark(name).place) == 0
 
     def unsent(self, name: str) -> int:
         """How many events a receiver does not have yet."""
