@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from headrace.errors.lineage import NoReceiver, NoStoredEvents
 from headrace.observers.lineage import delivery
 from headrace.observers.lineage.store import FOLDER
-from tests.lineage.delivery.world import Receiver, event, keys, receiver, run_id, settings, story
+from tests.lineage.delivery.world import Receiver, event, keys, receiver, run_id, settings, story, until
 
 
 @pytest.fixture
@@ -178,3 +179,32 @@ def test_a_replay_says_why_nothing_was_sent(tmp_path: Path, backend: Receiver) -
     assert done.error is not None
     assert done.error.startswith("401")
     assert keys(backend.asked)[-1] == (run_id(2), "START")
+
+
+def test_the_endpoint(tmp_path: Path, backend: Receiver) -> None:
+    assert _sends(tmp_path / "p", 1, url=backend.url, endpoint="v9/take/it")
+    assert _sends(tmp_path / "p", 2, url=backend.url)
+    assert [backend.paths[0], backend.paths[2]] == ["/v9/take/it", "/api/v1/lineage"]
+
+
+def test_the_end_waits_as_long_as_it_may(tmp_path: Path, backend: Receiver) -> None:
+    backend.delay = 0.4
+    for seconds, sent in ((0.0, False), (20.0, True)):
+        sink = delivery.sink_for(tmp_path / str(seconds), settings(url=backend.url, drain_seconds=seconds))
+        sink.emit(lambda: [event(1)])
+        started = time.perf_counter()
+        assert delivery.close() is sent
+        assert (time.perf_counter() - started >= 0.4) is sent
+
+
+def test_how_often_and_how_soon_is_tried(tmp_path: Path, backend: Receiver) -> None:
+    backend.answer = lambda _: 503
+    sink = delivery.sink_for(tmp_path / "p", settings(url=backend.url, breaker_failures=2, breaker_seconds=0.4))
+    sink.emit(lambda: [event(1)])
+    assert not sink.flush(20)
+    assert len(backend.asked) == 2
+    time.sleep(0.2)
+    assert len(backend.asked) == 2
+    assert until(lambda: len(backend.asked) == 3, 5)
+    backend.answer = lambda _: 200
+    assert until(lambda: len(backend.events) == 1, 5)

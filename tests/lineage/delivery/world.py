@@ -59,6 +59,7 @@ class Receiver:
         self.events: list[dict[str, Any]] = []
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
         self.answer: Callable[[dict[str, Any]], int] = lambda _: 200
         self.delay = 0.0
         self.ends = threading.Event()
@@ -70,6 +71,7 @@ class Receiver:
             body = gzip.decompress(body)
         one = json.loads(body)
         self.asked.append(one)
+        self.paths.append(handler.path)
         status = self.answer(one)
         if status == 0:
             self.ends.wait(30)
