@@ -63,6 +63,7 @@ class Builder:
         view: PackageView | None = None,
         ended: bool = False,
         planned: bool = False,
+        with_inputs: bool = True,
     ) -> ResourceRun:
         """A resource run with its datasets.
 
@@ -72,6 +73,7 @@ class Builder:
             view: The package as it is now; None for one that is not sealed or is gone.
             ended: Tell outputs: what the destination really holds.
             planned: Tell outputs: what would be written.
+            with_inputs: Tell inputs; they were told before when there is nothing new of them.
         """
         reading = run.reading
         made = ResourceRun(
@@ -90,7 +92,7 @@ class Builder:
         if package.run_id:
             made.tags.append(("transaction_id", package.run_id))
         self._depend(made, package, run)
-        own, above = self._inputs(made, reading, view)
+        own, above = self._inputs(made, reading, view) if with_inputs else ([], [])
         made.inputs = _joined([*own, *above])
         made.custom["headrace_loadPackage"] = load_package(package, view, reading.resource)
         if view is not None:
@@ -142,7 +144,8 @@ class Builder:
         above = self._named(made, others, fields if not mine else ())
         for one in own or above:
             one.subset = subset_of(one.subset, reading.cursor)
-        if reading.is_read and len(own or above) == 1:
+        # of a query only the destination knows how many rows it reads
+        if reading.is_read and not reading.models and len(own or above) == 1:
             (own or above)[0].rows = reading.rows
         return own, above
 

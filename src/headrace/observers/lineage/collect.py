@@ -27,6 +27,7 @@ from headrace.model.events import (
 )
 from headrace.observers.lineage import build, cycle
 from headrace.observers.lineage.ids import resource_run_id
+from headrace.observers.lineage.invocations import Invocations
 from headrace.observers.lineage.opened import Ending, OpenPackage, OpenRun, OpenRuns, read_document, write_document
 from headrace.observers.lineage.readings import finish, interval, note_models, reading_of
 from headrace.observers.lineage.sink import Sink
@@ -59,7 +60,7 @@ class LineageObserver:
         self.open = OpenRuns(Path(p.working_dir) / FOLDER)
         self.teller = Teller(settings, sink, self.open)
         self._pipeline_name = p.pipeline_name
-        self._cycle: cycle.Invocations = cycle.Invocations(p.pipeline_name, settings, self.teller)
+        self._cycle = Invocations(p.pipeline_name, settings, self.teller)
         # by load id; what is not in it is on disk
         self._packages: dict[str, OpenPackage] = {}
         # packages whose START this process has told
@@ -196,7 +197,7 @@ class LineageObserver:
             one.extracted = True
         self.open.write(opened)
         write_document(package.path, opened)
-        self.teller.running(opened, view_of(run.pipeline, package), event.at)
+        self.teller.running(opened, view_of(run.pipeline, package), event.at, with_inputs=True)
 
     def _checkpoint(self, event: Extracted, package: Package, run: Run) -> OpenPackage | None:
         """A package that an extract with checkpoints has sealed before its end: each is loaded on its own."""
@@ -235,7 +236,7 @@ class LineageObserver:
     def _normalized(self, event: Normalized, run: Run) -> None:
         opened = self._package(event.load_id, run)
         if opened is not None and opened.left:
-            self.teller.running(opened, view_of(run.pipeline, run.package), event.at)
+            self.teller.running(opened, view_of(run.pipeline, run.package), event.at, with_inputs=False)
 
     def _migrated(self, event: SchemaMigrated, run: Run) -> None:
         # the refresh is noted by a migration without changes, before any other

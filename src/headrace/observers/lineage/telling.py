@@ -67,13 +67,16 @@ class Teller:
         name = opened.name
         self._emit(make, lambda: self._open.told(name))
 
-    def running(self, opened: OpenPackage, view: PackageView, at: dt.datetime) -> None:
+    def running(self, opened: OpenPackage, view: PackageView, at: dt.datetime, with_inputs: bool) -> None:
         """A step of the package is sealed."""
         copy = _copied(opened)
 
         def make() -> list[Event]:
             package = copy()
-            return [self._event(self._build.resource_run(package, run, view), "RUNNING", at) for run in package.left]
+            return [
+                self._event(self._build.resource_run(package, run, view, with_inputs=with_inputs), "RUNNING", at)
+                for run in package.left
+            ]
 
         self._emit(make)
 

@@ -123,7 +123,16 @@ class PackageView:
 
     def tables_of(self, resource: str) -> list[str]:
         """The tables of a resource, those of the system apart, in the schema's order."""
-        return [name for name in self.tables if not self.is_system(name) and resource in self.owners(name)]
+        return self._by_resource.get(resource, [])
+
+    @cached_property
+    def _by_resource(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self.tables:
+            if not self.is_system(name):
+                for resource in self.owners(name):
+                    found.setdefault(resource, []).append(name)
+        return found
 
     def roots_of(self, resource: str) -> set[str]:
         """The root tables of a resource."""
