@@ -241,7 +241,8 @@ def test_columns_through_a_step_of_the_user(lab: Lab) -> None:
     lab.run(
         """
         from dlt.sources.sql_database import sql_table
-        t = sql_table("sqlite:///src.db", table="t", incremental=dlt.sources.incremental("id"), write_disposition="merge")
+        cursor = dlt.sources.incremental("id")
+        t = sql_table("sqlite:///src.db", table="t", incremental=cursor, write_disposition="merge")
         pipeline().run(t)
         """
     )

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from headrace.observers.lineage.dlt_facts import Seen
 
 _DEEP = 6
-_MOST = 10_000
+_MOST = 1_000
 _HARMLESS = ("Incremental", "IncrementalResourceWrapper", "LimitItem", "ValidateItem", "MetricsItem", "_LimitItem")
 _ADAPTERS = ("query_adapter_callback", "table_adapter_callback", "type_adapter_callback")
 
@@ -35,7 +36,7 @@ def traced_data() -> Any:
 
 def resources(data: Any) -> Iterator[tuple[str, Any]]:
     """Resources in the data of a run, each with the name of its source; empty for one without."""
-    for one in list(data)[:_MOST] if isinstance(data, (list, tuple)) else [data]:
+    for one in islice(data, _MOST) if isinstance(data, (list, tuple)) else [data]:
         kind = type(one)
         if any(base.__name__ == "DltSource" for base in kind.__mro__):
             for resource in list(one.resources.selected.values()):

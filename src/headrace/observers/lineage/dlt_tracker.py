@@ -81,7 +81,7 @@ class DltTracker:
         self._engine = engine
         self._live: dict[str, _Live] = {}
         self._runs: dict[tuple[str, str], Runs] = {}
-        self._targets: dict[tuple[int, str, str | None], Target] = {}
+        self._targets: dict[tuple[str, str, str], tuple[Any, Target]] = {}
         self._lock = threading.Lock()
 
     def drain(self, seconds: float) -> bool:
@@ -245,15 +245,19 @@ class DltTracker:
 
     def _target(self, pipeline: Any, schema: Any, dataset: str | None) -> Target | None:
         """Where a schema goes; asked once, since dlt resolves its configuration each time."""
-        key = (id(pipeline.destination), str(schema.name), dataset or str(pipeline.dataset_name))
-        if key not in self._targets:
-            try:
-                self._targets[key] = target(pipeline, schema, dataset)
-            except Exception as error:  # noqa: BLE001 # no lineage is no reason for a run to fail
-                text = without_secrets(f"{type(error).__name__}: {error}")
-                logger.warning("lineage: where `%s` loads to cannot be found out: %s", pipeline.pipeline_name, text)
-                return None
-        return self._targets[key]
+        destination = pipeline.destination
+        key = (str(pipeline.pipeline_name), str(schema.name), dataset or str(pipeline.dataset_name))
+        known = self._targets.get(key)
+        if known is not None and known[0] is destination:
+            return known[1]
+        try:
+            found = target(pipeline, schema, dataset)
+        except Exception as error:  # noqa: BLE001 # no lineage is no reason for a run to fail
+            text = without_secrets(f"{type(error).__name__}: {error}")
+            logger.warning("lineage: where `%s` loads to cannot be found out: %s", pipeline.pipeline_name, text)
+            return None
+        self._targets[key] = (destination, found)
+        return found
 
     @staticmethod
     def _error(live: _Live, step: Any) -> BaseException | None:
