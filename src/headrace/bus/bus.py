@@ -107,6 +107,8 @@ class Bus:
         Raises:
             KeyboardInterrupt: Somebody stopped the program meanwhile; all observers have been told.
         """
+        if not self._observers:
+            return
         stopped: BaseException | None = None
         with self._lock:
             self._waiting.append(event)
