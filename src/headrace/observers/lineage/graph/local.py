@@ -48,7 +48,7 @@ class LocalGraph:
 
     def refresh(self) -> int:
         """Take what is new; gives a number that goes up with each change."""
-        if self.store.add_folder(self.received.folder):
+        if self.received.events.is_dir() and self.store.add_folder(self.received.folder):
             self.received.trim(KEPT_BYTES, None)
         if self.pipelines_dir is not None:
             self.store.add_stored(self.pipelines_dir)

@@ -186,4 +186,4 @@ def _targets(run: Run) -> Iterator[tuple[dict[str, Any], Key | None]]:
 
 
 def _has_entries(run: Run) -> bool:
-    return any(one.get("type", "DATASET") == "DATASET" for one in run.entries)
+    return any(key is not None for _, key in _targets(run))

@@ -1,0 +1,172 @@
+"""Finding things by name, trees for the terminal, and the forms of other programs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import msgspec
+import pytest
+
+from headrace.observers.lineage.graph import Graph, View, find, part, view
+from headrace.observers.lineage.graph.formats import as_dot, as_json, as_mermaid
+from headrace.observers.lineage.graph.html import as_html
+from headrace.observers.lineage.graph.terminal import Tree
+from headrace.observers.lineage.graph.walk import Found, NotInGraph
+from tests.lineage.graph import samples
+from tests.lineage.graph.samples import DWH, dataset, event
+
+RAW, MART = f"d:{DWH}|dwh.raw.orders", f"d:{DWH}|dwh.marts.fct_orders"
+
+
+@pytest.fixture(scope="module")
+def graph() -> View:
+    return view(Graph().add_all(samples.everything()))
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("dwh.raw.orders", Found([], [RAW])),
+        ("raw.orders", Found([], [RAW])),
+        (f"{DWH}/dwh.raw.orders", Found([], [RAW])),
+        ("fct_orders.email", Found([], [MART], "email")),
+        ("raw.orders.id", Found([], [RAW], "id")),
+        ("table/shop/orders", Found([], ["d:s3://lake|warehouse/orders"])),
+        ("shop.orders", Found(["j:prod|shop.orders"], [])),
+        ("shop", Found(["j:prod|shop", "j:prod|shop.orders"], [])),
+        ("nightly", Found(["j:airflow|nightly", "j:airflow|nightly.export"], [])),
+    ],
+)
+def test_names(graph: View, name: str, wanted: Found) -> None:
+    assert find(graph, name) == wanted
+
+
+def test_names_that_are_not_there_or_not_clear(graph: View) -> None:
+    with pytest.raises(NotInGraph, match=r"did you mean .*fct_orders"):
+        find(graph, "fct_order")
+    with pytest.raises(NotInGraph, match=r"several datasets(.|\n)*https://api.shop.example//orders"):
+        find(graph, "orders")
+
+
+def test_parts(graph: View) -> None:
+    up = part(graph, find(graph, "fct_orders"), ["upstream"])
+    assert {n.name for n in up.datasets.values()} == {"dwh.marts.fct_orders", "dwh.raw.orders", "/orders"}
+    near = part(graph, find(graph, "fct_orders"), ["upstream"], 1)
+    assert {n.name for n in near.datasets.values()} == {"dwh.marts.fct_orders", "dwh.raw.orders"}
+    column = part(graph, find(graph, "fct_orders.email"), ["upstream", "downstream"])
+    assert {(e.field, e.column) for e in column.columns} == {
+        ("customer.email", "customer__email"),
+        ("customer__email", "email"),
+        ("email", ""),
+    }
+    job = part(graph, find(graph, "shop"), ["downstream"])
+    assert "j:airflow|nightly.export" in job.jobs and len(job.datasets) == 6
+
+
+def test_the_tree_of_a_table(graph: View) -> None:
+    lines = list(Tree(graph).lines(find(graph, "fct_orders"), ["upstream", "downstream"]))
+    assert lines == [
+        "dwh.marts.fct_orders  done 2026-11-21 10:01  90 rows",
+        "postgres://dwh:5432",
+        "",
+        "comes from",
+        "└─ dwh.raw.orders  by dwh.marts.shop.fct_orders  done 2026-11-21 10:01  90 rows",
+        "   └─ https://api.shop.example/orders  by shop.orders  done 2026-11-21 10:00  100 rows",
+        "",
+        "goes into",
+        "├─ orders/daily  by nightly.export  done 2026-11-21 10:02",
+        "└─ warehouse/orders  by spark.append  done 2026-11-21 10:03",
+        "   └─ only read  by dashboard  done 2026-11-21 10:03",
+    ]
+
+
+def test_the_tree_of_a_column(graph: View) -> None:
+    lines = list(Tree(graph).lines(find(graph, "fct_orders.order_id"), ["upstream", "downstream"]))
+    assert lines[4:6] == ["└─ dwh.raw.orders  id", "   └─ https://api.shop.example/orders  id"]
+    assert lines[-1] == "└─ warehouse/orders  order_id"
+    one_step = list(Tree(graph, depth=1).lines(find(graph, "fct_orders.order_id"), ["upstream"]))
+    assert one_step[-1] == "└─ dwh.raw.orders  id"
+
+
+def test_the_tree_of_jobs_with_columns(graph: View) -> None:
+    lines = list(Tree(graph, columns=True).lines(find(graph, "shop"), ["upstream"]))
+    assert lines == [
+        "shop.orders  done 2026-11-21 10:00",
+        "├─ dwh.raw.orders  100 rows",
+        "│  │  id              ◂ https://api.shop.example/orders  id",
+        "│  │  customer__email ◂ https://api.shop.example/orders  customer.email",
+        "│  │  _dlt_id         ◂ made by the job",
+        "│  └─ ◂ https://api.shop.example/orders",
+        "└─ dwh.raw.orders__lines  200 rows",
+        "   │  sku ◂ https://api.shop.example/orders  lines._element.sku",
+        "   └─ ◂ https://api.shop.example/orders",
+    ]
+
+
+def test_circles_end() -> None:
+    round_trip = [
+        event("COMPLETE", "a", 1, 0, [dataset("n", "x")], [dataset("n", "y")]),
+        event("COMPLETE", "b", 2, 0, [dataset("n", "y")], [dataset("n", "x")]),
+    ]
+    graph = view(Graph().add_all(round_trip))
+    lines = list(Tree(graph).lines(find(graph, "x"), ["upstream"]))
+    assert lines[-2:] == [
+        "└─ y  by a  done 2026-11-21 10:00".replace("by a", "by b"),
+        "   └─ x  by a  done 2026-11-21 10:00  (above)",
+    ]
+
+
+def test_names_do_not_steer_the_terminal() -> None:
+    graph = view(
+        Graph().add_all([event("COMPLETE", "j\x1b[2J", 1, 0, [dataset("n", "x\nforged")], [dataset("n", "y\x07")])])
+    )
+    text = "\n".join(Tree(graph, columns=True).lines(None, ["upstream"]))
+    assert "\x1b" not in text and "\x07" not in text and "x\\nforged" in text
+
+
+EVIL = 'a"];\nb --> c\\"<b>\x00'
+
+
+def test_names_do_not_leave_mermaid_or_dot() -> None:
+    given = [
+        event(
+            "COMPLETE",
+            EVIL,
+            1,
+            0,
+            [dataset("n", EVIL, {EVIL: "int"})],
+            [dataset("n", "y", columnLineage=samples.columns(c=[("n", EVIL, EVIL)]))],
+        )
+    ]
+    graph = view(Graph().add_all(given))
+    for columns in (False, True):
+        mermaid = as_mermaid(graph, columns)
+        assert all(line.count('"') in (0, 2) for line in mermaid.splitlines()) and "<b>" not in mermaid
+        dot = as_dot(graph, columns)
+        assert dot.count("\n") == len([line for line in dot.splitlines() if line]) and "\x00" not in dot
+        if shutil.which("dot"):
+            subprocess.run(["dot", "-Tsvg"], input=dot.encode(), check=True, capture_output=True, timeout=30)
+
+
+def test_mermaid_and_dot(graph: View) -> None:
+    mermaid = as_mermaid(part(graph, find(graph, "shop"), ["upstream"]))
+    assert mermaid.startswith("flowchart LR\n") and mermaid.count("-->") == 3 and '(["shop.orders"])' in mermaid
+    assert 'label="raw.orders"' in as_dot(graph) and as_dot(graph).count("->") == 10
+    assert as_mermaid(graph, True).count("-.->") == 1
+
+
+def test_json_is_the_whole_graph(graph: View) -> None:
+    document = json.loads(msgspec.json.encode(as_json(graph)))
+    assert {one["id"] for one in document["datasets"]} == set(graph.datasets)
+    [edge] = [one for one in document["columns"] if one["column"] == "customer__email"]
+    assert edge["field"] == "customer.email" and edge["job"] == "j:prod|shop.orders"
+    assert {(one["source"], one["target"]) for one in document["edges"]} >= {("d:s3://lake|warehouse/orders", None)}
+
+
+def test_the_page_holds_no_markup_of_names() -> None:
+    evil = "</script><script>alert(1)</script><!--"
+    page = as_html(view(Graph().add_all([event("COMPLETE", evil, 1, 0, [dataset("n", evil)])])), evil)
+    assert page.count("<script") == 2 and "alert(1)" in page and "http-equiv" in page
+    assert "src=" not in page and "@import" not in page and "@@" not in page
