@@ -14,6 +14,7 @@ import headrace
 from headrace.model import events as engine
 from headrace.observers.lineage import delivery
 from headrace.observers.lineage.delivery.breaker import Breaker
+from headrace.observers.lineage.delivery.replay import replay
 from headrace.observers.lineage.store import FOLDER, EventStore
 from tests.lineage.delivery import world
 from tests.lineage.delivery.world import Receiver, event, free_port, keys, receiver, run_id, settings, story
@@ -107,7 +108,7 @@ def test_a_run_does_not_wait_and_nothing_is_lost(tmp_path: Path, silent: int, ba
     backend.ends.set()
     with receiver(port if kind == "dead" else 0) as back:
         again = back if kind in ("dead", "hanging") else backend
-        done = delivery.replay("with", pipelines_dir=tmp_path / "work", settings=settings(url=again.url))
+        done = replay("with", pipelines_dir=tmp_path / "work", settings=settings(url=again.url))
         assert [(one.left, one.refused, one.error) for one in done] == [(0, 0, None)]
         # what was being sent when time was up may have arrived: it is sent twice, never out of order
         assert _ids(again.events) == wanted
@@ -160,7 +161,7 @@ def test_an_event_that_is_refused_holds_up_no_other(
     for status, left in ((422, 2), (200, 0)):
         backend.answer = lambda _, status=status: status  # type: ignore[misc]
         delivery.close(0)
-        (done,) = delivery.replay("p", pipelines_dir=tmp_path, settings=settings(url=backend.url))
+        (done,) = replay("p", pipelines_dir=tmp_path, settings=settings(url=backend.url))
         assert (done.sent, done.refused, done.left) == (2 - left, left, 0)
     assert keys(backend.events) == keys(story([1, 3, 2]))
     assert not (tmp_path / "p" / FOLDER / "delivery" / "refused.ndjson").exists()

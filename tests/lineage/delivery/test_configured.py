@@ -14,6 +14,7 @@ import pytest
 
 from headrace.errors.lineage import NoReceiver, NoStoredEvents
 from headrace.observers.lineage import delivery
+from headrace.observers.lineage.delivery.replay import replay
 from headrace.observers.lineage.store import FOLDER
 from tests.lineage.delivery.world import Receiver, event, keys, receiver, run_id, settings, story, until
 
@@ -110,7 +111,7 @@ def test_a_file_without_a_transport_sends_nowhere(tmp_path: Path) -> None:
     assert _sends(tmp_path / "p", 1)
     assert not list((tmp_path / "p" / FOLDER / "delivery").glob("*.mark"))
     with pytest.raises(NoReceiver, match=r"lineage\.url"):
-        delivery.replay("p", pipelines_dir=tmp_path, settings=settings())
+        replay("p", pipelines_dir=tmp_path, settings=settings())
 
 
 def test_a_wrong_configuration_is_said_once(
@@ -156,15 +157,15 @@ def test_a_replay_of_everything(tmp_path: Path, backend: Receiver) -> None:
         assert sink.flush(20)
     delivery.close(0)
     wanted = settings(url=backend.url)
-    assert [(d.pipeline, d.sent, d.left) for d in delivery.replay(pipelines_dir=tmp_path, settings=wanted)] == [
+    assert [(d.pipeline, d.sent, d.left) for d in replay(pipelines_dir=tmp_path, settings=wanted)] == [
         ("a", 0, 0),
         ("b", 0, 0),
     ]
-    done = delivery.replay("b", everything=True, pipelines_dir=tmp_path, settings=wanted)
+    done = replay("b", everything=True, pipelines_dir=tmp_path, settings=wanted)
     assert [(d.pipeline, d.receiver, d.sent) for d in done] == [("b", f"http {backend.url}", 4)]
     assert [one["job"]["name"] for one in backend.events] == ["a"] * 4 + ["b"] * 8
     with pytest.raises(NoStoredEvents, match="`c`"):
-        delivery.replay("c", pipelines_dir=tmp_path, settings=wanted)
+        replay("c", pipelines_dir=tmp_path, settings=wanted)
 
 
 def test_a_replay_says_why_nothing_was_sent(tmp_path: Path, backend: Receiver) -> None:
@@ -174,7 +175,7 @@ def test_a_replay_says_why_nothing_was_sent(tmp_path: Path, backend: Receiver) -
     sink.emit(lambda: [event(2)])
     assert not sink.flush(20)
     delivery.close(0)
-    (done,) = delivery.replay("p", pipelines_dir=tmp_path, settings=settings(url=backend.url))
+    (done,) = replay("p", pipelines_dir=tmp_path, settings=settings(url=backend.url))
     assert (done.sent, done.left) == (0, 1)
     assert done.error is not None
     assert done.error.startswith("401")

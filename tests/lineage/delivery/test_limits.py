@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from headrace.observers.lineage import delivery
+from headrace.observers.lineage.delivery.replay import replay
 from headrace.observers.lineage.store import FOLDER, START, EventStore
 from tests.lineage.delivery.world import Receiver, event, free_port, keys, run_id, settings, story
 
@@ -28,9 +29,10 @@ def test_the_oldest_runs_are_given_up(tmp_path: Path, backend: Receiver, caplog:
     told = [int(found[1]) for r in caplog.records if (found := re.search(r"(\d+) runs \(", r.getMessage()))]
     assert told
     assert _all_sent(tmp_path, backend, values)
-    kept = [run_id(n) for n in range(200) if (run_id(n), "START") in keys(backend.events)]
+    found = [key for key in keys(backend.events) if key[1] != "OTHER"]
+    kept = [run_id(n) for n in range(200) if (run_id(n), "START") in found]
     assert 40 < len(kept) < 140
-    assert keys(backend.events) == keys([e for n in range(200 - len(kept), 200) for e in story([n])] + story([900])), (
+    assert found == keys([e for n in range(200 - len(kept), 200) for e in story([n])] + story([900])), (
         "whole runs: of the first one, whose START was given up, the end is not sent either"
     )
     assert sum(told) >= 200 - len(kept)
@@ -40,7 +42,7 @@ def test_the_oldest_runs_are_given_up(tmp_path: Path, backend: Receiver, caplog:
 def _all_sent(tmp_path: Path, backend: Receiver, values: dict[str, int]) -> bool:
     sink = delivery.sink_for(tmp_path / "p", settings(url=backend.url, **values))
     sink.emit(list)
-    (done,) = delivery.replay("p", pipelines_dir=tmp_path, settings=settings(url=backend.url, **values))
+    (done,) = replay("p", pipelines_dir=tmp_path, settings=settings(url=backend.url, **values))
     # a file is looked through when the next one is begun
     for _ in range(3):
         sink.emit(lambda: [event(1_000, "OTHER", x={"text": "y" * 60_000})])

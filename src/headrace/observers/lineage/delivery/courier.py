@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.abc
 import logging
 import sys
 import threading
@@ -290,7 +289,7 @@ def _groups(lines: list[Line], outlet: Outlet, spool: Spool) -> Iterator[list[Li
 # ---- loading the client beside a run ---------------------------------------------------------------------------------
 
 
-class _Pauses(importlib.abc.MetaPathFinder):
+class _Pauses:
     """Finds nothing, and takes its time: two threads that load and compute in turns slow each other down."""
 
     def __init__(self, runtime: Runtime) -> None:
