@@ -114,11 +114,11 @@ def test_a_declared_column_without_rows_is_asked_about(project: Path) -> None:
     p = pipeline()
     p.guard(Asked(email=Drop()))
 
-    @headrace.resource(name="people", columns={"id": {"data_type": "bigint"}, "email": {"data_type": "text"}})
     def people() -> Any:
         yield headrace.mark.materialize_table_schema()
 
-    p.run(people)
+    hints: Any = {"id": {"data_type": "bigint"}, "email": {"data_type": "text"}}
+    p.run(headrace.resource(people, name="people", columns=hints))
     assert columns(p, "people") == ["id"]
 
 
@@ -161,7 +161,7 @@ def test_keys_cannot_be_dropped(project: Path) -> None:
 
 def test_a_gate_on_columns_that_fails_keeps_the_package(project: Path) -> None:
     p, gate = pipeline(), Asked()
-    gate.decide = lambda change, run: 1 / 0  # type: ignore[method-assign, assignment]
+    gate.decide = lambda change, run: 1 / 0  # type: ignore[method-assign]
     p.guard(gate)
     with pytest.raises(PipelineStepFailed) as caught:
         p.run([{"id": 1}], table_name="t")

@@ -35,7 +35,7 @@ def place(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def comparable(calls: list[dict[str, Any]], packages: bool = True) -> list[dict[str, Any]]:
     """Calls without the type of the driver's error, and where that is meant without the state of packages."""
-    found = json.loads(json.dumps(calls))
+    found: list[dict[str, Any]] = json.loads(json.dumps(calls))
     for call in found:
         if call.get("exceptions") not in (None, "ValueError", "DataValidationError"):
             call["exceptions"] = "of the driver"
