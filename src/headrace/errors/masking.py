@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
@@ -149,6 +150,7 @@ def _forms(text: str) -> Iterator[str]:
             yield coded[(0, 2, 3)[ahead] : len(coded) - (0, 3, 2)[left]]
 
 
+@lru_cache(maxsize=4096)
 def names_a_secret(name: str) -> bool:
     """Whether a column or key is called like one that holds secrets: ``password``, ``api_key``, ``refresh_token``."""
     return re.fullmatch(_WORDS, name, re.IGNORECASE) is not None

@@ -255,11 +255,18 @@ class Builder:
             found = edges(extracted, package, reading.described, roots, reading.models)
             memory = self._memory_of(str(view.schema.get("name") or ""))
             found = memory.merged(reading.resource, found, package)
-            memory.save()
         except Exception as error:  # noqa: BLE001 - told in `extractionError`, and the rest goes on
             _trouble(made, f"columns of {reading.resource}", error)
             return {}
         return found
+
+    def remember(self) -> None:
+        """Write what was learned of columns; once for all runs of a package, as it is one file."""
+        for memory in self._memories.values():
+            try:
+                memory.save()
+            except OSError as error:
+                logger.warning("Lineage: %s cannot be written: %s", memory.path, error)
 
     def _memory_of(self, schema_name: str) -> ColumnMemory:
         from headrace.observers.lineage.columns_memory import ColumnMemory

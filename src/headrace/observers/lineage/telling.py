@@ -90,6 +90,7 @@ class Teller:
                 if run.run_id not in names or run.ending is None:
                     continue
                 found.append(self._end(package, run, run.ending, view))
+            self._build.remember()
             return found
 
         name, left = opened.name, bool(opened.left)
