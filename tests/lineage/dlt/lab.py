@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
 from tests.continuity.engines import Engine
 from tests.lineage.scenarios.stream import RunOf, Stream, Verdict, validate
+
+LONG = bool(os.environ.get("HEADRACE_LONG"))
+long = pytest.mark.skipif(not LONG, reason="long: with HEADRACE_LONG=1")
 
 _HEAD = """
 import logging, os, dlt
@@ -38,7 +43,8 @@ class Lab:
         lines = script.splitlines()
         indent = min(len(line) - len(line.lstrip()) for line in lines if line.strip())
         text = _HEAD + "\n".join(line[indent:] for line in lines) + _TAIL
-        return self.engine.run(text.replace("{engine}", "dlt"), self.folder, environment or {}, **arguments)
+        quick = {"RESTORE_FROM_DESTINATION": "false", **(environment or {})}
+        return self.engine.run(text, self.folder, quick, **arguments)
 
     @property
     def log(self) -> str:

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from tests.lineage.dlt.lab import Lab, columns, edges, written
+from tests.lineage.dlt.lab import Lab, columns, edges, long, written
 
 FAILING = """
     @dlt.resource(columns={"id": {"data_type": "bigint", "nullable": False}})
@@ -130,6 +130,7 @@ def test_5_three_pipelines_in_threads(lab: Lab) -> None:
         assert run.outputs[0]["outputFacets"]["outputStatistics"]["rowCount"] == int(n) + 1
 
 
+@long
 def test_6_a_sink_that_hangs_holds_nothing_up(lab: Lab) -> None:
     """6: synchronous sending on the pipeline's thread; the rest of it is tested where delivery is."""
     took = lab.run(

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.lineage.dlt.lab import Lab, columns, edges, written
+from tests.lineage.dlt.lab import Lab, columns, edges, long, written
 
 
 class _Api(BaseHTTPRequestHandler):
@@ -172,6 +172,7 @@ def test_a_merge_that_fails_behind_its_files_wrote_nothing(lab: Lab) -> None:
     lab.check()
 
 
+@long
 def test_several_resources_of_a_failed_extract(lab: Lab) -> None:
     """The one at fault fails, the others are stopped; nothing is in the destination."""
     lab.run(
@@ -253,6 +254,7 @@ def test_columns_through_a_step_of_the_user(lab: Lab) -> None:
     lab.check()
 
 
+@long
 def test_older_dlt_says_that_it_does_not_know_inputs(old_lab: Lab) -> None:
     """dlt 1.20 has no locations: no input is invented, outputs and rows are true, and the gap is told."""
     with sqlite3.connect(old_lab.folder / "src.db") as db:
