@@ -56,12 +56,23 @@ def _filled(value: Any) -> Any:
     return made.get(value.kind, (EPOCH + dt.timedelta(hours=n)).isoformat())
 
 
+class _Pipelines:
+    """A pipeline for some examples at a time: its schema grows with each."""
+
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        self.factory, self.used = factory, 0
+        self.loads = Loads(factory.mktemp("exact"))
+
+    def take(self) -> tuple[Loads, str]:
+        self.used += 1
+        if self.used % 12 == 0:
+            self.loads = Loads(self.factory.mktemp("exact"))
+        return self.loads, f"t{self.used}"
+
+
 @pytest.fixture(scope="module")
-def loads(tmp_path_factory: pytest.TempPathFactory) -> Loads:
-    return Loads(tmp_path_factory.mktemp("exact"))
-
-
-_names = (f"t{n}" for n in count())
+def pipelines(tmp_path_factory: pytest.TempPathFactory) -> _Pipelines:
+    return _Pipelines(tmp_path_factory)
 
 
 # shrinking would load for minutes: a failing example is small enough to be read
@@ -69,21 +80,24 @@ _QUICKLY = settings(phases=[Phase.reuse, Phase.generate], suppress_health_check=
 _ANY_LOADS = given(first=_documents, second=st.none() | _documents, nesting=st.sampled_from([None, None, 0, 1, 2]))
 
 
-@settings(_QUICKLY, max_examples=10)
+@settings(_QUICKLY, max_examples=12)
 @_ANY_LOADS
-def test_paths_give_the_values_of_columns(loads: Loads, first: Any, second: Any, nesting: int | None) -> None:
-    _try(loads, first, second, nesting)
+def test_paths_give_the_values_of_columns(pipelines: _Pipelines, first: Any, second: Any, nesting: int | None) -> None:
+    _try(pipelines, first, second, nesting)
 
 
 @pytest.mark.long
 @settings(_QUICKLY, max_examples=300)
 @_ANY_LOADS
-def test_paths_give_the_values_of_columns_at_length(loads: Loads, first: Any, second: Any, nesting: int | None) -> None:
-    _try(loads, first, second, nesting)
+def test_paths_give_the_values_of_columns_at_length(
+    pipelines: _Pipelines, first: Any, second: Any, nesting: int | None
+) -> None:
+    _try(pipelines, first, second, nesting)
 
 
-def _try(loads: Loads, first: Any, second: Any, nesting: int | None) -> None:
-    name, documents = next(_names), []
+def _try(pipelines: _Pipelines, first: Any, second: Any, nesting: int | None) -> None:
+    loads, name = pipelines.take()
+    documents: list[Any] = []
     for part in [first, second] if second else [first]:
         documents += (fresh := _filled(part))
         resource = dlt.resource(fresh, name=name)
