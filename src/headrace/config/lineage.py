@@ -25,8 +25,7 @@ class LineageConfiguration(BaseConfiguration):
     `namespace` is that of jobs, before `OPENLINEAGE_NAMESPACE`. `owners` (`["team:data"]`, or a mapping of a name to
     its kind), `tags` (a mapping), `run_tags` and `description` are told of jobs and runs. `parent` is the run that
     started this one: `namespace/job/run id`, or the JSON of `OPENLINEAGE_CONTEXT`. `environment` names the variables
-    that may be told. `source_code` tells the text of resource functions, `stack_traces` those of errors, `samples` the
-    smallest and largest values of columns. `namespaces` maps namespaces of datasets to those that shall be told.
+    that may be told. `source_code` tells the text of resource functions, `stack_traces` those of errors. `namespaces` maps namespaces of datasets to those that shall be told.
     `column_budget`: column edges of a run at most.
 
     `url`, `endpoint`, `api_key`, `transport` (a mapping, as in an `openlineage.yml`) and `path` (a file of events) say
@@ -49,7 +48,6 @@ class LineageConfiguration(BaseConfiguration):
     environment: list[Any] | str | None = None
     source_code: bool = False
     stack_traces: bool = False
-    samples: bool = False
     namespaces: dict[str, Any] | None = None
     column_budget: int = 5_000
     url: str | None = None

@@ -126,7 +126,7 @@ def test_failed_jobs_fail_their_runs_and_a_retry_is_a_run_that_goes_on(
     message = only(stream, "bad").last["run"]["facets"]["errorMessage"]["message"]
     assert "no room" in message and "hunter2secret" not in events.read_text()
     assert not only(stream, "bad").last["outputs"] or all(
-        "bad" != o["name"][-3:] for o in only(stream, "bad").last["outputs"]
+        o["name"][-3:] != "bad" for o in only(stream, "bad").last["outputs"]
     )
     assert stream.invocations[0].end == "FAIL"
     p.retry_failed_jobs(info.loads_ids[0])

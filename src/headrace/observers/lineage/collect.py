@@ -228,7 +228,9 @@ class LineageObserver:
             if fault is None:
                 self._end(opened, None, {key: Ending(state="COMPLETE", at=event.at) for key in opened.runs})
             else:
-                self._end(opened, None, cycle.endings_of_fault(opened, None, fault, event.at))
+                self._end(
+                    opened, None, cycle.endings_of_fault(opened, None, fault, event.at, self.settings.stack_traces)
+                )
         self._made = []
 
     # ---- normalize and load ------------------------------------------------------------------------------------------
@@ -261,7 +263,7 @@ class LineageObserver:
             return
         view = view_of(run.pipeline, package, getattr(run.pipeline._session, "_client", None))
         fault = cycle.Fault.of(sys.exc_info()[1]) or cycle.Fault(event.reason)
-        self._end(opened, view, cycle.endings_of_fault(opened, view, fault, event.at))
+        self._end(opened, view, cycle.endings_of_fault(opened, view, fault, event.at, self.settings.stack_traces))
 
     def _rolled_back(self, event: RolledBack, run: Run) -> None:
         self._cycle.rolled_back(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -88,6 +89,8 @@ def reference(run: Run) -> RunRef:
 def owners(settings: LineageConfiguration) -> list[tuple[str, str]]:
     """Owners with their kind: ``["team:data"]``, ``{"team:data": "MAINTAINER"}`` or a text with commas."""
     given = settings.owners
+    if isinstance(given, str) and given.lstrip()[:1] in ("[", "{"):
+        given = json.loads(given)  # of an environment variable
     if isinstance(given, Mapping):
         return [(str(name), str(kind)) for name, kind in given.items()]
     return [(name, "OWNER") for name in _names(given)]
