@@ -25,8 +25,10 @@ class Lineage {
   link(a, b, edge) {
     const name = a + "\n" + b, old = this.links.get(name);
     const failed = edge.state === "FAIL" && b === edge.target;
-    if (!old) this.links.set(name, { a, b, state: failed ? "FAIL" : "", basis: edge.basis });
-    else { if (failed) old.state = "FAIL"; if (edge.basis !== "run") old.basis = edge.basis; }
+    // that a job reads a table, or writes it, is sure; which table goes into which may be not
+    const basis = edge.source && edge.target ? edge.basis : "explicit";
+    if (!old) this.links.set(name, { a, b, state: failed ? "FAIL" : "", basis });
+    else { if (failed) old.state = "FAIL"; if (basis !== "run") old.basis = basis; }
   }
 
   // jobs that only hold others are not drawn
