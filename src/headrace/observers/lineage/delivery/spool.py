@@ -33,6 +33,10 @@ class Refused(msgspec.Struct, kw_only=True, omit_defaults=True):
     status: int | None = None
 
 
+# made here: msgspec looks at a type when it is used first, and must not do that on two threads at once
+_refused = msgspec.json.Decoder(Refused)
+
+
 class Spool:
     """The events of one pipeline, the marks of those who get them, and what nobody wanted.
 
@@ -185,7 +189,7 @@ class Spool:
             lines = self.refused_path.read_bytes().splitlines()
         except FileNotFoundError:
             return []
-        return [msgspec.json.decode(line, type=Refused) for line in lines if head_of(line) is not None]
+        return [_refused.decode(line) for line in lines if head_of(line) is not None]
 
     def keep_refused(self, left: list[Refused]) -> None:
         """Say which refused events are left: the others were taken after all."""
