@@ -25,7 +25,8 @@ class LineageConfiguration(BaseConfiguration):
     `namespace` is that of jobs, before `OPENLINEAGE_NAMESPACE`. `owners` (`["team:data"]`, or a mapping of a name to
     its kind), `tags` (a mapping), `run_tags` and `description` are told of jobs and runs. `parent` is the run that
     started this one: `namespace/job/run id`, or the JSON of `OPENLINEAGE_CONTEXT`. `environment` names the variables
-    that may be told. `source_code` tells the text of resource functions, `stack_traces` those of errors. `namespaces` maps namespaces of datasets to those that shall be told.
+    that may be told. `source_code` tells the text of resource functions, `stack_traces` those of errors. `namespaces`
+    maps namespaces of datasets to those that shall be told.
     `column_budget`: column edges of a run at most.
 
     `url`, `endpoint`, `api_key`, `transport` (a mapping, as in an `openlineage.yml`) and `path` (a file of events) say
