@@ -166,11 +166,11 @@ def test_chunks(running: Running) -> None:
     connection.request("POST", "/api/v1/lineage", parts, {"Content-Type": "application/json"}, encode_chunked=True)
     assert connection.getresponse().status == 201
     connection.close()
-    with socket.create_connection(running.server.server_address[:2], timeout=20) as raw:
+    with socket.create_connection(("127.0.0.1", running.server.server_address[1]), timeout=20) as raw:
         head = b"POST /api/v1/lineage HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         raw.sendall(head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n")
         assert b" 400 " in raw.recv(1000)
-    with socket.create_connection(running.server.server_address[:2], timeout=20) as raw:
+    with socket.create_connection(("127.0.0.1", running.server.server_address[1]), timeout=20) as raw:
         raw.sendall(head + b"\r\n")
         assert b" 411 " in raw.recv(1000)
 

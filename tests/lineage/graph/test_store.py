@@ -160,13 +160,11 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> headrace.Pipeline:
     monkeypatch.setenv("LINEAGE__ENABLED", "true")
     monkeypatch.delenv("OPENLINEAGE_DISABLED", raising=False)
 
-    @headrace.resource(name="orders")
-    def orders() -> Any:
-        yield [{"id": 1, "Total Price": 10}, {"id": 2, "Total Price": 20}]
-
+    rows = [{"id": 1, "Total Price": 10}, {"id": 2, "Total Price": 20}]
+    orders: Any = headrace.resource(rows, name="orders")
     place = {"kind": "rest_api", "location": "https://api.shop.example", "endpoints": ["/orders"]}
     pipeline = headrace.pipeline("shop", destination="duckdb", dataset_name="raw", pipelines_dir=str(tmp_path / "p"))
-    pipeline.run(orders().add_input(place))
+    pipeline.run(orders.add_input(place))
     return pipeline
 
 
