@@ -320,6 +320,7 @@ class Flow:
             self._make_room()
             self._pending[self._workers.call(item)] = (_Feed(node, index, meta, item), False)
         elif kind == QUERY:
+            node.pipe.note_query(item)
             self._run(node, index, *open_query(item, meta))
         elif kind == CHECKPOINT and node.tree is not None:
             node.tree.at_mark()

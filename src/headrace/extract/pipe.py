@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from headrace.extract.resource import DltResource
 
 TStep = TypeVar("TStep")
+_MOST_QUERIES = 16
 
 
 class Pipe:
@@ -30,6 +31,7 @@ class Pipe:
 
     Attributes:
         resource: The resource of a pipe that a transformer takes items from.
+        queries: Queries that were read, for lineage; the first few of a kind.
     """
 
     def __init__(self, name: str, steps: Sequence[Any] = (), parent: Pipe | None = None) -> None:
@@ -39,6 +41,7 @@ class Pipe:
         self.parallelized = False
         self.custom_metrics: dict[str, Any] = {}
         self.inputs: list[dict[str, Any]] = []
+        self.queries: list[Any] = []
         self.resource: DltResource[Any] | None = None
         for step in steps:
             self.append_step(step)
@@ -77,6 +80,11 @@ class Pipe:
             return self.parent.is_data_bound
         function = self.function
         return function is None or not function.is_transformer
+
+    def note_query(self, query: Any) -> None:
+        """Remember a query whose rows are items of the resource."""
+        if len(self.queries) < _MOST_QUERIES:
+            self.queries.append(query)
 
     def append_step(self, step: Any) -> Pipe:
         """Add a step behind those of the same or a lower affinity."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import headrace as dlt
-from headrace.model.events import Extracted
+from headrace.model.events import Extracted, SourceEnded
 from headrace.observers.lineage.columns import edges
 from headrace.observers.lineage.columns_memory import ColumnMemory
-from headrace.observers.lineage.columns_model import Source, TableLineage
+from headrace.observers.lineage.columns_model import ResourceFact, Source, TableLineage
 from headrace.observers.lineage.columns_package import PackageSchema
 from headrace.observers.lineage.columns_resource import describe
 
@@ -25,6 +25,7 @@ class Loads:
         )
         self.facts: list[Extracted] = []
         self.models: dict[str, str] = {}
+        self.described: ResourceFact | None = None  # of the resource that was read: `run` takes a copy
         self.pipeline.observe(self._note)
         self.memory = ColumnMemory(folder / "lineage", name)
 
@@ -34,12 +35,15 @@ class Loads:
 
     def run(self, resource: Any, remember: bool = False, **options: Any) -> dict[str, TableLineage]:
         """Load a resource; what is said of its tables."""
+        self.described = None
         self.pipeline.run(resource, **options)
         package = self.package
-        found = edges(self.facts[-1], package, describe(resource), models=self.models)
+        found = edges(self.facts[-1], package, self.described or describe(resource), models=self.models)
         return self.memory.merged(resource.name, found, package) if remember else found
 
     def _note(self, event: Any, run: Any) -> None:
+        if isinstance(event, SourceEnded):
+            (self.described,) = [describe(one) for one in run.extras["source"].resources.selected.values()]
         if isinstance(event, Extracted):
             self.facts.append(event)
             for file in event.files:

@@ -121,3 +121,23 @@ def test_a_model_that_is_loaded(tmp_path: Path) -> None:
         "_dlt_load_id": [],
     }
     assert [(r.field, r.transformations[0].subtype) for r in found.indirect] == [("id", "GROUP_BY")]
+
+
+def test_rows_of_a_relation_are_those_of_its_tables(tmp_path: Path) -> None:
+    loads = Loads(tmp_path)
+    loads.run(dlt.resource([{"id": 1, "full_name": "x", "vip": True}], name="customers"))
+
+    @dlt.resource
+    def vips() -> Any:
+        yield loads.pipeline.dataset().query("SELECT id, full_name AS who FROM customers WHERE vip")
+
+    lineage = loads.run(vips())["vips"]
+    assert loads.described is not None
+    (query,) = loads.described.queries
+    assert model_tables(query.text) == [("d", "customers")]
+    assert query.place is not None and query.place.schema == "d"
+    customers = DatasetId("duckdb:///w.duckdb", "w.d.customers")
+    found = resolve(lineage, [customers])
+    told = {n: [(r.field, r.transformations[0].subtype) for r in refs] for n, refs in found.columns.items()}
+    assert told["id"] == [("id", "IDENTITY")] and told["who"] == [("full_name", "IDENTITY")]
+    assert [(r.field, r.transformations[0].subtype) for r in found.indirect] == [("vip", "FILTER")]

@@ -145,7 +145,8 @@ class Builder:
         for one in own or above:
             one.subset = subset_of(one.subset, reading.cursor)
         # of a query only the destination knows how many rows it reads
-        if reading.is_read and not reading.models and len(own or above) == 1:
+        asked = reading.models or (reading.described is not None and reading.described.queries)
+        if reading.is_read and not asked and len(own or above) == 1:
             (own or above)[0].rows = reading.rows
         return own, above
 
@@ -171,22 +172,28 @@ class Builder:
         return [self._namespaces.apply(one) for one in found]
 
     def _queried(self, made: ResourceRun, reading: Reading, view: PackageView | None) -> list[Input]:
-        """Tables of the destination that the resource's queries read."""
-        if not reading.models or view is None or view.location is None:
+        """Tables that queries of the resource read: models at the destination, relations where their dataset is."""
+        asked = [(q.text, q.place, q.destination) for q in (reading.described.queries if reading.described else ())]
+        if view is not None:
+            asked += [(text, view.location, view.destination_name) for text in reading.models.values()]
+        if not asked:
             return []
         from headrace.observers.lineage.columns_sql import model_tables
 
+        found: dict[DatasetId, Input] = {}
         try:
-            tables = [table for text in reading.models.values() for table in model_tables(text)]
-            found = naming.of_queries(view.location, tables, view.destination_name or None)
-            for one in found:
-                name = one.id.name.rpartition(".")[2]
-                same = name in view.tables and self._table(view, name).id == one.id
-                one.fields = fields_of(view, name) if same else []
+            for text, place, name in asked:
+                read = naming.of_queries(place, model_tables(text), name or None) if place is not None else ()
+                found.update({one.id: one for one in read})
+            if view is not None and view.location is not None:
+                for one in found.values():
+                    table = one.id.name.rpartition(".")[2]
+                    same = table in view.tables and self._table(view, table).id == one.id
+                    one.fields = fields_of(view, table) if same else []
         except Exception as error:  # noqa: BLE001 - told in `extractionError`, and the rest goes on
             _trouble(made, f"tables that {reading.resource} reads", error)
             return []
-        return [self._namespaces.apply(one) for one in found]
+        return [self._namespaces.apply(one) for one in found.values()]
 
     # ---- outputs -----------------------------------------------------------------------------------------------------
 

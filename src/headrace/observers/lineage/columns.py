@@ -89,7 +89,10 @@ def _root(
         for name, ways in columns.items():
             own[name] = _sources(ways, after)
     queries = [models[f.path] for f in files if f.format == "model" and f.path in models]
+    if any(f.kind == "arrow" for f in files):
+        _queried(found[root], [q.text for q in resource.queries], package, after)
     more = _models(package, root, queries, found[root])
+    more += _models(package, root, [q.text for q in resource.queries], {})
     _declare(package, root, resource, found)
     engine_columns(data, found)
     indirect = joined([*indirect_of(data, found[root], resource), *more])
@@ -138,6 +141,24 @@ def _models(package: PackageSchema, root: str, texts: list[str], found: dict[str
                 found[column] = joined([*found.get(column, []), *sources])
         indirect += lineage.indirect
     return indirect
+
+
+def _queried(found: dict[str, Sources], texts: list[str], package: PackageSchema, after: str) -> None:
+    """Columns of rows that a relation gave are those that its query reads."""
+    if not texts:
+        return
+    from headrace.observers.lineage.columns_sql import model_lineage
+
+    columns: dict[str, Sources] = {}
+    for text in texts:
+        for name, sources in model_lineage(text, package).columns.items():
+            columns[name] = joined([*columns.get(name, []), *sources])
+    for name, sources in found.items():
+        below = [s for source in sources for s in columns.get(str(source.path[0]), ())]
+        if below:
+            found[name] = [
+                Source(s.path, [by_code(t, after) for t in s.transformations], s.dataset) for s in joined(below)
+            ]
 
 
 def _declare(package: PackageSchema, root: str, resource: ResourceFact, found: dict[str, dict[str, Sources]]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from headrace.model.location import Location
 from headrace.observers.lineage.facts import FieldRef, Transformation
 
 ELEMENT = "_element"
@@ -41,6 +42,14 @@ class Declared(msgspec.Struct, omit_defaults=True):
     masking: bool = False
 
 
+class QueryFact(msgspec.Struct, omit_defaults=True):
+    """A relation whose rows were read: the text of a SQL model, and the dataset it asks, where that is known."""
+
+    text: str
+    place: Location | None = None
+    destination: str = ""
+
+
 class ResourceFact(msgspec.Struct, omit_defaults=True):
     """What column lineage must know of a resource; plain data, taken while the resource is at hand (see `describe`).
 
@@ -53,6 +62,7 @@ class ResourceFact(msgspec.Struct, omit_defaults=True):
         cursor: Its incremental, None without one.
         declared: By column, or ``table.column`` for a column of another table than the resource's own.
         keep_others: The user said that columns which are not declared are as they came.
+        queries: Relations whose rows were read.
     """
 
     name: str
@@ -62,6 +72,7 @@ class ResourceFact(msgspec.Struct, omit_defaults=True):
     cursor: CursorFact | None = None
     declared: dict[str, Declared] = {}
     keep_others: bool = False
+    queries: list[QueryFact] = []
 
 
 class Source(msgspec.Struct, omit_defaults=True):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
+from headrace.errors.base import HeadraceException
 from headrace.extract.cursor import IncrementalResourceWrapper
 from headrace.extract.incremental.cursor import compile_cursor
 from headrace.extract.models import ModelValidator
 from headrace.extract.steps import FilterItem, ItemTransform, LimitItem, MetricsItem, SelectTables
-from headrace.observers.lineage.columns_model import CursorFact, Declared, ResourceFact, StepFact
+from headrace.formats.sqlmodel import SqlModel
+from headrace.observers.lineage.columns_model import CursorFact, Declared, QueryFact, ResourceFact, StepFact
 from headrace.observers.lineage.columns_paths import parse_path
 
 if TYPE_CHECKING:
     from headrace.extract.pipe import Pipe
     from headrace.extract.resource import DltResource
+
+logger = logging.getLogger("headrace")
 
 _OURS = "headrace."
 
@@ -35,7 +40,27 @@ def describe(resource: DltResource[Any]) -> ResourceFact:
         cursor=_cursor(resource.incremental),
         declared={k: Declared(**v) for k, v in resource.column_sources.items() if k},
         keep_others="" in resource.column_sources,
+        queries=[fact for query in pipe.queries if (fact := _query(query)) is not None],
     )
+
+
+def _query(query: Any) -> QueryFact | None:
+    """What a relation reads; None for a model, whose text is in the package, and for a query without a text."""
+    if isinstance(query, SqlModel):
+        return None
+    try:
+        fact = QueryFact(str(SqlModel(query.to_sql(), query.destination_dialect)))
+    except (HeadraceException, AttributeError) as error:
+        logger.debug("lineage of a relation: %s", error)
+        return None
+    dataset = getattr(query, "_dataset", None)
+    try:
+        if dataset is not None:
+            fact.place = dataset.destination.location(dataset.dataset_name, dataset._facts)
+            fact.destination = dataset.destination.destination_name
+    except (HeadraceException, AttributeError) as error:
+        logger.debug("the place of a relation: %s", error)
+    return fact
 
 
 def _steps(pipe: Pipe) -> list[StepFact]:
