@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from urllib.parse import parse_qs, quote, quote_plus, unquote
 
 from headrace.config.hints import TSecretStrValue
 from headrace.config.spec import CredentialsConfiguration, configspec
 from headrace.errors.specs import InvalidConnectionString
-from headrace.model.location import Location
+
+if TYPE_CHECKING:
+    from headrace.model.location import Location
 
 _URL = re.compile(
     r"""
@@ -178,6 +180,8 @@ class ConnectionStringCredentials(CredentialsConfiguration):
         Args:
             schema: A schema of the database.
         """
+        from headrace.model.location import Location  # loads msgspec, which looking up a setting does not need
+
         query = self.query or {}
         given = self.host or query.get("host") or ""
         texts = given.split(",") if isinstance(given, str) else list(given)

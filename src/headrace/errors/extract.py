@@ -140,7 +140,7 @@ class DataLocationKindRequired(DltResourceException):
         super().__init__(
             resource_name,
             "The location that was told has no `kind`.",
-            why="the source's name stands for it, and the resource is in no source yet: it gets there when the source's "
+            why="the source's name stands for it, and the resource is in no source yet: it is when the source's "
             "function returns",
             fix='give one: add_input({"kind": "…", …})',
         )

@@ -351,7 +351,7 @@ class SourceStarted(Event, frozen=True, tag=True):
 
 
 class SourceEnded(Event, frozen=True, tag=True):
-    """The source was read, to its end or to an error. ``rows`` are what its resources gave since the last checkpoint."""
+    """The source was read, to its end or to an error; ``rows``: what its resources gave since the last checkpoint."""
 
     load_id: str
     source: str

@@ -79,10 +79,8 @@ class RollbackInfo(_RollbackInfo):
     def asstr(self, verbosity: int = 0) -> str:
         """A text for people; from verbosity 1 with tables of our own and hashes of schemas."""
         several = "loads" if len(self.loads_ids) > 1 else "load"
-        lines = [
-            f"Pipeline {self.pipeline_name}: {several} {', '.join(self.loads_ids)} undone in dataset "
-            f"{self.dataset_name}."
-        ]
+        ids = ", ".join(self.loads_ids)
+        lines = [f"Pipeline {self.pipeline_name}: {several} {ids} undone in dataset {self.dataset_name}."]
         shown = {n: t for n, t in self.tables.items() if verbosity > 0 or not n.startswith("_dlt_")}
         lines += [f"  {name}: {table}" for name, table in shown.items()]
         lines += [f"  cursor {c}: {_text(b)} -> {_text(a)}" for c, b, a in self.cursors]

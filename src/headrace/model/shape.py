@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 AT_KEY, IN_LIST = 1, 2
-"""Where documents have a value: under its key, or as an element of a list, where the key is one that the engine made."""
+"""Where documents have a value: under its key, or as an element of a list, whose key is one that the engine made."""
 
 
 class ColumnShape(msgspec.Struct, array_like=True):

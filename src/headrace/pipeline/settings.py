@@ -51,7 +51,7 @@ class Settings:
         return self._here(runtime_settings)
 
     def has_section(self, name: str) -> bool:
-        """Whether something may be set in the section ``<name>`` or ``runtime.<name>``: a quick look, once for each name."""
+        """Whether something may be set in the section ``<name>`` or ``runtime.<name>``: a quick look, once a name."""
         if name not in self._sections:
             from headrace.config.lookup import Lookup
 
