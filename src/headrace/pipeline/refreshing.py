@@ -118,9 +118,7 @@ def _tables(schema: Schema, resources: set[str] | None) -> list[str]:
     return [name for chain in chains for name in reversed(chain)]
 
 
-def apply_refresh(
-    p: Pipeline, package: Package, client: Client, schema: Schema, undo: UndoPlan | None = None
-) -> None:
+def apply_refresh(p: Pipeline, package: Package, client: Client, schema: Schema, undo: UndoPlan | None = None) -> None:
     """Drop or empty tables before the package is loaded; done once, however often the load is begun.
 
     Tables are dropped again only while nothing of the package can be in them: the fact that it is done is synced before
