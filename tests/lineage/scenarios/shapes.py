@@ -44,7 +44,7 @@ def arrow(w: World, patch: Any) -> None:
     assert fields["sensor_id"]["inputFields"][0]["field"] == "Sensor Id"
 
 
-@scenario("pandas frames")
+@scenario("pandas frames", long=True)
 def pandas(w: World, patch: Any) -> None:
     import pandas as pd
 
@@ -223,8 +223,9 @@ def _disposition(name: str, hints: Any) -> Any:
     return play
 
 
+FEW = ("replace, insert-from-staging", "merge, delete-insert", "merge, scd2")
 for _name, _hints in DISPOSITIONS.items():
-    scenario(_name, long="optimized" in _name)(_disposition(_name, _hints))
+    scenario(_name, long=_name not in FEW)(_disposition(_name, _hints))
 
 
 @scenario("merge of doubles in one load")
@@ -251,7 +252,7 @@ def _refresh(mode: str) -> Any:
 
 
 for _mode in ("drop_sources", "drop_resources", "drop_data"):
-    scenario(f"refresh={_mode}")(_refresh(_mode))
+    scenario(f"refresh={_mode}", long=_mode != "drop_sources")(_refresh(_mode))
 
 
 @scenario("tables dropped by hand")
@@ -346,7 +347,7 @@ def _sick(manner: str) -> Any:
 
 
 for _manner in ("dead", "slow", "refuse", "hang"):
-    scenario(f"a back-end that is {_manner}")(_sick(_manner))
+    scenario(f"a back-end that is {_manner}", long=_manner != "hang")(_sick(_manner))
 
 
 __all__ = ["break_tables", "failing"]

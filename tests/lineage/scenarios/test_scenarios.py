@@ -21,6 +21,7 @@ from tests.secrets.search import Planted
 assert outcomes and shapes  # they fill the table
 
 MINIMUM = 95.0
+LONG = ("jsonl", "delta", "mysql")  # others cover the same ground thinly
 SECRETS = Planted({"password of the database": "secret-of-postgres", "key of the API": "Uq7zXwVk3JrLm"})
 
 
@@ -78,7 +79,7 @@ def test_scenario(
 
 @pytest.mark.parametrize(
     "name",
-    ["sqlite", "parquet", "jsonl", "delta", "iceberg", "postgres", pytest.param("mysql", marks=pytest.mark.long)],
+    ["sqlite", "parquet", "iceberg", "postgres", *(pytest.param(n, marks=pytest.mark.long) for n in LONG)],
 )
 def test_destination(
     name: str,
