@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.errors.base import HeadraceException
 from headrace.extract.cursor import IncrementalResourceWrapper
-from headrace.extract.incremental.cursor import compile_cursor
 from headrace.extract.models import ModelValidator
 from headrace.extract.steps import FilterItem, ItemTransform, LimitItem, MetricsItem, SelectTables
 from headrace.formats.sqlmodel import SqlModel
@@ -113,6 +112,8 @@ def _cursor(wrapper: Any) -> CursorFact | None:
     path = getattr(found, "cursor_path", None)
     if not path:
         return None
+    from headrace.extract.incremental.cursor import compile_cursor
+
     steps = compile_cursor(path).steps
     place = [s if isinstance(s, str) else None for s in steps] if steps is not None else parse_path(path)
     function = getattr(found, "last_value_func", None)
