@@ -28,7 +28,7 @@ PLANTED = Planted({"one": SECRET})
         base64.b64encode(f"user:{SECRET}".encode()),
         base64.b64encode(f"{SECRET}:x".encode()),
         base64.urlsafe_b64encode(f"ab{SECRET}c".encode()),
-        gzip.compress(json.dumps([SECRET], mtime=0).encode()),
+        gzip.compress(json.dumps([SECRET]).encode(), mtime=0),
         base64.b64encode(zlib.compress(json.dumps({"state": SECRET}).encode())),
         f"a frame │ {SECRET[:9]} │\n│ {SECRET[9:]} │",
         f"cut short: {SECRET[:14]}…",
