@@ -47,21 +47,21 @@ def _of_step(events: list[Event], step: dict[str, Any]) -> list[str]:
     found = []
     if Counter(outer) != Counter(step["ends"]):
         found.append(f"runs of the pipeline ended {outer}, in truth {step['ends']}")
-    claimed: dict[str, int] = {}
+    claimed: dict[str, list[Event]] = {}
     for event in ends:
         for out in event.get("outputs") or []:
             table = _table(out["name"], step["columns"])
             if table is None:
                 found.append(f"{event['eventType']} with output {out['name']}, which is not there")
                 continue
-            found += _of_output(out, table, step)
-            claimed[table] = claimed.get(table, 0) + 1
+            claimed.setdefault(table, []).append(out)
         for read_ in event.get("inputs") or []:
             if read_["name"] not in INPUTS.values():
                 found.append(f"input {read_['namespace']} {read_['name']}, which nobody reads")
-    found += [
-        f"{rows} rows of {t} that nobody tells of" for t, rows in step["rows"].items() if rows and t not in claimed
-    ]
+    for table, outputs in claimed.items():
+        found += _of_table(table, outputs, step)
+    untold = {table: rows for table, rows in step["rows"].items() if rows and table not in claimed}
+    found += [f"{rows} rows of {table} that nobody tells of" for table, rows in untold.items()]
     return found
 
 
@@ -74,28 +74,29 @@ def _table(name: str, columns: dict[str, list[str]]) -> str | None:
     return next((t for t in columns if t.rpartition(".")[2] == table), None)
 
 
-def _of_output(out: dict[str, Any], table: str, step: dict[str, Any]) -> list[str]:
-    found = []
-    rows = (out.get("outputFacets") or {}).get("outputStatistics", {}).get("rowCount")
-    if rows is not None and rows != step["rows"][table]:
-        found.append(f"{rows} rows of {table}, in truth {step['rows'][table]}")
-    if rows is None and not step["rows"][table]:
-        lifecycle = (out.get("facets") or {}).get("lifecycleStateChange")
-        if not lifecycle:
-            found.append(f"output {table}, to which nothing was written")
-    fields = [f["name"] for f in (out.get("facets") or {}).get("schema", {}).get("fields", [])]
-    found += [f"column {table}.{name}, which is not there" for name in fields if name not in step["columns"][table]]
-    return found
+def _of_table(table: str, outputs: list[Event], step: dict[str, Any]) -> list[str]:
+    """What all runs of a step together say of a table."""
+    found, truth = [], step["rows"][table]
+    counts = [(out.get("outputFacets") or {}).get("outputStatistics", {}).get("rowCount") for out in outputs]
+    told = [count for count in counts if count is not None]
+    if told and sum(told) != truth:
+        found.append(f"{sum(told)} rows of {table}, in truth {truth}")
+    if not told and not truth and not any("lifecycleStateChange" in (out.get("facets") or {}) for out in outputs):
+        found.append(f"output {table}, to which nothing was written")
+    names = {f["name"] for out in outputs for f in (out.get("facets") or {}).get("schema", {}).get("fields", [])}
+    ghosts = sorted(names - set(step["columns"][table]))
+    return [*found, *(f"column {table}.{name}, which is not there" for name in ghosts)]
 
 
 def _of_runs(events: list[Event]) -> list[str]:
-    ends: dict[str, list[str]] = {}
+    ends: dict[tuple[str, str], list[str]] = {}
     for event in events:
         if "run" in event:
-            ends.setdefault(event["run"]["runId"], []).append(event.get("eventType", ""))
+            ends.setdefault((event["run"]["runId"], event["job"]["name"]), []).append(event.get("eventType", ""))
     found = []
-    for states in ends.values():
+    for (_, job), states in ends.items():
         last = [s for s in states if s in TERMINAL]
-        if len(last) != 1:
+        # the run of a package goes on while that waits
+        if len(last) > 1 or (not last and "." not in job):
             found.append(f"a run with {len(last)} terminal events")
     return found
