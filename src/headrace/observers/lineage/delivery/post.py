@@ -34,6 +34,7 @@ class Post:
         self.spools: list[Spool] = []
         self.couriers: list[Courier] = []
         self.transports: list[str] = []
+        self.is_local = not has_transport(sink.settings)
         if sink.path is not None:
             path, group = sink.path, sink.settings.batch_size
             self.couriers.append(Courier(self, lambda: [FileOutlet(path, group)], "file"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -73,6 +74,7 @@ class Runtime:
 
     def begin(self) -> None:
         """A run begins."""
+        _close_with_child()
         with self.quiet:
             self._runs += 1
 
@@ -194,7 +196,8 @@ class Runtime:
         posts = list(self._posts.values())
         for post in posts:
             post.hurry()
-        sent = [post.settle(end - time.monotonic()) for post in posts]
+        # a file of ours is there at once: what is not in it would be missed by who reads it next
+        sent = [post.settle(_WRITE_SECONDS if post.is_local else end - time.monotonic()) for post in posts]
         for post in posts:
             post.stop(max(0.0, end - time.monotonic()))
         return written and all(sent)
@@ -226,6 +229,21 @@ def close(seconds: float | None = None) -> bool:
     global _runtime
     found, _runtime = _runtime, None
     return found.close(seconds) if found is not None else True
+
+
+_finalized = 0
+
+
+def _close_with_child() -> None:
+    """A child of `multiprocessing` ends without what `atexit` was told; it has a list of its own for that."""
+    global _finalized
+    found = sys.modules.get("multiprocessing.process")
+    if found is None or found.parent_process() is None or _finalized == os.getpid():
+        return
+    from multiprocessing.util import Finalize
+
+    _finalized = os.getpid()
+    Finalize(None, close, exitpriority=0)
 
 
 def _after_fork() -> None:
