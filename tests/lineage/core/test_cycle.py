@@ -269,3 +269,61 @@ def test_off_unless_asked_for(project: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert loaded().strip() == "[]"
     assert loaded(OPENLINEAGE_DISABLED="true", LINEAGE__ENABLED="true").strip() == "[]"
     assert "observers.lineage.collect" in loaded(LINEAGE__ENABLED="true")
+
+
+def test_a_plan_that_is_run_begins_its_runs(events: Path) -> None:
+    p = pipeline()
+    p.run(p.plan(orders(1)))
+    stream = told(p, events)
+    run = only(stream)
+    assert (run.states[0], run.states[-1]) == ("START", "COMPLETE")
+    assert run.parent == stream.invocations[0].id
+    assert [out["name"].rpartition(".")[2] for out in run.outputs] == ["orders", "orders__lines"]
+
+
+def test_one_resource_of_two_sources_of_a_name_is_one_run(events: Path) -> None:
+    elsewhere = {**PLACE, "endpoints": ["/v2/orders"]}
+    p = pipeline()
+    p.run([orders(1), orders(2, 3).add_input(elsewhere)])
+    run = only(told(p, events))
+    assert run.states == ["START", "RUNNING", "RUNNING", "COMPLETE"]
+    assert len(run.inputs) == 2
+    assert run.outputs[0]["outputFacets"]["outputStatistics"]["rowCount"] == 3
+
+
+def test_a_source_is_not_blamed_for_another(events: Path) -> None:
+    @headrace.resource
+    def bad() -> Any:
+        yield {"id": 1}
+        raise ValueError("no more")
+
+    @headrace.source
+    def one() -> Any:
+        return orders(1)
+
+    @headrace.source
+    def other() -> Any:
+        return bad
+
+    p = pipeline()
+    with pytest.raises(headrace.errors.pipeline.PipelineStepFailed):
+        p.run([one(), other()])
+    stream = told(p, events)
+    assert only(stream).states == ["START", "ABORT"]
+    assert only(stream, "bad").states == ["START", "FAIL"]
+
+
+def test_a_child_of_multiprocessing_ends_its_runs(events: Path) -> None:
+    code = (
+        "import multiprocessing, headrace\n"
+        "def load():\n"
+        "    p = headrace.pipeline('shop', destination=headrace.destinations.duckdb('w.duckdb'), dataset_name='raw')\n"
+        "    p.run([{'id': 1}], table_name='numbers')\n"
+        "if __name__ == '__main__':\n"
+        "    child = multiprocessing.get_context('fork').Process(target=load)\n"
+        "    child.start(); child.join()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    stream = Stream(events)
+    assert stream.invocations[0].states == ["START", "COMPLETE"]
+    assert only(stream, "numbers").states[-1] == "COMPLETE"

@@ -134,11 +134,14 @@ class LineageObserver:
         opened = self._open(event.load_id) or self._new(package, run)
         source, nominal, begun = run.extras["source"], interval(), []
         for name in event.resources:
+            if f"{event.source}.{name}" in opened.runs:
+                continue  # a source of the same name is read into the same package: its resource is the same run
             reading = reading_of(event.source, source.resources[name], self.settings.source_code)
             begun.append(self._start(opened, reading, event.at, nominal))
         self._made.append(event.load_id)
         self.open.write(opened)
-        self.teller.started(opened, begun)
+        if begun:
+            self.teller.started(opened, begun)
 
     def _new(self, package: Package, run: Run) -> OpenPackage:
         made = OpenPackage(
@@ -293,6 +296,8 @@ class LineageObserver:
             stored = read_document(package.path)
             if stored is None:
                 found = cycle.adopted(package, self._start, self._cycle.started_at)
+            elif cycle.is_planned(stored):
+                found = cycle.born(self._new(package, run), stored, self._start, self._cycle.started_at)
             elif not stored.left:
                 found = cycle.reopened(package, stored, self._cycle.as_parent(), self._cycle.started_at)
             else:

@@ -143,6 +143,8 @@ def _guilty(opened: OpenPackage, view: PackageView | None, fault: Fault) -> set[
     below_it = {run.reading.resource for run in opened.left if fault.resource and fault.resource in run.reading.above}
     if below_it:
         return below_it
+    if fault.resource and view is None:
+        return set()  # it is one of another package that was extracted along with this one
     if fault.table and (owners := _owners(opened, view, fault.table)):
         return owners & names
     if view is not None and view.failed_tables():
@@ -205,6 +207,27 @@ def adopted(package: Package, start: Callable[..., OpenRun], at: dt.datetime | N
         reading = Reading(source=source, resource=resource, rows=rows, is_read=True, described=described)
         start(made, reading, at or package.created_at).extracted = True
     return made if made.runs else None
+
+
+def is_planned(stored: OpenPackage) -> bool:
+    """Whether a package was made by a plan: its runs are described, and have not begun."""
+    return any(not run.run_id for run in stored.runs.values())
+
+
+def born(
+    made: OpenPackage, stored: OpenPackage, start: Callable[..., OpenRun], at: dt.datetime | None = None
+) -> OpenPackage:
+    """The runs of a package that a plan has extracted, and that is loaded now.
+
+    Args:
+        made: The package, without runs.
+        stored: What the plan has noted of it.
+        start: Makes a run.
+        at: When they start for us; when the package was made by default.
+    """
+    for run in stored.runs.values():
+        start(made, run.reading, at or made.created_at, run.nominal).extracted = True
+    return made
 
 
 def reopened(

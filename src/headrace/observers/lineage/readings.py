@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import inspect
+import os
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -54,16 +56,19 @@ def reading_of(source: str, resource: DltResource[Any], with_code: bool = False)
 
 
 def finish(reading: Reading, resource: DltResource[Any], is_read: bool, rows: int | None) -> None:
-    """Note what is only known once the resource was read."""
+    """Note what is only known once the resource was read; again, where it is read more than once in a package."""
+    earlier, known = (reading.rows, reading.locations) if reading.is_read else (0, [])
+    told = [*known, *(row for row in _locations(resource._pipe) if row not in known)]
     reading.is_read = is_read
-    reading.locations = _locations(resource._pipe) or reading.locations
+    reading.locations = told or reading.locations
     reading.described = describe(resource)
     wrapper = resource.incremental
     cursor = wrapper.incremental if wrapper is not None else None
     if cursor is not None:
         reading.cursor = _cursor(cursor)
         reading.scheduled = _is_scheduled(cursor)
-    reading.rows = _rows(reading, cursor, rows)
+    found = _rows(reading, cursor, rows)
+    reading.rows = found + earlier if found is not None and earlier is not None else None
 
 
 def note_models(reading: Reading, extracted: Extracted, folder: Path) -> None:
@@ -157,6 +162,10 @@ def _is_scheduled(cursor: Any) -> bool:
 
 def interval() -> tuple[dt.datetime, dt.datetime | None] | None:
     """The interval in force, None when nobody has set one."""
+    # nobody can have set or asked for one without these; loading the room takes longer than a small run
+    asked = "headrace.extract.incremental" in sys.modules or "airflow" in sys.modules
+    if not asked and "DLT_INTERVAL_START" not in os.environ:
+        return None
     from headrace.extract.incremental.external import current_context
 
     try:
