@@ -72,7 +72,7 @@ def join_shapes(shapes: list[ChainShape]) -> ChainShape:
             key = (tuple(table.path), None if table.above is None else tuple(table.above))
             known = tables.setdefault(key, TableShape(table.path, table.above))
             known.made |= table.made
-        _join_columns(known, table)
+            _join_columns(known, table)
     ordered = sorted(tables.values(), key=lambda t: len(t.path))
     return ChainShape(ordered)
 
