@@ -62,6 +62,7 @@ class ArrowTable:
         self.schema, self.capabilities, self.declared = schema, capabilities, declared
         self.rejections, self._rows_before = rejections, 0
         self.files: list[SpoolFile] = []
+        self.others: list[str] = []
         self._is_new = not tb.has_seen_data(schema.tables.get(table) or {})
         self.judge: ColumnJudge | None = None
         self._dropped: Collection[str] = ()
@@ -205,6 +206,7 @@ class ArrowTable:
                 rows=writer.rows,
                 size=size,
                 shape=self._new_shape(),
+                others=list(self.others),
             )
         )
         self._writer = None

@@ -101,6 +101,8 @@ class SpoolSink:
         known = self._rows.get(table)
         if known is None:
             known = self._rows[table] = _RowTable(self, table, resource, max_nesting)
+        elif resource != known.resource and resource not in known.others:
+            known.others.append(resource)
         known.write(rows)
         self.row_counts[table] = self.row_counts.get(table, 0) + len(rows)
 
@@ -112,6 +114,8 @@ class SpoolSink:
             known = ArrowTable(self.root, table, resource, self.schema, self.capabilities, declared, self.rejections)
             known.judge = self.judge
             self._arrow[table] = known
+        elif resource != known.resource and resource not in known.others:
+            known.others.append(resource)
         rows = sum(known.write(part) for part in self._tables(table, item, resource))
         self.row_counts[table] = self.row_counts.get(table, 0) + rows
 
@@ -184,6 +188,7 @@ class _RowTable:
         self.buffer: list[Any] = []
         self.target = FIRST_FRAME_ROWS
         self.files: list[SpoolFile] = []
+        self.others: list[str] = []
         self.writer: SpoolWriter | None = None
         self.book = ShapeBook()
         self.rows_in_file = self.start = 0
@@ -257,6 +262,7 @@ class _RowTable:
                 size=size,
                 shape=self.book.to_dict(),
                 start=self.start,
+                others=list(self.others),
             )
         )
         self.writer, self.start, self.rows_in_file = None, self.start + self.rows_in_file, 0

@@ -21,6 +21,7 @@ class SpoolFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         shape: For ``rows``: what was seen where, as `columns.shape.Shape` writes it. For ``arrow``: the columns as the
             user called them, in the first file that has them.
         start: Rows of the table that lie in earlier files of the same resource.
+        others: Further resources whose rows may be among them: one table has one row of files.
     """
 
     path: str
@@ -32,6 +33,7 @@ class SpoolFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     format: str = "arrow"
     shape: dict[str, Any] = {}
     start: int = 0
+    others: list[str] = []
 
 
 class LoadFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -327,3 +327,23 @@ def test_a_child_of_multiprocessing_ends_its_runs(events: Path) -> None:
     stream = Stream(events)
     assert stream.invocations[0].states == ["START", "COMPLETE"]
     assert only(stream, "numbers").states[-1] == "COMPLETE"
+
+
+@pytest.mark.parametrize("arrow", [False, True])
+def test_resources_that_write_one_table_both_say_so(events: Path, arrow: bool) -> None:
+    import pyarrow as pa
+
+    def read(name: str) -> Any:
+        def rows() -> Any:
+            yield pa.table({"id": [1], name: [2]}) if arrow else [{"id": 1, name: 2, "lines": [3]}]
+
+        return headrace.resource(rows, name=name, table_name="shared")()
+
+    p = pipeline()
+    p.run([read("one"), read("two")])
+    stream = told(p, events)
+    for name in ("one", "two"):
+        found = {out["name"].rpartition(".")[2]: out for out in only(stream, name).outputs}
+        assert set(found) == ({"shared"} if arrow else {"shared", "shared__lines"})
+        # how many of the table's rows are whose is not known
+        assert "rowCount" not in found["shared"]["outputFacets"].get("outputStatistics", {})

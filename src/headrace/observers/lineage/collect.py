@@ -204,7 +204,7 @@ class LineageObserver:
 
     def _checkpoint(self, event: Extracted, package: Package, run: Run) -> OpenPackage | None:
         """A package that an extract with checkpoints has sealed before its end: each is loaded on its own."""
-        wanted = {file.resource for file in event.files}
+        wanted = {name for file in event.files for name in (file.resource, *file.others)}
         known = [one for load_id in self._made if (one := self._packages.get(load_id)) is not None]
         base = next((one for one in known if one.schema_name == package.schema_name), None)
         found = [one for one in base.runs.values() if one.reading.resource in wanted] if base else []

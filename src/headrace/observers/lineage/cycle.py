@@ -197,7 +197,7 @@ def adopted(package: Package, start: Callable[..., OpenRun], at: dt.datetime | N
         return None
     made = OpenPackage(load_id=package.load_id, schema_name=package.schema_name, created_at=package.created_at)
     told = {(one.resource): one for one in extracted.inputs}
-    for resource in dict.fromkeys(file.resource for file in extracted.files):
+    for resource in dict.fromkeys(name for file in extracted.files for name in (file.resource, *file.others)):
         if not resource or resource == _STATE_RESOURCE:
             continue
         source = told[resource].source if resource in told else package.schema_name

@@ -103,7 +103,7 @@ class PackageView:
         found: dict[str, set[str]] = {}
         extracted = self.fact(Extracted)
         for file in extracted.files if extracted else ():
-            found.setdefault(file.table, set()).add(file.resource)
+            found.setdefault(file.table, set()).update((file.resource, *file.others))
         for name, table in self.tables.items():
             if not table.get("parent") and name not in found:
                 found[name] = {str(table.get("resource") or name)}
