@@ -17,6 +17,7 @@ import tomlkit
 from headrace.config import known
 from headrace.config.alerting import AlertsConfiguration
 from headrace.config.fields import Field, fields_of
+from headrace.config.lineage import LineageConfiguration
 from headrace.config.retries import RetriesConfiguration
 from headrace.config.spec import BaseConfiguration
 from headrace.config.vaults import VaultProviderConfiguration
@@ -42,6 +43,7 @@ SECTIONS: list[tuple[str, str, tuple[type[BaseConfiguration], ...]]] = [
     ("extract", "Reading; also under `sources.<section>.<name>`.", (known.ExtractConfiguration,)),
     ("normalize", "Making loader files.", (known.NormalizeConfiguration,)),
     ("load", "Loading packages.", (known.LoadConfiguration,)),
+    ("lineage", "Events of OpenLineage: what is told, and to whom.", (LineageConfiguration,)),
     ("schema", "Names; also under `sources.<schema name>`.", (known.SchemaConfiguration,)),
     (
         "data_writer",

@@ -27,6 +27,13 @@ ARGUMENTS = {
     "telemetry": ["telemetry"],
 }
 
+LINEAGE = {
+    "lineage show": ["lineage", "show"],
+    "lineage replay": ["lineage", "replay"],
+    "lineage load": ["lineage", "load", "shop"],
+}
+"""Tried where there is lineage, in `test_lineage`."""
+
 
 def promised() -> dict[str, set[str]]:
     text = (ROOT / "docs" / "cli.md").read_text()
@@ -36,7 +43,7 @@ def promised() -> dict[str, set[str]]:
 
 
 def test_every_command_with_keys_of_its_own_is_tried() -> None:
-    assert set(promised()) == set(ARGUMENTS)
+    assert set(promised()) == {*ARGUMENTS, *LINEAGE}
 
 
 @pytest.mark.parametrize("command", ARGUMENTS)

@@ -9,6 +9,7 @@ import pytest
 
 import headrace
 from tests.cli.conftest import Cli
+from tests.cli.test_keys import LINEAGE, promised
 from tests.lineage.graph import samples
 
 SCRIPT = """
@@ -112,3 +113,9 @@ def test_replay(told: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     [done] = told.json("lineage", "replay", "--all")["replayed"]
     assert done["sent"] > 0 and done["left"] == 0 and done["pipeline"] == "shop"
     assert len((told.folder / "sent.ndjson").read_text().splitlines()) == done["sent"]
+
+
+@pytest.mark.parametrize("command", LINEAGE)
+def test_keys(told: Cli, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINEAGE__PATH", str(told.folder / "sent.ndjson"))
+    assert set(told.json(*LINEAGE[command])) == promised()[command]
