@@ -122,7 +122,7 @@ def described_output(output: Output, view: PackageView, table: str) -> Output:
     output.tags = _table_tags(root)
     output.version = _version(view)
     output.write = _write(view, root, document, done)
-    output.changes = _told(done.changes)
+    output.changes = _told(done.changes) if not shared else None
     output.schema_change = _schema_change(view, table, done)
     output.assertions = _assertions(view, table, root, document)
     output.metrics = _metrics(root, done) if not shared else None
