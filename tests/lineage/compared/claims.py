@@ -55,9 +55,11 @@ def _of_step(events: list[Event], step: dict[str, Any]) -> list[str]:
                 found.append(f"{event['eventType']} with output {out['name']}, which is not there")
                 continue
             claimed.setdefault(table, []).append(out)
-        for read_ in event.get("inputs") or []:
-            if read_["name"] not in INPUTS.values():
-                found.append(f"input {read_['namespace']} {read_['name']}, which nobody reads")
+        found += [
+            f"input {read['namespace']} {read['name']}, which nobody reads"
+            for read in event.get("inputs") or []
+            if read["name"] not in INPUTS.values()
+        ]
     for table, outputs in claimed.items():
         found += _of_table(table, outputs, step)
     untold = {table: rows for table, rows in step["rows"].items() if rows and table not in claimed}
