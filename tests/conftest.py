@@ -25,10 +25,20 @@ def no_pipeline_stays_active() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out tests marked ``long`` (others cover the same ground thinly), unless asked for, or named one by one."""
+    """Leave out tests marked ``long`` (others cover the same ground thinly), unless asked for, or named one by one.
+
+    Of those marked ``each(n)``, one in n stays.
+    """
     if os.environ.get("HEADRACE_LONG") or any("::" in arg for arg in config.args):
         return
     left_out = [item for item in items if item.get_closest_marker("long")]
+    turns: dict[str, int] = {}
+    for item in items:
+        if (mark := item.get_closest_marker("each")) is not None:
+            group = item.nodeid.partition("[")[0].rpartition("::")[0]
+            turn = turns[group] = turns.get(group, -1) + 1
+            left_out += [item] if turn % mark.args[0] else []
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]

@@ -23,7 +23,7 @@ from headrace.base import failpoints
 from headrace.load.stage import LoadSettings
 from tests.crash.shopkeeper import SETTINGS, faults, work
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+pytestmark = [pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"), pytest.mark.each(3)]
 
 EVENTS = ["PackageCreated", "Extracted", "Normalized", "Planned", "SchemaMigrated", "JobDone", "Loaded"]
 PLACES = [f"{event}:{when}" for event in EVENTS for when in ("before", "after")]

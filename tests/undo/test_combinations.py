@@ -11,6 +11,8 @@ import headrace
 from headrace.errors.rollback import RollbackImpossible
 from tests.undo.world import World, hashes, rows, state
 
+pytestmark = pytest.mark.each(3)
+
 
 def make(world: World, project: Path, name: str = "p", folder: str = "a", dataset: str = "shop") -> Any:
     destination = world.destination()

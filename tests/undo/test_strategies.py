@@ -12,6 +12,8 @@ import pytest
 import headrace
 from tests.undo.world import World, hashes, kept_tables, rows, state
 
+pytestmark = pytest.mark.each(3)
+
 FIRST = [
     {"id": 1, "name": "anna", "tags": [{"tag": "a"}, {"tag": "b", "marks": [{"m": 1}]}], "born": dt.date(2024, 1, 1)},
     {"id": 2, "name": None, "tags": [], "born": dt.date(2024, 1, 2)},

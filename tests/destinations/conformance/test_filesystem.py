@@ -24,6 +24,7 @@ class _Filesystem(DestinationTests):
         return headrace.destinations.filesystem(str(self.folder / "file" / "lake"))
 
 
+@pytest.mark.each(3)
 @pytest.mark.destination("filesystem-local")
 class TestJsonLines(_Filesystem):
     gaps = GAPS

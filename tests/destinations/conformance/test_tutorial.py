@@ -17,6 +17,7 @@ if str(DOCS) not in sys.path:
 import pocket  # noqa: E402
 
 
+@pytest.mark.each(4)
 @pytest.mark.destination("tutorial")
 class TestTutorial(DestinationTests):
     keep_datasets = True
