@@ -155,7 +155,14 @@ def _typed(held: Held) -> bool:
     return any(kind is not None for kind in held.columns.values())
 
 
-_ALIASES = {"timestamptz": "timestamp with time zone", "varchar": "character varying", "json": "varchar"}
+# MySQL's BOOL is a word for tinyint
+_ALIASES = {
+    "bool": "boolean",
+    "tinyint": "boolean",
+    "timestamptz": "timestamp with time zone",
+    "varchar": "character varying",
+    "json": "varchar",
+}
 
 
 def plain(kind: str | None) -> str:
