@@ -179,6 +179,8 @@ class LineageObserver:
             found = opened.runs.get(f"{event.source}.{name}")
             if found is not None:
                 finish(found.reading, source.resources[name], not failed, event.rows.get(name, 0))
+        # now, for a process that dies between the seal and being told of it: another one goes on with what was seen
+        self.open.write(opened)
 
     def _moved(self, event: PackageMoved) -> None:
         opened = self._packages.pop(event.was, None)
