@@ -111,8 +111,13 @@ def environment(settings: LineageConfiguration) -> list[tuple[str, str]]:
     return [(name, os.environ[name]) for name in _names(settings.environment) if name in os.environ]
 
 
-def parameters(run: LiveRun) -> list[tuple[str, str]]:
-    """What an invocation works with: where to, and with how many workers."""
+def parameters(run: LiveRun, known: list[tuple[str, str]] | None = None) -> list[tuple[str, str]]:
+    """What an invocation works with: where to, and with how many workers.
+
+    Args:
+        run: The run.
+        known: What was found when it began: settings of steps are not looked up again.
+    """
     p = run.pipeline
     destination, staging = p.destination, p.staging if p.destination is not None else None
     found: dict[str, Any] = {
@@ -123,6 +128,8 @@ def parameters(run: LiveRun) -> list[tuple[str, str]]:
         "refresh": p.refresh,
         "dev_mode": p.dev_mode or None,
     }
+    if known is not None:
+        return [*texts(found), *(one for one in known if "." in one[0])]
     for step, names in _STEP_SETTINGS.items():
         section = getattr(p._settings, step)()
         found |= {f"{step}.{name}": getattr(section, name) for name in names}

@@ -183,7 +183,7 @@ class Invocations:
             "steps": list(going.steps.values()),
             "packages": list(going.packages.values()),
         }
-        going.run.parameters = describing.parameters(run)
+        going.run.parameters = describing.parameters(run, going.run.parameters)
         ending = Ending(state=state, at=event.at, failure=failure)
         self._teller.invocation_ends(OpenInvocation(run=going.run, pid=os.getpid(), place=going.place, ending=ending))
 
