@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import textwrap
@@ -52,7 +53,9 @@ class Output:
                 click.echo(line)
 
     def note(self, *lines: str) -> None:
-        """Say something beside the result, on standard error."""
+        """Say something beside the result, on standard error, behind what was printed before."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
         for line in lines:
             click.echo(line, err=True)
 

@@ -52,11 +52,14 @@ class Teller:
 
     # ---- resource runs -----------------------------------------------------------------------------------------------
 
-    def started(self, opened: OpenPackage, runs: Iterable[OpenRun]) -> None:
-        """Runs have started."""
+    def started(self, opened: OpenPackage, runs: Iterable[OpenRun], again: bool = False) -> None:
+        """Runs have started; ``again``: in a process that may have died before it told so."""
         copy, names = _copied(opened), [run.run_id for run in runs]
 
         def make() -> list[Event]:
+            # asked here, behind what this process has yet to tell
+            if again and self._open.is_told(opened.name):
+                return []
             package = copy()
             return [
                 self._event(self._build.resource_run(package, run), "START", run.started_at)
@@ -64,8 +67,8 @@ class Teller:
                 if run.run_id in names
             ]
 
-        name = opened.name
-        self._emit(make, lambda: self._open.told(name))
+        # by the name that it has then: the package may move meanwhile
+        self._emit(make, lambda: self._open.told(opened.name))
 
     def running(self, opened: OpenPackage, view: PackageView, at: dt.datetime, with_inputs: bool) -> None:
         """A step of the package is sealed."""
@@ -141,14 +144,13 @@ class Teller:
         """The process of an invocation died before it could say how that ended."""
         failure = Failure(message="the process ended before the run did, without a word: it was killed, or crashed")
         opened.ending = Ending(state="ABORT", at=now(), failure=failure)
-        if not self._open.is_told(opened.name):
-            self._emit(self._start_of(opened))
+        start = self._start_of(opened)
+        self._emit(lambda: [] if self._open.is_told(opened.name) else start())
         self.invocation_ends(opened)
 
     def start_again(self, opened: OpenPackage) -> None:
         """Tell the START of runs whose process died before it was told."""
-        if not self._open.is_told(opened.name):
-            self.started(opened, opened.runs.values())
+        self.started(opened, opened.runs.values(), again=True)
 
     # ---- datasets ----------------------------------------------------------------------------------------------------
 
