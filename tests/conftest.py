@@ -29,9 +29,7 @@ def no_secret_stays_known() -> Iterator[None]:
     """What one test gave out as a password is a word like any other in the next."""
     yield
     if (module := sys.modules.get("headrace.errors.masking")) is not None:
-        module._known.clear()
-    if (masks := sys.modules.get("headrace.observers.lineage.delivery.masks")) is not None:
-        masks._known = -1
+        module.forget()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

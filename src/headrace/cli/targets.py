@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import runpy
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from headrace.base.environment import variables
 from headrace.cli.failures import CliError
 
 if TYPE_CHECKING:
@@ -232,14 +232,5 @@ def printing_aside(wanted: bool) -> Iterator[None]:
 @contextmanager
 def settings(values: Mapping[str, str | None]) -> Iterator[None]:
     """Environment variables for the length of a block; None leaves one as it is."""
-    chosen = {name: value for name, value in values.items() if value is not None}
-    before = {name: os.environ.get(name) for name in chosen}
-    os.environ.update(chosen)
-    try:
+    with variables({name: value for name, value in values.items() if value is not None}):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

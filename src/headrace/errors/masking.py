@@ -19,6 +19,7 @@ HIDDEN = "***"
 
 _known: dict[str, None] = {}
 _pattern: re.Pattern[str] | None = None
+_version = 0
 _LONG_LINE = 16  # of a secret of several lines, a key file for example: lines from here on are secrets themselves
 _LONG_BYTES = 9  # below this the base64 of a part of a text is too short to be told from a word
 
@@ -85,12 +86,24 @@ def remember(secret: Any) -> None:
         secret: Its value: text, bytes, or a list of them; of a mapping what its keys say is secret. What is short, or
             none of these, is left alone.
     """
-    global _pattern
+    global _pattern, _version
     for text in _texts(secret):
         if len(text) >= SHORTEST and text not in _known:
             # a new one is rare; the pattern is made when a text comes
             _known.update(dict.fromkeys(form for form in _forms(text) if len(form) >= SHORTEST))
-            _pattern = None
+            _pattern, _version = None, _version + 1
+
+
+def forget() -> None:
+    """Know no secret any more."""
+    global _pattern, _version
+    _known.clear()
+    _pattern, _version = None, _version + 1
+
+
+def version() -> int:
+    """A number that grows with every secret: a text that was cleaned under another one may have to be cleaned anew."""
+    return _version
 
 
 def _texts(secret: Any) -> Iterator[str]:

@@ -98,7 +98,7 @@ def tell(twin: Pipeline) -> Told:
 
     told = Told()
     destination = twin._need_destination("plan")
-    settings, facts = load_settings(twin, destination), twin._destinations.facts()
+    settings, facts = load_settings(twin, destination, twin._settings.load()), twin._destinations.facts()
     for load_id in twin._store.list("normalized"):
         package = twin._store.get(load_id)
         schema = parse_schema(package.load_schema())

@@ -29,6 +29,7 @@ from headrace.pipeline.step import StepParts, StepRun, step
 from headrace.pipeline.work import tell_state
 
 if TYPE_CHECKING:
+    from headrace.config.known import LoadConfiguration
     from headrace.load.destination import Client, Destination
     from headrace.load.stage import LoadResult, LoadSettings
     from headrace.model.schema import Schema
@@ -57,22 +58,21 @@ def load(
         return None
     destination = p._need_destination("load")
     with step(p, "load") as run, signals.delayed(p._settings.runtime.intercept_signals):
-        done = StepParts(p)
+        done, found = StepParts(p), p._settings.load()
         run.info = new_info(p, destination, done)
         load_ids = p._store.list("normalized")
         if load_ids:
-            settings = load_settings(p, destination, workers, raise_on_failed_jobs)
+            settings = load_settings(p, destination, found, workers, raise_on_failed_jobs)
             for load_id in load_ids:
                 signals.raise_if_received()
                 package = p._store.get(load_id)
                 if package.phase == "normalized":  # else it was set aside together with one before it
                     _load_one(p, run, done, package, settings, park)
-            _prune(p)
+            _prune(p, found)
         return run.info
 
 
-def _prune(p: Pipeline) -> None:
-    found = p._settings.load()
+def _prune(p: Pipeline, found: LoadConfiguration) -> None:
     if not found.keeps_all_packages:
         from headrace.pipeline.pruning import prune_packages
 
@@ -217,12 +217,15 @@ def _finish(p: Pipeline, package: Package, settings: LoadSettings) -> None:
 
 
 def load_settings(
-    p: Pipeline, destination: Destination, workers: int | None = None, raise_on_failed_jobs: bool | None = None
+    p: Pipeline,
+    destination: Destination,
+    found: LoadConfiguration,
+    workers: int | None = None,
+    raise_on_failed_jobs: bool | None = None,
 ) -> LoadSettings:
-    """Settings of the step for a destination; arguments as of `load`."""
+    """Settings of the step for a destination, from those of the section ``load``; other arguments as of `load`."""
     from headrace.load.stage import LoadSettings
 
-    found = p._settings.load()
     name = destination.destination_name
     given = getattr(destination, "config_params", {}).get(_TRUNCATE)
     truncate = given if given is not None else p._settings.of_destination(name, _TRUNCATE)
@@ -233,7 +236,7 @@ def load_settings(
         parallelism_strategy=found.parallelism_strategy,
         delete_completed_jobs=found.delete_completed_jobs,
         comments=found.comments,
-        keep_undo=keep_undo(p),
+        keep_undo=keep_undo(p, found),
         unstage=found.truncate_staging_dataset,
         unstage_older=str(truncate).lower() not in ("false", "no", "0", "f", "n"),
         replace_strategy=p._settings.of_destination(name, "replace_strategy")
@@ -241,9 +244,9 @@ def load_settings(
     )
 
 
-def keep_undo(p: Pipeline) -> int:
+def keep_undo(p: Pipeline, found: LoadConfiguration) -> int:
     """How many loads stay undoable; says so when that is asked of a destination that cannot."""
-    destination, keep = p._need_destination("load"), p._settings.load().keep_undo
+    destination, keep = p._need_destination("load"), found.keep_undo
     if keep > 0 and not destination.capabilities().supports_undo:
         logger.warning(
             "pipeline `%s`: `load.keep_undo` is %d, but the destination `%s` cannot undo loads; nothing is kept",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors.base import ArgumentsOverloadException
@@ -65,7 +66,8 @@ def run(
 
 def is_plan(data: Any) -> bool:
     """Whether data is a plan; without loading the module of plans, which no other run needs."""
-    return data is not None and type(data).__name__ == "Plan" and type(data).__module__ == "headrace.pipeline.plans"
+    plans = sys.modules.get("headrace.pipeline.plans")  # whoever has a plan has loaded it
+    return plans is not None and isinstance(data, plans.Plan)
 
 
 def _refuse_hints(hints: dict[str, Any], where: tuple[Any, ...]) -> None:

@@ -65,7 +65,7 @@ def sync_destination(p: Pipeline) -> None:
             name_pending(p, found)
         with _client(p) as client:
             _sync(p, client, found)
-        if keep_undo(p) > 0:
+        if keep_undo(p, p._settings.load()) > 0:
             follow_others(p)
         p._state.local[_LOADS_INTO] = list(_key(p))
         p._save_props()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from headrace.base.time import human_duration
 from headrace.model.wording import aligned, count
@@ -20,16 +20,7 @@ TKind = Literal[
     "schema_change",
     "success",
 ]
-KINDS: tuple[TKind, ...] = (
-    "failure",
-    "retries_exhausted",
-    "failed_jobs",
-    "set_aside",
-    "rejected",
-    "recovered",
-    "schema_change",
-    "success",
-)
+KINDS: tuple[TKind, ...] = get_args(TKind)
 """What a run can give cause to tell, the gravest first."""
 
 TROUBLES: frozenset[TKind] = frozenset(KINDS[:5])

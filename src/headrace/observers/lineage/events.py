@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from headrace.errors.masking import without_secrets
+from headrace.observers.lineage.delivery.masks import masked
 from headrace.observers.lineage.facets.base import EVENTS, PRODUCER, deleted, facet, instant
 from headrace.observers.lineage.facets.dataset import dataset_facets, input_dataset, output_dataset
 from headrace.observers.lineage.facets.edges import BUDGET, explicit_lineage, within_budget
@@ -29,8 +29,6 @@ MAX_BYTES = 950_000
 
 _FEW = 400
 """Edges and fields that are far from `MAX_BYTES`, however long their names are."""
-
-_CONSTANT = ("_producer", "_schemaURL", "producer", "schemaURL")
 
 
 def run_event(run: Run, state: EventType, at: dt.datetime, budget: int = BUDGET) -> Event:
@@ -77,7 +75,7 @@ def job_event(job: Job, inputs: Sequence[Input], outputs: Sequence[Output], at: 
     event["job"] = _job(job, inputs, outputs, True)
     event["inputs"] = [input_dataset(one) for one in inputs]
     event["outputs"] = [output_dataset(one, written=False) for one in outputs]
-    return without_any_secret(event)
+    return masked(event)
 
 
 def dataset_event(dataset: Dataset, at: dt.datetime, change: str | None = None) -> Event:
@@ -97,7 +95,7 @@ def dataset_event(dataset: Dataset, at: dt.datetime, change: str | None = None) 
     if change == "DROP":
         facets["lineage"] = deleted("dataset.lineage")
     event["dataset"] = {"namespace": dataset.id.namespace, "name": dataset.id.name, "facets": facets}
-    return without_any_secret(event)
+    return masked(event)
 
 
 def _job(job: Job, inputs: Sequence[Input], outputs: Sequence[Output], columns: bool) -> dict[str, Any]:
@@ -145,29 +143,3 @@ def _surely_small(run: Run) -> bool:
 
 def _cut(what: str) -> tuple[str, str]:
     return "columnLineage", f"Left out: {what}. Edges of tables are complete."
-
-
-# ---- secrets -------------------------------------------------------------------------------------------------------
-
-
-def without_any_secret(event: Event) -> Event:
-    """The event with all secrets in its texts hidden, those of keys too."""
-    cleaned: Event = _clean(event, {})
-    return cleaned
-
-
-def _clean(value: Any, known: dict[str, str]) -> Any:
-    """A value without secrets; most texts of an event are in it many times, and are looked at once."""
-    if isinstance(value, str):
-        found = known.get(value)
-        if found is None:
-            found = known[value] = without_secrets(value)
-        return found
-    if isinstance(value, dict):
-        return {
-            (key if key.isidentifier() else _clean(key, known)): (item if key in _CONSTANT else _clean(item, known))
-            for key, item in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [_clean(item, known) for item in value]
-    return value

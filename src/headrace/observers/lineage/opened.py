@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from headrace.base.files import write_atomic
 from headrace.observers.lineage.columns_model import ResourceFact
 from headrace.observers.lineage.facts import Failure, Invocation, JobId, Parent, RunRef, Value
 
@@ -191,14 +192,12 @@ class OpenRuns:
 
     def _put(self, path: Path, one: Value) -> None:
         data = msgspec.json.encode(one)
-        draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        # not synced: should the machine lose it, a run stays open, which harms no data
         try:
-            draft.write_bytes(data)
+            write_atomic(path, data)
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_bytes(data)
-        # not synced: should the machine lose it, a run stays open, which harms no data
-        draft.replace(path)
+            write_atomic(path, data)
 
     def told(self, name: str) -> None:
         """Note that the queue has its START; called by the sender's thread."""

@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from headrace.errors.masking import without_secrets
+from headrace.observers.lineage.facets.run import pointer
 from headrace.observers.lineage.facts import JobId, Parent, RunRef
 
 logger = logging.getLogger("headrace")
@@ -184,21 +185,12 @@ def below(ref: RunRef, above: Parent | None) -> Parent:
 
 def variables(found: Parent) -> dict[str, str]:
     """The variables by which a process that is started knows the run it is part of."""
-    context = {"parent": {**_told(found), "root": _told(found.root)}}
+    context = {"parent": {**pointer(found), "root": pointer(found.root)}}
     return {
         CONTEXT: json.dumps(context, separators=(",", ":")),
         PARENT_ID: _id(found),
         ROOT_PARENT_ID: _id(found.root),
     }
-
-
-def _told(ref: RunRef) -> dict[str, Any]:
-    run: dict[str, Any] = {"runId": ref.run_id}
-    job: dict[str, Any] = {"namespace": ref.job.namespace, "name": ref.job.name}
-    for place, key in ((run, "run"), (job, "job")):
-        if ref.facets.get(key):
-            place["facets"] = ref.facets[key]
-    return {"run": run, "job": job}
 
 
 def _id(ref: RunRef) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from headrace.base.environment import variables
 
 if TYPE_CHECKING:
     from headrace.observers.lineage.collect import LineageObserver
@@ -41,16 +42,8 @@ def exported(pipeline: Any = None) -> Iterator[dict[str, str]]:
         pipeline: As of `context_env`.
     """
     found = context_env(pipeline)
-    before = {name: os.environ.get(name) for name in found}
-    os.environ.update(found)
-    try:
+    with variables(found):
         yield found
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def flush(pipeline: Any = None, seconds: float = 10.0) -> bool:

@@ -12,16 +12,16 @@ _OURS = frozenset({"_schemaURL", "_producer", "schemaURL", "producer", "eventTyp
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)(://.*)", re.DOTALL)
 _CACHED = 20_000
 _cache: dict[str, str] = {}
-_known = -1
+_version = -1
 
 
 def masked(event: dict[str, Any]) -> dict[str, Any]:
     """A copy of an event, or of a part of one, without secrets."""
-    global _known
-    if _known != len(masking._known) or len(_cache) > _CACHED:
+    global _version
+    if _version != masking.version() or len(_cache) > _CACHED:
         # a secret that was resolved since may be in texts that were fine before
         _cache.clear()
-        _known = len(masking._known)
+        _version = masking.version()
     return {_text(key): _member(key, value) for key, value in event.items()} if _plain(event) else _pair(event)
 
 

@@ -83,10 +83,11 @@ def engine(ran: tuple[str, str] | None = None) -> Facet:
 
 def parent_facet(parent: Parent) -> Facet:
     """The run around a run, and the one at the top, which is always there."""
-    return facet("parent", **_ref(parent), root=_ref(parent.root))
+    return facet("parent", **pointer(parent), root=pointer(parent.root))
 
 
-def _ref(ref: RunRef) -> dict[str, Any]:
+def pointer(ref: RunRef) -> dict[str, Any]:
+    """A run and its job, as the parent facet and ``OPENLINEAGE_CONTEXT`` spell them."""
     run: dict[str, Any] = {"runId": ref.run_id}
     job: dict[str, Any] = {"namespace": ref.job.namespace, "name": ref.job.name}
     for place, key in ((run, "run"), (job, "job")):
