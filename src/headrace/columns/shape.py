@@ -11,6 +11,9 @@ from headrace.columns.frame import Frame, Path, RawColumn
 from headrace.model.shape import AT_KEY, IN_LIST, ChainShape, ColumnShape, TableShape
 from headrace.model.types import DETECTIONS
 
+TableKey = tuple[Path, Path]
+"""A raw table: its path, and that of the one above it."""
+
 
 class ShapeBook:
     """Gathers the shape of frames of one chain.
@@ -19,10 +22,10 @@ class ShapeBook:
         offsets: Rows of each raw table that lie in earlier files of the chain.
     """
 
-    def __init__(self, offsets: dict[tuple[Path, Path], int] | None = None) -> None:
-        self.rows: dict[tuple[Path, Path], int] = dict(offsets or {})
-        self._tables: dict[tuple[Path, Path], TableShape] = {}
-        self._columns: dict[tuple[Path, Path], dict[Path, ColumnShape]] = {}
+    def __init__(self, offsets: dict[TableKey, int] | None = None) -> None:
+        self.rows: dict[TableKey, int] = dict(offsets or {})
+        self._tables: dict[TableKey, TableShape] = {}
+        self._columns: dict[TableKey, dict[Path, ColumnShape]] = {}
 
     def observe(self, frame: Frame) -> None:
         """Add what a frame shows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ class ArrowTable:
 
     Attributes:
         judge: Asks gates about new columns.
+        opened: Called before a file is opened.
+        is_new: The table had no rows before this extract.
     """
 
     def __init__(
@@ -62,9 +64,9 @@ class ArrowTable:
         self.schema, self.capabilities, self.declared = schema, capabilities, declared
         self.rejections, self._rows_before = rejections, 0
         self.files: list[SpoolFile] = []
-        self.others: list[str] = []
-        self._is_new = not tb.has_seen_data(schema.tables.get(table) or {})
+        self.is_new = not tb.has_seen_data(schema.tables.get(table) or {})
         self.judge: ColumnJudge | None = None
+        self.opened: Callable[[], None] | None = None
         self._dropped: Collection[str] = ()
         self._taken = False
         self._writer: ArrowWriter | None = None
@@ -99,8 +101,10 @@ class ArrowTable:
         except pa.ArrowInvalid as error:
             raise InvalidDataItem(self.resource, self.table, "", None, str(error)) from error
         if self._writer is not None and (self._writer.schema != made.schema or self._writer.size >= FILE_BYTES):
-            self._close_file()
+            self.close_file()
         if self._writer is None:
+            if self.opened is not None:
+                self.opened()
             path = self.root / "spool" / f"{file_stem(self.table)}.{new_file_id()}.arrow"
             self._writer = ArrowWriter(path, made.schema, compress=True)
         self._writer.write(made)
@@ -163,7 +167,7 @@ class ArrowTable:
             if verdict != "evolve":
                 return ArrowLoss(field.name, name, f"columns:{verdict}")
         if self.judge is not None:
-            column = self.judge.column(self.table, column, ((field.name,), self._rows_before), self._is_new)
+            column = self.judge.column(self.table, column, ((field.name,), self._rows_before), self.is_new)
         if column is None:
             return ArrowLoss(field.name, name, DROPPED)
         update[name] = column
@@ -192,7 +196,8 @@ class ArrowTable:
             tell_value(error, data, field.name, self.resource, self._rows_before, known, becomes)
             raise
 
-    def _close_file(self) -> None:
+    def close_file(self) -> None:
+        """Close the open file, if there is one; frames that come later begin another."""
         writer = self._writer
         if writer is None:
             return
@@ -206,7 +211,6 @@ class ArrowTable:
                 rows=writer.rows,
                 size=size,
                 shape=self._new_shape(),
-                others=list(self.others),
             )
         )
         self._writer = None
@@ -219,8 +223,8 @@ class ArrowTable:
 
     def finish(self) -> list[SpoolFile]:
         """Close the files and give them; where no row came, the note that the table is to be made or emptied."""
-        self._close_file()
-        wanted = self._is_new or self.schema.write_disposition(self.table) == "replace"
+        self.close_file()
+        wanted = self.is_new or self.schema.write_disposition(self.table) == "replace"
         if self._taken and wanted and not self.files:
             self.files.append(SpoolFile(path="", table=self.table, resource=self.resource, kind="empty"))
         return self.files

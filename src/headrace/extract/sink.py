@@ -5,10 +5,12 @@ Documents are shredded, frames taken as they are; both end as Arrow in the packa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import pyarrow as pa
 
 from headrace.base.ids import file_stem, new_file_id
@@ -16,7 +18,7 @@ from headrace.columns.arrow import to_tables
 from headrace.columns.frame import to_batches
 from headrace.columns.keys import item_hash
 from headrace.columns.kinds import UnknownValueType
-from headrace.columns.shape import ShapeBook
+from headrace.columns.shape import ShapeBook, TableKey
 from headrace.columns.shred import UNLIMITED, as_documents, shred
 from headrace.errors.columns import FileImportNotFound, InvalidDataItem
 from headrace.extract.arrow_sink import ArrowTable
@@ -31,11 +33,13 @@ from headrace.model.judging import ColumnJudge
 from headrace.model.rawnames import RawNames
 from headrace.model.rowkeys import is_version_in_row_id
 from headrace.model.schema import Schema
+from headrace.model.shape import ChainShape, later
 
 FRAME_BYTES = 8 * 1024 * 1024
 FIRST_FRAME_ROWS = 100  # rows may be wide: the first frame tells
 MAX_FRAME_ROWS = 2_000  # shredding is fastest where a frame's values stay in the processor's cache
 SPOOL_BYTES = 16 * 1024 * 1024  # a file is what one thread of normalize takes
+MOST_OPEN = 64  # files of one table that are open at once; each resource has its own
 
 
 class Sink(Protocol):
@@ -89,8 +93,10 @@ class SpoolSink:
         self.rejections = Rejections(schema, self, keep_rejected)
         self.compress = compress
         self.names = RawNames(schema)
-        self._rows: dict[str, _RowTable] = {}
-        self._arrow: dict[str, ArrowTable] = {}
+        # resources that share a table have files of their own: what is told of one is true of it alone
+        self._rows: dict[tuple[str, str], _RowTable] = {}
+        self._arrow: dict[tuple[str, str], ArrowTable] = {}
+        self._open: dict[str, dict[str, Callable[[], None]]] = {}
         self._files: list[SpoolFile] = []
         self.row_counts: dict[str, int] = {}
         self.declared: dict[str, set[str]] = {}
@@ -98,26 +104,35 @@ class SpoolSink:
 
     def write_rows(self, table: str, rows: list[Any], *, resource: str, max_nesting: int | None) -> None:
         """Take items of any kind for a root table."""
-        known = self._rows.get(table)
+        known = self._rows.get((table, resource))
         if known is None:
-            known = self._rows[table] = _RowTable(self, table, resource, max_nesting)
-        elif resource != known.resource and resource not in known.others:
-            known.others.append(resource)
+            known = self._rows[table, resource] = _RowTable(self, table, resource, max_nesting)
         known.write(rows)
         self.row_counts[table] = self.row_counts.get(table, 0) + len(rows)
 
     def write_arrow(self, table: str, item: Any, *, resource: str) -> None:
         """Take a frame for a root table."""
-        known = self._arrow.get(table)
-        if known is None:
-            declared = self.declared.get(table, ())
-            known = ArrowTable(self.root, table, resource, self.schema, self.capabilities, declared, self.rejections)
-            known.judge = self.judge
-            self._arrow[table] = known
-        elif resource != known.resource and resource not in known.others:
-            known.others.append(resource)
+        known = self._arrow.get((table, resource)) or self._arrow_table(table, resource)
         rows = sum(known.write(part) for part in self._tables(table, item, resource))
         self.row_counts[table] = self.row_counts.get(table, 0) + rows
+
+    def _arrow_table(self, table: str, resource: str) -> ArrowTable:
+        declared = self.declared.get(table, ())
+        made = ArrowTable(self.root, table, resource, self.schema, self.capabilities, declared, self.rejections)
+        made.judge = self.judge
+        made.opened = partial(self.opened, table, resource, made.close_file)
+        # what the first has made of the table is new to it, and to all
+        made.is_new = next((known.is_new for (name, _), known in self._arrow.items() if name == table), made.is_new)
+        self._arrow[table, resource] = made
+        return made
+
+    def opened(self, table: str, resource: str, close: Callable[[], None]) -> None:
+        """Note that a file is opened: where very many share a table, another one's is closed, and begun anew later."""
+        found = self._open.setdefault(table, {})
+        found.pop(resource, None)
+        if len(found) >= MOST_OPEN:
+            found.pop(next(iter(found)))()
+        found[resource] = close
 
     def _tables(self, table: str, item: Any, resource: str) -> Iterator[pa.Table]:
         try:
@@ -128,7 +143,7 @@ class SpoolSink:
 
     def write_empty(self, table: str, *, resource: str) -> None:
         """Note that a table is to be made, or emptied on replace, though no row came."""
-        if all(f.table != table for f in self._files):
+        if all((f.table, f.resource) != (table, resource) for f in self._files):
             self._files.append(SpoolFile(path="", table=table, resource=resource, kind="empty"))
             self.row_counts.setdefault(table, 0)
 
@@ -159,10 +174,15 @@ class SpoolSink:
         )
         self.row_counts.setdefault(table, 0)
 
-    def finish(self) -> list[SpoolFile]:
-        """Write what is buffered and close all files; gives them in the order of writing."""
-        for rows in self._rows.values():
-            self._files += rows.finish()
+    def finish(self, before: dict[str, dict[TableKey, int]] | None = None) -> list[SpoolFile]:
+        """Write what is buffered and close all files; gives them in the order of writing.
+
+        Args:
+            before: Rows of the package by root table and raw table that lie in files of other sinks; added to.
+        """
+        before = {} if before is None else before
+        for (table, _), rows in self._rows.items():
+            self._files += rows.finish(before.setdefault(table, {}))
         for frames in self._arrow.values():
             self._files += frames.finish()
         return self._files
@@ -188,7 +208,6 @@ class _RowTable:
         self.buffer: list[Any] = []
         self.target = FIRST_FRAME_ROWS
         self.files: list[SpoolFile] = []
-        self.others: list[str] = []
         self.writer: SpoolWriter | None = None
         self.book = ShapeBook()
         self.rows_in_file = self.start = 0
@@ -232,7 +251,7 @@ class _RowTable:
         # wide rows come in small frames: memory is bounded by bytes, not by rows
         self.target = max(1, min(MAX_FRAME_ROWS, FRAME_BYTES * len(documents) // max(size, 1)))
         if writer.size >= SPOOL_BYTES:
-            self._close_file()
+            self.close_file()
 
     def _keep_json(self, table_path: tuple[str, ...], column_path: tuple[str, ...]) -> bool:
         names, schema = self.sink.names, self.sink.schema
@@ -244,11 +263,13 @@ class _RowTable:
         return schema.preferred_type(name) == "json"
 
     def _open(self) -> SpoolWriter:
+        self.sink.opened(self.table, self.resource, self.close_file)
         path = self.sink.root / "spool" / f"{file_stem(self.table)}.{new_file_id()}.arrow"
         self.writer = SpoolWriter(path, self.sink.compress)
         return self.writer
 
-    def _close_file(self) -> None:
+    def close_file(self) -> None:
+        """Close the open file, if there is one; rows that come later begin another."""
         if self.writer is None:
             return
         size = self.writer.size
@@ -262,16 +283,21 @@ class _RowTable:
                 size=size,
                 shape=self.book.to_dict(),
                 start=self.start,
-                others=list(self.others),
             )
         )
         self.writer, self.start, self.rows_in_file = None, self.start + self.rows_in_file, 0
         self.book = ShapeBook(self.book.rows)
 
-    def finish(self) -> list[SpoolFile]:
+    def finish(self, before: dict[TableKey, int]) -> list[SpoolFile]:
+        """Close and give the files, numbering first rows behind those of other resources' files, which are added."""
         self._drain(last=True)
-        self._close_file()
-        return self.files
+        self.close_file()
+        files = self.files
+        if before:
+            files = [msgspec.structs.replace(f, shape=later(ChainShape.from_dict(f.shape), before)) for f in files]
+        for key, rows in self.book.rows.items():
+            before[key] = before.get(key, 0) + rows
+        return files
 
     def close(self) -> None:
         if self.writer is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ class SpoolFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         shape: For ``rows``: what was seen where, as `columns.shape.Shape` writes it. For ``arrow``: the columns as the
             user called them, in the first file that has them.
         start: Rows of the table that lie in earlier files of the same resource.
-        others: Further resources whose rows may be among them: one table has one row of files.
+        others: Further resources whose rows may be among them; only in packages made before each had files of its own.
     """
 
     path: str
@@ -34,6 +35,12 @@ class SpoolFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     shape: dict[str, Any] = {}
     start: int = 0
     others: list[str] = []
+
+
+def shared_tables(files: Iterable[SpoolFile]) -> set[str]:
+    """The root tables that several resources write."""
+    owner: dict[str, str] = {}
+    return {f.table for f in files if owner.setdefault(f.table, f.resource) != f.resource or f.others}
 
 
 class LoadFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -49,6 +56,7 @@ class LoadFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         columns: Names of the columns in the file, in order; a subset of the table's.
         remote: Where the file is in the staging place, as a url; empty for files that are loaded from the package.
             Filled when the job begins, not in the plan: the place may have moved since.
+        resource: Whose rows they are, where several resources write the table; empty where only one does.
     """
 
     id: str
@@ -59,6 +67,7 @@ class LoadFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     size: int = 0
     columns: list[str] = []
     remote: str = ""
+    resource: str = ""
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -60,6 +61,20 @@ class ChainShape(msgspec.Struct):
 
 
 msgspec.json.Decoder(ChainShape)  # looks at the type now: two threads that did it at once would crash the process
+
+
+def later(shape: ChainShape, before: Mapping[tuple[tuple[str, ...], tuple[str, ...]], int]) -> dict[str, Any]:
+    """The shape, as plain data, of a file that comes behind others of its table.
+
+    Args:
+        shape: Its first rows are changed.
+        before: Rows in the others, by the path of a raw table and of the one above it.
+    """
+    for table in shape.tables:
+        rows = before.get((tuple(table.path), tuple(table.above or ())), 0)
+        for column in table.columns:
+            column.first += rows
+    return shape.to_dict()
 
 
 def join_shapes(shapes: list[ChainShape]) -> ChainShape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from headrace.model.capabilities import Capabilities
 from headrace.model.clashes import CLASH_FIX, find_clashes
 from headrace.model.events import AnyEvent, ColumnsDecided, Extracted, Progress, SchemaEvolved
 from headrace.model.evolve import ChainTarget, evolve
-from headrace.model.jobs import LoadFile, SpoolFile
+from headrace.model.jobs import LoadFile, SpoolFile, shared_tables
 from headrace.model.judging import Ask, ColumnJudge
 from headrace.model.rawnames import RawNames
 from headrace.model.rejected import (
@@ -97,10 +97,11 @@ def normalize(
     _add_arrow_ids(schema, fact.files, settings)
     for clash in find_clashes(schema, chains):
         logger.warning("Schema `%s`: %s. %s", schema.name, clash, CLASH_FIX)
-    tasks = list(_tasks(package, fact, chains, schema, capabilities, settings))
+    shared = shared_tables(fact.files)
+    tasks = list(_tasks(package, fact, chains, schema, capabilities, settings, shared))
     results = _run(tasks, settings.workers, package.load_id, publish)
     _take_in(schema, tasks, results)
-    files = [f for r in results for f in r.files] + _given_files(fact.files)
+    files = [f for r in results for f in r.files] + _given_files(fact.files, shared)
     rows, rejected = _totals(results, fact.files)
     _check_bound(schema, rows)
     update = _update(before, schema)
@@ -219,6 +220,7 @@ def _tasks(
     schema: Schema,
     capabilities: Capabilities,
     settings: NormalizeSettings,
+    shared: Collection[str],
 ) -> Iterator[Task]:
     max_bytes = settings.file_max_bytes or capabilities.recommended_file_size or DEFAULT_FILE_BYTES
     for number, file in enumerate(fact.files):
@@ -236,6 +238,7 @@ def _tasks(
                 file_format(schema.tables.get(file.table, {}), capabilities, settings),
                 max_bytes,
                 _rejected_table(file, schema, settings),
+                file.resource if file.table in shared else "",
             )
 
 
@@ -301,10 +304,18 @@ def _run(tasks: list[Task], workers: int, load_id: str, publish: Callable[[AnyEv
     return results
 
 
-def _given_files(files: list[SpoolFile]) -> list[LoadFile]:
+def _given_files(files: list[SpoolFile], shared: Collection[str]) -> list[LoadFile]:
     """Files that the user imported: loaded as they are."""
     return [
-        LoadFile(id=new_file_id(), table=f.table, path=f.path, format=f.format, rows=f.rows, size=f.size)
+        LoadFile(
+            id=new_file_id(),
+            table=f.table,
+            path=f.path,
+            format=f.format,
+            rows=f.rows,
+            size=f.size,
+            resource=f.resource if f.table in shared else "",
+        )
         for f in files
         if f.kind == "file"
     ]

@@ -47,6 +47,7 @@ class Task(NamedTuple):
         file_format: Of the loader files.
         max_bytes: Of a loader file.
         rejected: The table that keeps items which the contract lets go; empty to keep none.
+        owner: The resource, where the loader files are to name it.
     """
 
     root: Path
@@ -61,6 +62,7 @@ class Task(NamedTuple):
     file_format: str
     max_bytes: int
     rejected: str = ""
+    owner: str = ""
 
 
 def normalize_file(task: Task) -> FileResult:
@@ -74,7 +76,8 @@ def _writers(task: Task) -> TableWriters:
     options = task.settings.files
     if options.compress and not task.capabilities.compresses_text:
         options = options._replace(compress=False)
-    return TableWriters(task.root, task.file_format, task.max_bytes, task.settings.file_max_items, options, task.schema)
+    limit = task.settings.file_max_items
+    return TableWriters(task.root, task.file_format, task.max_bytes, limit, options, task.schema, task.owner)
 
 
 def _row_file(task: Task, chain: ChainTarget) -> FileResult:
@@ -132,6 +135,7 @@ def _arrow_file(task: Task) -> FileResult:
             rows=task.file.rows,
             size=task.file.size,
             columns=names,
+            resource=task.owner,
         )
         return FileResult([made], rows, {}, [])
     writers = _writers(task)

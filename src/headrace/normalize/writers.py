@@ -54,6 +54,7 @@ class TableWriters:
         max_rows: A file is closed when it has so many rows; None for no limit.
         options: How the files are written.
         schema: Tells which columns are JSON.
+        owner: The resource that the files are to name; empty for none.
     """
 
     def __init__(
@@ -64,7 +65,9 @@ class TableWriters:
         max_rows: int | None = None,
         options: FileOptions | None = None,
         schema: Schema | None = None,
+        owner: str = "",
     ) -> None:
+        self._owner = owner
         self.root, self.file_format = root, file_format
         self._options, self._schema = options or FileOptions(), schema
         self.max_bytes, self.max_rows = max_bytes, max_rows
@@ -119,6 +122,7 @@ class TableWriters:
                 rows=writer.rows,
                 size=size,
                 columns=list(writer.schema.names),
+                resource=self._owner,
             )
         )
 

@@ -19,6 +19,7 @@ from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH, L
 if TYPE_CHECKING:
     import datetime as dt
 
+    from headrace.columns.shape import TableKey
     from headrace.extract.sink import SpoolSink
     from headrace.extract.stage import SourceExtractResult
     from headrace.model.jobs import SpoolFile
@@ -58,7 +59,8 @@ class Work:
 
     def finish(self) -> None:
         """Close the sinks."""
-        self.files = [file for sink in self.sinks for file in sink.finish()]
+        before: dict[str, dict[TableKey, int]] = {}
+        self.files = [file for sink in self.sinks for file in sink.finish(before)]
 
     def row_counts(self) -> dict[str, int]:
         """Rows by table."""
