@@ -181,7 +181,7 @@ def namespaces() -> dict[str, str]:
     """The setting `lineage.namespaces`."""
     from headrace.config.lineage import lineage_settings
 
-    return {str(one): str(other) for one, other in (lineage_settings().namespaces or {}).items()}
+    return lineage_settings().namespace_map
 
 
 def _found(graph: View, name: str | None) -> Found | None:

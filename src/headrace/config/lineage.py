@@ -30,7 +30,8 @@ class LineageConfiguration(BaseConfiguration):
     `column_budget`: column edges of a run at most.
 
     `url`, `endpoint`, `api_key`, `transport` (a mapping, as in an `openlineage.yml`) and `path` (a file of events) say
-    where events go; without any of them they are only kept in the working folder. `drain_seconds`: how long the end of
+    where events go; without any of them they are only kept in the working folder. `to_destination` writes lineage into
+    the destination of the pipeline as tables, at the end of each run that loads. `drain_seconds`: how long the end of
     the process waits for events that are not sent yet. `store_max_bytes`: how much of them is kept in the working
     folder; `spool_max_bytes`: how much is kept for receivers that take nothing, before the oldest runs are given up.
     `batch_size`: events that are sent for one pipeline before it is another's turn. `breaker_failures`: tries in a row
@@ -56,6 +57,7 @@ class LineageConfiguration(BaseConfiguration):
     api_key: TSecretStrValue | None = None
     transport: Annotated[dict[str, Any], SecretSentinel] | None = None
     path: str | None = None
+    to_destination: bool = False
     drain_seconds: float = 1.0
     store_max_bytes: int = 64 * 2**20
     spool_max_bytes: int = 256 * 2**20
@@ -68,6 +70,11 @@ class LineageConfiguration(BaseConfiguration):
         if is_disabled() or self.enabled is False:
             return False
         return bool(self.as_dict_nondefault()) or client_is_configured()
+
+    @property
+    def namespace_map(self) -> dict[str, str]:
+        """The setting `namespaces` as texts."""
+        return {str(one): str(other) for one, other in (self.namespaces or {}).items()}
 
     @property
     def job_namespace(self) -> str:

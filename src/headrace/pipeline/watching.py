@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from headrace.pipeline.core import PipelineCore
@@ -41,6 +41,7 @@ def _wants_lineage(p: PipelineCore) -> bool:
 WANTED: dict[str, Callable[[PipelineCore], bool]] = {"headrace.observers.lineage": _wants_lineage}
 
 _everywhere: list[Any] = []
+_Any = TypeVar("_Any", bound="PipelineCore")
 
 
 @contextmanager
@@ -58,6 +59,8 @@ def watching_all(observer: Callable[[Any, Any], None]) -> Iterator[None]:
 
 def watch(p: PipelineCore) -> None:
     """Let those who watch every run look at the pipeline: called when a run begins, each is added once."""
+    if "nobody" in p._watchers:
+        return
     observers, gates = installed()
     for observer in (*observers, *_everywhere):
         p.bus.observe(observer)
@@ -76,6 +79,12 @@ def watch(p: PipelineCore) -> None:
     for module, wants in WANTED.items():
         if module not in p._watchers and wants(p):
             p._watchers[module] = _configured(p, module, ())
+
+
+def unwatched(p: _Any) -> _Any:
+    """A pipeline of ours, whose runs are not the user's: nobody is told of them because of a setting."""
+    p._watchers["nobody"] = True
+    return p
 
 
 def track(p: PipelineCore) -> None:

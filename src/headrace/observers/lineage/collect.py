@@ -30,7 +30,7 @@ from headrace.observers.lineage.ids import resource_run_id
 from headrace.observers.lineage.invocations import Invocations
 from headrace.observers.lineage.opened import Ending, OpenPackage, OpenRun, OpenRuns, read_document, write_document
 from headrace.observers.lineage.readings import finish, interval, note_models, reading_of
-from headrace.observers.lineage.sink import Sink
+from headrace.observers.lineage.sink import FOLDER, Sink
 from headrace.observers.lineage.telling import Teller
 from headrace.observers.lineage.view import PackageView, view_of
 
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("headrace")
 
-FOLDER = "lineage"
 _STEPS = ("run", "extract", "normalize", "load")
 
 
@@ -126,6 +125,14 @@ class LineageObserver:
         self._cycle.ended(event, run)
         self._packages.clear()
         self.sink.end()
+        if self.settings.to_destination and event.error is None:
+            self._write_tables(run)
+
+    def _write_tables(self, run: Run) -> None:
+        from headrace.observers.lineage.graph.after import has_loaded, write_tables
+
+        if has_loaded(run.trace):
+            write_tables(run.pipeline, self.sink, self.settings)
 
     # ---- extract -----------------------------------------------------------------------------------------------------
 

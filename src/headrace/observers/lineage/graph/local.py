@@ -54,9 +54,9 @@ class LocalGraph:
             self.store.add_stored(self.pipelines_dir)
         return self.store.changes
 
-    def view(self) -> View:
-        """The graph as it is now."""
-        return view(self.store.graph(), self.namespaces)
+    def view(self, graph: Graph | None = None) -> View:
+        """The graph as it is now; `graph` when that was read already."""
+        return view(graph or self.store.graph(), self.namespaces)
 
     def changed_at(self) -> str:
         """Now."""

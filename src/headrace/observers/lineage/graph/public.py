@@ -62,5 +62,4 @@ def _open(pipelines_dir: str | os.PathLike[str] | None, store: str | os.PathLike
     from headrace.config.run_context import get_pipelines_dir
     from headrace.observers.lineage.graph.local import LocalGraph
 
-    mapped = {str(one): str(other) for one, other in (lineage_settings().namespaces or {}).items()}
-    return LocalGraph(pipelines_dir or get_pipelines_dir(), store, mapped)
+    return LocalGraph(pipelines_dir or get_pipelines_dir(), store, lineage_settings().namespace_map)

@@ -14,6 +14,7 @@ import msgspec
 from headrace.observers.lineage.graph.fold import Graph
 from headrace.observers.lineage.graph.model import NO_DATASET, NO_JOB, RANK, Basis, Dataset, How, Job, Key, Run
 from headrace.observers.lineage.graph.reading import key_of, listed, mapping, text
+from headrace.observers.lineage.naming.namespaces import Namespaces
 
 
 class Column(msgspec.Struct, omit_defaults=True):
@@ -155,7 +156,7 @@ class _Names:
     """From names to the one that stands for them."""
 
     def __init__(self, datasets: Mapping[Key, Dataset], namespaces: Mapping[str, str]) -> None:
-        self._namespaces = namespaces
+        self._namespaces = Namespaces(namespaces)
         self._up: dict[Key, Key] = {}
         known = {self._mapped(key) for key, one in datasets.items() if one.named}
         claims: dict[Key, set[Key]] = {}
@@ -171,21 +172,23 @@ class _Names:
                 else:
                     claims.setdefault(alias, set()).add(self._mapped(key))
         for alias, owners in claims.items():
-            if len({self.of(owner) for owner in owners}) == 1:
+            if len({self._top(owner) for owner in owners}) == 1:
                 self._join(min(owners), alias, known)
 
     def _mapped(self, key: Key) -> Key:
-        return Key(self._namespaces.get(key.namespace, key.namespace), key.name)
+        return Key(self._namespaces.of(key.namespace), key.name)
 
     def of(self, key: Key) -> Key:
         """The name that stands for a name."""
-        key = self._mapped(key)
+        return self._top(self._mapped(key))
+
+    def _top(self, key: Key) -> Key:
         while (above := self._up.get(key)) is not None:
             key = above
         return key
 
     def _join(self, first: Key, second: Key, known: set[Key]) -> None:
-        one, other = self.of(first), self.of(second)
+        one, other = self._top(first), self._top(second)
         if one == other:
             return
         # a name that nobody sent stands for none that somebody sent; else the one that has the symlink stays
