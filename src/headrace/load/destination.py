@@ -8,7 +8,7 @@ is the destination's affair and is declared as ``capabilities.idempotency``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ from headrace.load.staging import StagingPlace
 from headrace.load.undoing import UndoApi
 from headrace.model.capabilities import Capabilities
 from headrace.model.changes import RowChanges
+from headrace.model.effects import Partition, TableVersion
 from headrace.model.jobs import AnyJob
 from headrace.model.location import Location
 from headrace.model.migrate import (
@@ -112,10 +113,29 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         rows: Rows moved in this call; 0 when the destination knew the job's key already.
         changes: What the job did to its tables, now or when it was first applied; tables it does not name are unknown.
+        versions: Of tables that keep versions: the one that the job made.
+        partitions: Of tables that are partitioned: those it wrote. Tables whose partitions are not known stay out.
+        queries: Ids that the destination gave to what it ran for the job, in their order: by these people find it in
+            its console. Without secrets.
     """
 
     rows: int = 0
     changes: dict[str, RowChanges] = {}
+    versions: dict[str, TableVersion] = {}
+    partitions: dict[str, list[Partition]] = {}
+    queries: list[str] = []
+
+
+def joined(parts: Iterable[Applied]) -> Applied:
+    """What several calls came to, each of which was about tables of its own."""
+    found = list(parts)
+    return Applied(
+        rows=sum(part.rows for part in found),
+        changes={table: changes for part in found for table, changes in part.changes.items()},
+        versions={table: version for part in found for table, version in part.versions.items()},
+        partitions={table: parts for part in found for table, parts in part.partitions.items()},
+        queries=[query for part in found for query in part.queries],
+    )
 
 
 class StoredSchema(msgspec.Struct, frozen=True, kw_only=True):

@@ -224,8 +224,16 @@ class Scheduler:
         self.outcomes[job.id] = outcome
         if outcome.result == "done":
             self._graph.done(job.id)
+            told = outcome.applied
             return JobDone(
-                load_id=load_id, job_id=job.id, seconds=outcome.seconds, rows=outcome.rows, changes=outcome.changes
+                load_id=load_id,
+                job_id=job.id,
+                seconds=outcome.seconds,
+                rows=told.rows,
+                changes=told.changes,
+                versions=told.versions,
+                partitions=told.partitions,
+                queries=[without_secrets(query) for query in told.queries],
             )
         if outcome.result == "failed":
             if self._raise_on_failed:

@@ -260,7 +260,7 @@ class Loading:
             row_changes=row_changes(self.package),
             schema_update=update,
             failed_jobs=failed,
-            rows=sum(outcome.rows for outcome in outcomes.values()),
+            rows=sum(outcome.applied.rows for outcome in outcomes.values()),
             already_complete=complete,
             schema_joined=self.meeting.joined,
             state=self.context.state.document if self.context.state else None,

@@ -18,7 +18,6 @@ from headrace.errors.base import TerminalException
 from headrace.errors.masking import clean
 from headrace.load.destination import Applied, Client, LoadContext
 from headrace.load.staging import Staging
-from headrace.model.changes import RowChanges
 from headrace.model.jobs import PlannedJob, Upload
 
 Result = Literal["done", "failed", "again"]
@@ -30,8 +29,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         job: The job.
         result: ``done``; ``failed`` for good; ``again``: it may have failed or even succeeded, trying again tells.
-        rows: Rows moved; 0 when the destination knew the key already.
-        changes: What was done to the tables, as far as the destination told.
+        applied: What the destination told of it.
         seconds: How long it took.
         error: What was raised.
     """
@@ -40,8 +38,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     result: Result
     started_at: dt.datetime
     seconds: float = 0.0
-    rows: int = 0
-    changes: dict[str, RowChanges] = {}
+    applied: Applied = Applied()
     error: Exception | None = None
 
     @property
@@ -144,6 +141,4 @@ def run_job(job: PlannedJob, context: LoadContext, clients: Clients, staging: St
         return Outcome(job=job, result=result, started_at=started_at, seconds=time.perf_counter() - start, error=error)
     failpoints.hit("job.applied")
     seconds = time.perf_counter() - start
-    return Outcome(
-        job=job, result="done", started_at=started_at, seconds=seconds, rows=applied.rows, changes=applied.changes
-    )
+    return Outcome(job=job, result="done", started_at=started_at, seconds=seconds, applied=applied)

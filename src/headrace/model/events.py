@@ -15,6 +15,7 @@ import msgspec
 from headrace.base.time import now
 from headrace.model.changes import RowChanges
 from headrace.model.decisions import ColumnDecision
+from headrace.model.effects import Partition, TableVersion
 from headrace.model.jobs import LoadFile, PlannedJob, SpoolFile
 from headrace.model.location import ResourceInputs
 from headrace.model.rejected import RejectedCount
@@ -94,13 +95,19 @@ class SchemaMigrated(Event, frozen=True, tag=True):
 
 
 class JobDone(Event, frozen=True, tag=True):
-    """A job's effect is in the destination. Not synced: losing it costs a question to the destination."""
+    """A job's effect is in the destination. Not synced: losing it costs a question to the destination.
+
+    ``versions``, ``partitions`` and ``queries`` are what the destination said of it (`load.destination.Applied`).
+    """
 
     load_id: str
     job_id: str
     seconds: float = 0.0
     rows: int = 0
     changes: dict[str, RowChanges] = {}
+    versions: dict[str, TableVersion] = {}
+    partitions: dict[str, list[Partition]] = {}
+    queries: list[str] = []
 
 
 class JobRetried(Event, frozen=True, tag=True):

@@ -27,6 +27,7 @@ from headrace.load.destination import (
     LoadContext,
     StoredSchema,
     StoredState,
+    joined,
 )
 from headrace.model.changes import RowChanges
 from headrace.model.jobs import AnyJob, Copy, LoadFile, Merge, Replace, Truncate
@@ -237,20 +238,18 @@ class FilesystemClient(FilesystemApi):
             for name in job.tables
             if name not in opened
         }
-        rows = sum(file.rows for file in job.files if file.table not in opened)
-        for name in opened:
-            applied = self.open_tables.write(name, job, context)
-            changes.update(applied.changes)
-            rows += applied.rows
-        return Applied(rows=rows, changes=changes)
+        own = Applied(
+            rows=sum(file.rows for file in job.files if file.table not in opened),
+            changes=changes,
+            partitions=self.files.partitions(uploads),
+        )
+        return joined([own, *(self.open_tables.write(name, job, context) for name in opened)])
 
     def _truncate(self, job: Truncate, context: LoadContext) -> Applied:
         opened = [name for name in job.tables if self.open_tables.format_of(name)]
         self.files.empty([name for name in job.tables if name not in opened])
         changes = {name: RowChanges(0, 0, None, 0) for name in job.tables if name not in opened}
-        for name in opened:
-            changes.update(self.open_tables.truncate(name, job, context).changes)
-        return Applied(changes=changes)
+        return joined([Applied(changes=changes), *(self.open_tables.truncate(n, job, context) for n in opened)])
 
     # ---- records --------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,13 @@ from headrace.columns.coerce import arrow_type
 from headrace.columns.handover import has_nested_struct
 from headrace.destinations.impl.filesystem import lakemerge
 from headrace.destinations.impl.filesystem.deltaerrors import translated
-from headrace.destinations.impl.filesystem.deltafiles import DeltaVersion, holds, scan_of
+from headrace.destinations.impl.filesystem.deltafiles import (
+    DeltaVersion,
+    PartitionsSeen,
+    delta_version,
+    holds,
+    scan_of,
+)
 from headrace.destinations.impl.filesystem.lakefiles import Moved
 from headrace.destinations.impl.filesystem.lakerows import Remembered, rows_as_table
 from headrace.destinations.impl.filesystem.laketable import (
@@ -189,15 +195,17 @@ class DeltaTable(LakeTable):
                 "delta", self.place.table_name, f"a merge does not keep the table's {', '.join(kept)}"
             )
 
-    def changes_of(self, key: str) -> RowChanges | None:
+    def applied_by(self, key: str) -> Applied | None:
         """What the job of a key did; None when the table does not know the key."""
         table = self._load()
         if table.transaction_version(key) is None:
             return None
         for entry in table.history(50):
             if entry.get(KEY) == key:
-                return from_text(entry.get(CHANGES))
-        return RowChanges(None, None, None, None)
+                made = entry.get("version")
+                version = delta_version(made) if isinstance(made, int) else None
+                return self.applied(0, from_text(entry.get(CHANGES)), version)
+        return self.applied(0, RowChanges(None, None, None, None), None)
 
     # ---- columns --------------------------------------------------------------------------------------------------
 
@@ -271,16 +279,16 @@ class DeltaTable(LakeTable):
 
     def _once(self, key: str, act: Any) -> Applied:
         def attempt() -> Applied:
-            known = self.changes_of(key)
+            known = self.applied_by(key)
             if known is not None:
-                return Applied(changes={self.place.table_name: known})
-            changes: RowChanges = act()
-            return Applied(rows=changes.inserted or 0, changes={self.place.table_name: changes})
+                return known
+            done: Applied = act()
+            return done
 
         with self.commits(), translated(self.place):
             return again_while_moved(self.place, attempt)
 
-    def _replace(self, rows: RowSource | None, key: str) -> RowChanges:
+    def _replace(self, rows: RowSource | None, key: str) -> Applied:
         actions = pa.table(self._load().get_add_actions(flatten=True))
         had = actions.column("num_records").to_pylist() if actions.num_rows else []
         changes = RowChanges(
@@ -296,14 +304,17 @@ class DeltaTable(LakeTable):
             table.create_write_transaction(
                 [], "overwrite", table.schema(), partition_by=partitions, commit_properties=properties
             )
-        return changes
+        return self.applied(0, changes, delta_version(table.version() + 1))
 
-    def _write(self, rows: RowSource, key: str, changes: RowChanges, mode: str) -> RowChanges:
+    def _write(self, rows: RowSource, key: str, changes: RowChanges, mode: str) -> Applied:
         deltalake = need("deltalake", "Delta tables", "deltalake")
         table = self._load()
         schema = pa.schema(table.schema().to_arrow())
         failpoints.hit("job.before_commit")
-        stream = Remembered(rows_as_table(rows, schema, self.place.table_name))
+        seen = PartitionsSeen(
+            table.metadata().partition_columns, rows_as_table(rows, schema, self.place.table_name)
+        )
+        stream = Remembered(seen)
         # what is only added does not mind what others do meanwhile; a second writer with the same key is refused
         tries = None if mode == "append" else 0
         try:
@@ -316,7 +327,7 @@ class DeltaTable(LakeTable):
                 )
         except Exception as error:  # noqa: BLE001 - the stream's own error comes back as a text of the library
             raise stream.error or error from None
-        return changes
+        return self.applied(changes.inserted or 0, changes, delta_version(table.version()), seen.found)
 
     def drop(self) -> None:
         """Delete the table's folder; quiet when there is none."""

@@ -22,6 +22,7 @@ from headrace.destinations.impl.filesystem.lakefiles import FileFacts, NewFiles,
 from headrace.destinations.impl.filesystem.laketable import CHANGES, KEY, to_text
 from headrace.destinations.impl.filesystem.splitting import split_by_values
 from headrace.model.changes import RowChanges
+from headrace.model.effects import MOST_PARTITIONS, Partition, TableVersion, distinct
 
 BATCH = 32 * 1024
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -112,7 +113,21 @@ class DeltaVersion:
             return name
         return "/".join([*(f"{c}={t}" for c, t in zip(self.partitions, texts, strict=False)), name])
 
-    def commit(self, removed: Sequence[FileFacts], added: Sequence[Written], key: str, changes: RowChanges) -> None:
+    def id(self) -> TableVersion:
+        """Which version it is."""
+        return delta_version(self._table.version())
+
+    def partitions_of(self, files: Iterable[FileFacts | Written]) -> Iterator[Partition]:
+        """The partitions of files."""
+        for file in files if self.partitions else ():
+            if isinstance(file, FileFacts):
+                yield self._values_of(file)
+            else:
+                yield partition_texts(self.partitions, file.partition)
+
+    def commit(
+        self, removed: Sequence[FileFacts], added: Sequence[Written], key: str, changes: RowChanges
+    ) -> TableVersion:
         """Make the next version."""
         from deltalake.transaction import AddAction, RemoveAction
 
@@ -124,7 +139,7 @@ class DeltaVersion:
             for file in removed
         ]
         for file in added:
-            values = dict(zip(self.partitions, map(_partition_text, file.partition or ()), strict=True))
+            values = partition_texts(self.partitions, file.partition or ())
             actions.append(
                 AddAction(file.path, file.size, values, now, True, json.dumps(statistics(file, self.schema)))
             )
@@ -137,9 +152,49 @@ class DeltaVersion:
                 partition_by=self.partitions or None,
                 commit_properties=properties,
             )
+        # without another try it is the one that follows what was read, or none
+        return delta_version(self._table.version() + 1)
 
     def _values_of(self, file: FileFacts) -> dict[str, str | None]:
         return {name: _partition_text(file.native[f"partition.{name}"]) for name in self.partitions}
+
+
+def delta_version(number: int) -> TableVersion:
+    """A version by its number."""
+    return TableVersion(str(number), number)
+
+
+def partition_texts(names: Sequence[str], values: Sequence[Any]) -> Partition:
+    """A partition as the log has it."""
+    return dict(zip(names, map(_partition_text, values), strict=True))
+
+
+class PartitionsSeen:
+    """Which partitions the rows of a stream belong to, noted as they pass.
+
+    Args:
+        names: The table's partition columns.
+        batches: The stream.
+    """
+
+    def __init__(self, names: Sequence[str], batches: Iterable[pa.RecordBatch]) -> None:
+        self._names, self._batches = list(names), batches
+        self.found: list[Partition] | None = []
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._batches:
+            if self._names and self.found is not None:
+                self._note(pa.Table.from_batches([batch.select(self._names)]))
+            yield batch
+
+    def _note(self, rows: pa.Table) -> None:
+        groups = rows.group_by(self._names, use_threads=False).aggregate([])
+        if groups.num_rows > MOST_PARTITIONS:
+            self.found = None
+            return
+        columns = [groups.column(name).to_pylist() for name in self._names]
+        here = [partition_texts(self._names, values) for values in zip(*columns, strict=True)]
+        self.found = distinct([*(self.found or ()), *here])
 
 
 def _has_exact_bounds(kind: pa.DataType) -> bool:

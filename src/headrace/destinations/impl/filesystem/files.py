@@ -17,6 +17,7 @@ from headrace.destinations.impl.filesystem.rewrite import renamed_file
 from headrace.destinations.impl.filesystem.store import TEMPORARY, Store
 from headrace.errors.destination import DestinationInvalidFileFormat, DestinationTerminalException
 from headrace.formats.options import GZIP_SUFFIX
+from headrace.model.effects import Partition, distinct, known
 
 if TYPE_CHECKING:
     from headrace.load.destination import LoadContext
@@ -122,6 +123,16 @@ class TableFiles:
         start = len(self._dataset) + 1
         write_atomic(kept, json.dumpb({name: path[start:] for name, path in made.items()}), sync=True)
         return made
+
+    def partitions(self, uploads: Sequence[Upload]) -> dict[str, list[Partition]]:
+        """By table, the folders that files go to, by the placeholders that the layout makes folders of."""
+        start, found = len(self._dataset) + 1, dict[str, "list[Partition] | None"]()
+        for table in dict.fromkeys(upload.table for upload in uploads):
+            paths = [upload.target[start:] for upload in uploads if upload.table == table]
+            parts = [self._layout.partition(path, self._schema.name, table) for path in paths]
+            told = [part for part in parts if part]
+            found[table] = distinct(told) if told and len(told) == len(parts) else None
+        return known(found)
 
     # ---- acts -----------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from headrace.errors.destination import (
 )
 from headrace.load.destination import Applied
 from headrace.model.changes import RowChanges
+from headrace.model.effects import TableVersion, distinct
 from headrace.typing import TTableSchema, TTableSchemaColumns
 
 _SCHEMES = {"file", "s3", "s3a", "gs", "gcs", "abfs", "abfss"}
@@ -147,14 +148,15 @@ class IcebergTable(LakeTable):
 
         return IcebergVersion(self._load())
 
-    def changes_of(self, key: str) -> RowChanges | None:
+    def applied_by(self, key: str) -> Applied | None:
         """What the job of a key did; None when the table does not know the key."""
         from headrace.destinations.impl.filesystem.laketable import CHANGES
 
         for snapshot in reversed(self._load().metadata.snapshots):
             summary = snapshot.summary
             if summary is not None and summary.additional_properties.get(KEY) == key:
-                return from_text(summary.additional_properties.get(CHANGES))
+                version = TableVersion(str(snapshot.snapshot_id), snapshot.sequence_number or 0)
+                return self.applied(0, from_text(summary.additional_properties.get(CHANGES)), version)
         return None
 
     # ---- columns --------------------------------------------------------------------------------------------------
@@ -237,9 +239,9 @@ class IcebergTable(LakeTable):
 
     def _put(self, rows: RowSource | None, key: str, instead: bool) -> Applied:
         with translated(self.place):
-            known = self.changes_of(key)
+            known = self.applied_by(key)
             if known is not None:
-                return Applied(changes={self.place.table_name: known})
+                return known
             version = self.version()
             files = version.new_files()
             try:
@@ -250,13 +252,11 @@ class IcebergTable(LakeTable):
             except BaseException:
                 files.abort()
                 raise
-            inserted = sum(file.rows for file in written)
             with self.commits():
-                changes = again_while_moved(self.place, lambda: self._commit(written, key, instead, version.schema))
-        return Applied(rows=inserted, changes={self.place.table_name: changes})
+                return again_while_moved(self.place, lambda: self._commit(written, key, instead, version.schema))
 
-    def _commit(self, written: Sequence[Any], key: str, instead: bool, schema: pa.Schema) -> RowChanges:
-        known = self.changes_of(key)
+    def _commit(self, written: Sequence[Any], key: str, instead: bool, schema: pa.Schema) -> Applied:
+        known = self.applied_by(key)
         if known is not None:
             return known
         version = self.version()
@@ -264,11 +264,12 @@ class IcebergTable(LakeTable):
             raise DestinationTransientException(f"Table `{self.place.table_name}` got other columns meanwhile.")
         removed = list(version.files()) if instead else []
         gone = sum(file.rows for file in removed)
-        changes = RowChanges(inserted=sum(file.rows for file in written), deleted=gone)
+        inserted = sum(file.rows for file in written)
+        changes, made = RowChanges(inserted=inserted, deleted=gone), version.id()
         if written or removed:
             failpoints.hit("job.before_commit")
-            version.commit(removed, written, key, changes)
-        return changes
+            made = version.commit(removed, written, key, changes)
+        return self.applied(inserted, changes, made, distinct(version.partitions_of(written)))
 
     def drop(self) -> None:
         """Delete the table, its files and its entry in the catalog; quiet when there is none."""

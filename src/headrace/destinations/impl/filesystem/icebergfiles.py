@@ -33,6 +33,7 @@ from headrace.destinations.impl.filesystem.lakerows import as_table
 from headrace.destinations.impl.filesystem.laketable import CHANGES, KEY, to_text
 from headrace.destinations.impl.filesystem.splitting import groups_of
 from headrace.model.changes import RowChanges
+from headrace.model.effects import Partition, TableVersion
 
 BATCH = 32 * 1024
 FIELD_ID = b"PARQUET:field_id"
@@ -182,7 +183,31 @@ class IcebergVersion:
         fields = [PartitionFieldValue(field, value) for field, value in zip(spec.fields, values, strict=True)]
         return PartitionKey(fields, spec, self._table.schema())
 
-    def commit(self, removed: Sequence[FileFacts], added: Sequence[Written], key: str, changes: RowChanges) -> None:
+    def id(self) -> TableVersion | None:
+        """Which snapshot it is; None before the first one."""
+        current = self._table.current_snapshot()
+        return None if current is None else TableVersion(str(current.snapshot_id), current.sequence_number or 0)
+
+    def partitions_of(self, files: Iterable[FileFacts | Written]) -> Iterator[Partition]:
+        """The partitions of files, in words of their columns' types."""
+        specs, now = self._table.specs(), self._table.metadata.default_spec_id
+        for file in files:
+            if isinstance(file, FileFacts):
+                entry = file.native.file
+                spec, values = specs[entry.spec_id], tuple(entry.partition)
+            else:
+                spec, values = specs[now], file.partition or ()
+            if not spec.is_unpartitioned():
+                yield dict(zip((f.name for f in spec.fields), map(self._text, spec.fields, values), strict=True))
+
+    def _text(self, field: Any, value: Any) -> str | None:
+        if value is None:
+            return None
+        return str(field.transform.to_human_string(self._types[field.source_id], value))
+
+    def commit(
+        self, removed: Sequence[FileFacts], added: Sequence[Written], key: str, changes: RowChanges
+    ) -> TableVersion:
         """Make the next snapshot."""
         properties = {KEY: key, CHANGES: to_text(changes)}
         with self._table.transaction() as transaction:
@@ -192,6 +217,8 @@ class IcebergVersion:
                     snapshot.delete_data_file(facts.native.file)
                 for file in added:
                     snapshot.append_data_file(self._data_file(file))
+        made = self._table.snapshot_by_id(snapshot.snapshot_id)
+        return TableVersion(str(snapshot.snapshot_id), made.sequence_number or 0 if made is not None else 0)
 
     def _data_file(self, file: Written) -> DataFile:
         metadata, schema = self._table.metadata, self._table.schema()

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from headrace.base import failpoints
 from headrace.model.changes import RowChanges
+from headrace.model.effects import Partition, TableVersion, distinct
 
 GROUP_ROWS = 128 * 1024
 GROUP_BYTES = 32 * 1024 * 1024
@@ -83,8 +84,16 @@ class LakeVersion(Protocol):
     def new_files(self) -> NewFiles:
         """A writer of files."""
 
-    def commit(self, removed: Sequence[FileFacts], added: Sequence[Written], key: str, changes: RowChanges) -> None:
-        """Make the next version, which remembers the key and the changes.
+    def id(self) -> TableVersion | None:
+        """Which version it is; None before the first one."""
+
+    def partitions_of(self, files: Iterable[FileFacts | Written]) -> Iterator[Partition]:
+        """The partitions of files; nothing where there are none."""
+
+    def commit(
+        self, removed: Sequence[FileFacts], added: Sequence[Written], key: str, changes: RowChanges
+    ) -> TableVersion:
+        """Make the next version, which remembers the key and the changes; returns which it is.
 
         Raises:
             Moved: There is a next version already.
@@ -218,9 +227,21 @@ class NewFiles:
         self._growing = {}
 
 
+class Committed(NamedTuple):
+    """What a commit came to.
+
+    Attributes:
+        version: The table's version then; None when it has none yet.
+        partitions: Those with files that came or went; None when they are too many.
+    """
+
+    version: TableVersion | None
+    partitions: list[Partition] | None
+
+
 def change_version(
     version: LakeVersion, rewrite: Rewrite, rows: Iterable[pa.RecordBatch], key: str, changes: RowChanges
-) -> None:
+) -> Committed:
     """Drop rows of a version and add others, in one commit.
 
     Args:
@@ -244,9 +265,12 @@ def change_version(
     except BaseException:
         files.abort()
         raise
-    if added or rewrite.files:
-        failpoints.hit("job.before_commit")
-        version.commit([file for file, _ in rewrite.files], added, key, changes)
+    if not (added or rewrite.files):
+        return Committed(version.id(), [])
+    failpoints.hit("job.before_commit")
+    removed = [file for file, _ in rewrite.files]
+    made = version.commit(removed, added, key, changes)
+    return Committed(made, distinct(version.partitions_of([*added, *removed])))
 
 
 def _kept(version: LakeVersion, file: FileFacts, keep: np.ndarray) -> Iterator[pa.RecordBatch]:

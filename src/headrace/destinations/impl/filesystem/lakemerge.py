@@ -14,14 +14,14 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from headrace.destinations.impl.filesystem.lakefiles import Rewrite, change_version
+from headrace.destinations.impl.filesystem.lakefiles import Committed, Rewrite, change_version
 from headrace.destinations.impl.filesystem.lakerows import rows_as_table
 from headrace.destinations.impl.filesystem.lakestage import ROW, Hit, Stage, quote
 from headrace.destinations.impl.filesystem.laketable import LakeTable, again_while_moved
 from headrace.destinations.impl.filesystem.tableformats import ChainTable
 from headrace.destinations.sql.chain import Chain, build_chain, chain_table, depth_of
 from headrace.errors.destination import DestinationCapabilitiesException, MergeDispositionException
-from headrace.load.destination import Applied
+from headrace.load.destination import Applied, joined
 from headrace.model.changes import RowChanges
 
 logger = logging.getLogger("headrace")
@@ -195,11 +195,11 @@ class MergeJob:
             unchanged=table.unchanged,
         )
 
-    def commit(self, table: _Table, key: str, changes: RowChanges) -> None:
+    def commit(self, table: _Table, key: str, changes: RowChanges) -> Committed:
         """Drop and add a table's rows."""
         # the root's lock is held already
         with table.lake.commits() if table is not self.root else nullcontext():
-            change_version(table.version, table.rewrite, self._chosen(table), key, changes)
+            return change_version(table.version, table.rewrite, self._chosen(table), key, changes)
 
     def _chosen(self, table: _Table) -> Iterator[pa.RecordBatch]:
         staged = self.staged(table)
@@ -291,20 +291,19 @@ def merge(chain: Sequence[ChainTable], strategy: str, key: str) -> Applied:
 
 
 def _merge(chain: Sequence[ChainTable], strategy: str, how: Callable[[MergeJob], None], key: str) -> Applied:
-    done: dict[str, RowChanges] = {}
+    done: dict[str, Applied] = {}
     for given in chain:
-        known = cast(LakeTable, given.table).changes_of(key)
+        known = cast(LakeTable, given.table).applied_by(key)
         if known is not None:
             done[given.schema["name"]] = known
     if chain[0].schema["name"] in done:
-        return Applied(changes=done)  # the root is the last one to be committed
-    rows = 0
+        return joined(done.values())  # the root is the last one to be committed
     with Stage() as stage:
         job = MergeJob(stage, chain, strategy)
         how(job)
         for table in reversed(job.tables):
             if table.name not in done:
-                done[table.name] = job.changes(table)
-                job.commit(table, key, done[table.name])
-                rows += job.staged(table)
-    return Applied(rows=rows, changes={table.name: done[table.name] for table in job.tables})
+                changes = job.changes(table)
+                made = job.commit(table, key, changes)
+                done[table.name] = table.lake.applied(job.staged(table), changes, *made)
+    return joined(done[table.name] for table in job.tables)

@@ -17,7 +17,9 @@ from headrace.columns.handover import safe_reader
 from headrace.destinations.impl.filesystem.lakefiles import LakeVersion, Moved
 from headrace.destinations.impl.filesystem.tableformats import TablePlace
 from headrace.errors.destination import DestinationTransientException
+from headrace.load.destination import Applied
 from headrace.model.changes import RowChanges
+from headrace.model.effects import Partition, TableVersion, known
 from headrace.typing import TTableSchema, TTableSchemaColumns
 
 KEY = "headrace.job"
@@ -91,8 +93,24 @@ class LakeTable(ABC):
         """
 
     @abstractmethod
-    def changes_of(self, key: str) -> RowChanges | None:
+    def applied_by(self, key: str) -> Applied | None:
         """What the job of a key did to the table; None when the table does not know the key."""
+
+    def applied(
+        self,
+        rows: int,
+        changes: RowChanges,
+        version: TableVersion | None,
+        partitions: list[Partition] | None = None,
+    ) -> Applied:
+        """What a job did to this table alone; None where that is not known, for a partition none."""
+        name = self.place.table_name
+        return Applied(
+            rows=rows,
+            changes={name: changes},
+            versions={name: version} if version is not None else {},
+            partitions=known({name: partitions or None}),
+        )
 
     @abstractmethod
     def arrow_schema(self) -> pa.Schema | None:

@@ -174,6 +174,34 @@ class Layout:
         named = self._rest(schema_name, table_name).fullmatch(path)
         return named["load_id"] if named else None
 
+    def partition(self, path: str, schema_name: str, table_name: str) -> dict[str, str | None]:
+        """The folders of a file below those of its table, by the placeholders they are made of.
+
+        ``year={YYYY}/{MM}/{load_id}.{file_id}.{ext}`` gives ``{"year": "2024", "MM": "05"}``. Nothing where the layout
+        makes no such folders, or where a value has brought folders of its own into the path.
+
+        Args:
+            path: The file's name, relative to the dataset's folder.
+            schema_name: The schema of the table.
+            table_name: The table.
+        """
+        head = self.prefix(schema_name, table_name)
+        wanted = self.template[len(self._head) + len(self._separator) :].split("/")[:-1]
+        have = path[len(head) :].split("/")[:-1]
+        if not path.startswith(head) or len(have) != len(wanted):
+            return {}
+        found: dict[str, str | None] = {}
+        for folder, value in zip(wanted, have, strict=True):
+            names = [name for _, name, _, _ in string.Formatter().parse(folder) if name is not None]
+            if not set(names) - _NO_PARTITION:
+                continue
+            key, equals, rest = folder.partition("=")
+            if equals and "{" not in key and "=" not in rest:
+                found[key] = value[len(key) + 1 :]
+            else:
+                found[folder.replace("{", "").replace("}", "")] = value
+        return found
+
     def _rest(self, schema_name: str, table_name: str) -> re.Pattern[str]:
         known = {"schema_name": schema_name, "table_name": table_name}
         pattern = []
@@ -188,6 +216,8 @@ class Layout:
         return re.compile("".join(pattern))
 
 
+# what is in folders of these is no part of a table
+_NO_PARTITION = {"schema_name", "table_name", "file_id", "ext"}
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 
 

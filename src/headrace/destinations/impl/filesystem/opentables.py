@@ -16,7 +16,6 @@ from headrace.destinations.impl.filesystem.tableformats import (
 )
 from headrace.errors.destination import DestinationInvalidFileFormat
 from headrace.load.destination import Applied
-from headrace.model.changes import add_changes
 from headrace.typing import TTableSchema
 
 if TYPE_CHECKING:
@@ -128,8 +127,7 @@ class OpenTables:
             ChainTable(table=self.table(name), schema=self.schema_of(name), rows=row_source(name, job.files, context))
             for name in job.tables
         ]
-        applied = self._format(job.tables[0]).merge(chain, job.strategy, context.key(job))
-        return Applied(rows=applied.rows, changes=add_changes([applied.changes]))
+        return self._format(job.tables[0]).merge(chain, job.strategy, context.key(job))
 
 
 def _key(context: LoadContext, job_id: str, table: str) -> str:
