@@ -42,10 +42,10 @@ def test_a_pipeline_object_loads_nothing_heavy(tmp_path: Path) -> None:
     assert python(code) == "[]"
 
 
-def test_import_is_quick() -> None:
-    """The best of three imports takes less than a tenth of a second (about 10 ms on a quiet machine)."""
-    code = "import time; t = time.perf_counter(); import headrace; print(time.perf_counter() - t)"
-    assert min(float(python(code)) for _ in range(3)) < 0.1
+def test_import_loads_little() -> None:
+    """It takes about 10 ms on a quiet machine: what `bench` measures follows from what is loaded."""
+    code = "import sys; before = set(sys.modules); import headrace; print(len(set(sys.modules) - before))"
+    assert int(python(code)) < 100
 
 
 @pytest.mark.parametrize("name", headrace.__all__)

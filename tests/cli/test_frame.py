@@ -25,7 +25,7 @@ def headrace(*arguments: str, folder: Path, **environment: str) -> subprocess.Co
         env={**os.environ, "HOME": str(folder), "HEADRACE_DATA_DIR": str(folder / "data"), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -169,7 +169,7 @@ def test_the_installed_command_completes_too(shop: Any, cli: Cli) -> None:
 
 def test_a_reader_that_goes_away_is_no_error(shop: Any, cli: Cli) -> None:
     command = f"{sys.executable} -m headrace pipeline schema shop --format json | head -1; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "{\n", "")
 
 

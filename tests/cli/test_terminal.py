@@ -29,9 +29,13 @@ STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def terminal(
-    *arguments: str, columns: int = 80, answers: Sequence[tuple[str, str]] = (), until: float = 60
+    *arguments: str, columns: int = 80, answers: Sequence[tuple[str, str]] = (), until: float = 200
 ) -> tuple[int, str]:
-    """Run a command in a terminal; when a text appears, type something. Gives the exit code and the screen's text."""
+    """Run a command in a terminal; when a text appears, type something. Gives the exit code and the screen's text.
+
+    What was typed last is typed again while nothing comes of it: nobody types before the question waits for it, and
+    what is typed in between may be lost to it.
+    """
     child, handle = pty.fork()
     if child == 0:
         for name in ("NO_COLOR", "COLUMNS", "LINES"):
@@ -40,9 +44,14 @@ def terminal(
         os.execv(sys.executable, [sys.executable, "-m", "headrace", *arguments])
     fcntl.ioctl(handle, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     seen, waiting, end = b"", list(answers), time.monotonic() + until
+    typed, quiet = b"", 0
     while time.monotonic() < end:
         if not select.select([handle], [], [], 1)[0]:
+            quiet += 1
+            if typed and quiet % 10 == 0:
+                os.write(handle, typed)
             continue
+        quiet = 0
         try:
             part = os.read(handle, 65536)
         except OSError:  # its end is told so on Linux
@@ -51,8 +60,9 @@ def terminal(
             break
         seen += part
         while waiting and waiting[0][0].encode() in seen:
-            time.sleep(0.2)  # nobody types before the question waits for it, and Ctrl-C in between is lost to it
-            os.write(handle, waiting.pop(0)[1].encode())
+            time.sleep(0.2)
+            typed = waiting.pop(0)[1].encode()
+            os.write(handle, typed)
     os.close(handle)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status), seen.decode().replace("\r\n", "\n")
@@ -104,17 +114,16 @@ def test_ctrl_c_ends_without_a_traceback(shop: Any, cli: Cli, where: str) -> Non
         "def rows():\n"
         "    yield {'id': 1}\n"
         "    print('reading', flush=True)\n"
-        "    time.sleep(60)\n"
+        "    time.sleep(600)\n"
         "headrace.pipeline('slow', destination='duckdb').run(headrace.resource(rows))\n",
     )
-    begun = time.monotonic()
     if where == "run":
         code, told = terminal("run", "slow.py", answers=[("reading", "\x03")])
         assert code == 130 and "interrupted" in told
     else:
         code, told = terminal("pipeline", "sync", "shop", answers=[("Forget state", "\x03")])
         assert code == 1 and "nothing was changed" in told
-    assert "Traceback" not in told and time.monotonic() - begun < 40
+    assert "Traceback" not in told
 
 
 def test_progress_is_shown_while_a_script_runs(cli: Cli) -> None:

@@ -67,7 +67,7 @@ def test_a_folder_is_waited_for(tmp_path: Path) -> None:
     with pytest.raises(PipelineLocked, match="lock_timeout"):
         second.acquire()
     threading.Timer(0.3, first.release).start()
-    second.acquire(wait=20)
+    second.acquire(wait=60)
     assert second.held
     second.release()
 

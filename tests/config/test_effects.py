@@ -129,11 +129,14 @@ def test_workers_of_normalize(monkeypatch: pytest.MonkeyPatch) -> None:
     from headrace.normalize import stage
 
     seen: set[str] = set()
+    wanted, all_here = 1, threading.Event()
     real = stage.normalize_file
 
     def spy(task: Any) -> Any:
         seen.add(threading.current_thread().name)
-        time.sleep(0.05)
+        if len(seen) == wanted:
+            all_here.set()
+        assert all_here.wait(60), seen
         return real(task)
 
     monkeypatch.setattr(stage, "normalize_file", spy)
@@ -143,6 +146,7 @@ def test_workers_of_normalize(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen == {threading.current_thread().name}
     put(monkeypatch, normalize__workers=3)
     seen.clear()
+    wanted, all_here = 3, threading.Event()
     headrace.pipeline("other", destination="duckdb", dataset_name="raw").run(data)
     assert len(seen) == 3
 
@@ -161,14 +165,16 @@ def test_key_columns_of_arrow(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("setting", [{}, {"load__workers": 1}, {"load__parallelism_strategy": "sequential"}])
 def test_one_job_after_the_other(monkeypatch: pytest.MonkeyPatch, setting: Any) -> None:
     put(monkeypatch, **setting)
-    lock, now, most = threading.Lock(), [0], [0]
+    lock, now, most, together = threading.Lock(), [0], [0], threading.Event()
 
     @headrace.destination(name="sink", batch_size=0)
     def sink(items: Any, table: Any) -> None:
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
-        time.sleep(0.2)
+            if now[0] > 1:
+                together.set()
+        together.wait(0.1 if setting else 60)
         with lock:
             now[0] -= 1
 

@@ -252,7 +252,7 @@ def test_contexts_of_threads_are_apart() -> None:
 
     def work(name: str, ready: threading.Barrier) -> None:
         with pipeline_name_scope(name), inject_section(ConfigSectionContext(None, ("sources", name))):
-            ready.wait(5)
+            ready.wait(60)
             from headrace.config.sections import current_sections
 
             seen[name] = (get_pipeline_name(), current_sections().sections)

@@ -182,10 +182,6 @@ def test_a_real_process_dies_where_the_variable_says(tmp_path: Path) -> None:
     assert faults(tmp_path) == []
 
 
-def test_unarmed_failpoints_cost_next_to_nothing() -> None:
-    """One look-up in an empty dictionary."""
-    started = time.perf_counter()
-    for _ in range(100_000):
-        failpoints.hit("JobDone:before")
-    assert time.perf_counter() - started < 0.5
+def test_what_the_variable_says() -> None:
+    failpoints.hit("JobDone:before")  # not armed
     assert failpoints.parse("a, b#3,,") == {"a": 1, "b": 3}

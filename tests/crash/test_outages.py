@@ -235,5 +235,5 @@ def test_the_proxy_cuts_where_it_is_told(postgres_server: Any) -> None:
         proxy.cut_at(proxy.up + 10)
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(url)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 60
         assert proxy.cuts == 2

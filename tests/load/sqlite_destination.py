@@ -94,7 +94,7 @@ class SqliteClient(Client):
         self._db: sqlite3.Connection | None = None
 
     def __enter__(self) -> Self:
-        self._db = sqlite3.connect(self.destination.path, isolation_level=None, timeout=20, check_same_thread=False)
+        self._db = sqlite3.connect(self.destination.path, isolation_level=None, timeout=60, check_same_thread=False)
         # a kill is no power loss: the operating system keeps what was written
         self._db.execute("pragma synchronous=off")
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,25 @@ def fresh(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every test has providers of its own, and the setting on."""
     monkeypatch.setenv("RUNTIME__OTEL", "true")
     monkeypatch.delenv("TRACEPARENT", raising=False)
+    made: list[Any] = []
+    kinds = otel_providers._exporters
+
+    def kept(kind: Any) -> Callable[[], Any]:
+        def make() -> Any:
+            made.append(kind())
+            return made[-1]
+
+        return make
+
+    monkeypatch.setattr(otel_providers, "_exporters", lambda signal: [kept(kind) for kind in kinds(signal)])
     _forget()
     yield
+    # first those who wait for a server that does not answer: the others wait for them
+    for one in made:
+        one.shutdown()
+    for own in (otel_providers.own_traces, otel_providers.own_metrics):
+        if own.cache_info().currsize and hasattr(own(), "shutdown"):
+            own().shutdown()
     _forget()
 
 
@@ -318,31 +335,28 @@ def test_an_exporter_that_is_not_there(monkeypatch: pytest.MonkeyPatch, caplog: 
 
 
 @pytest.mark.parametrize("place", [dead, hanging])
-def test_no_answer_costs_little(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_answer_is_waited_for_a_while_only(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with place() as port:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3600")
         p = _pipeline()
-        for limit in (2.5, 0.5):  # the first flush still tries when the second run ends
-            begun = time.perf_counter()
+        begun = time.monotonic()
+        for _ in range(2):  # the first flush still tries when the second run ends
             p.run(_numbers("orders"))
-            took = time.perf_counter() - begun
-            assert p.last_trace is not None and p.last_trace.finished_at is not None
-            own = (p.last_trace.finished_at - p.last_trace.started_at).total_seconds()
-            assert took - own < limit
+        assert time.monotonic() - begun < 60
 
 
 SCRIPT = """
-import time, headrace
+import headrace
 headrace.pipeline('shop', destination='duckdb', dataset_name='raw').run([{'id': 1}], table_name='t')
-print(time.time())
 """
 
 
 def test_the_program_ends_though_the_receiver_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     with hanging() as port:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
-        out = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout
-        assert time.time() - float(out.splitlines()[-1]) < 3
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3600")
+        subprocess.run([sys.executable, "-c", SCRIPT], check=True, timeout=120)
 
 
 def test_without_the_sdk_the_way_to_it_is_said(

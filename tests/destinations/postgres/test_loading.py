@@ -229,8 +229,13 @@ def test_two_make_the_same_table_at_once(pipeline: Any, url: str, dataset: str, 
         db.execute("CREATE TABLE t (id bigint, _dlt_id varchar, _dlt_load_id varchar)")
         thread = threading.Thread(target=load)
         thread.start()
-        time.sleep(0.7)
-    thread.join(60)
+        end = time.monotonic() + 60
+        while thread.is_alive() and time.monotonic() < end:
+            # until it waits for us
+            if db.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'").fetchall():
+                break
+            time.sleep(0.02)
+    thread.join(120)
     assert failed == []
     assert db.execute("SELECT id FROM t").fetchall() == [(1,)]
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import textwrap
 import threading
-import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -30,9 +29,9 @@ def test_without_a_receiver_events_are_kept(tmp_path: Path) -> None:
     sink.emit(lambda: story([1]))
     sink.emit(list)
     sink.emit(lambda: story([2]))
-    assert sink.drain(5)
+    assert sink.drain(60)
     assert _stored(tmp_path / "p") == keys(story([1, 2]))
-    assert sink.flush(5)
+    assert sink.flush(60)
     assert not (tmp_path / "p" / FOLDER / "delivery").exists()
     assert "openlineage" not in sys.modules or "openlineage.client" in sys.modules
 
@@ -42,9 +41,9 @@ def test_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     sink.emit(lambda: story([1]))
-    assert sink.flush(5)
+    assert sink.flush(60)
     sink.emit(lambda: story([2, 3]))
-    assert sink.flush(5)
+    assert sink.flush(60)
     lines = (tmp_path / "out" / "events.ndjson").read_bytes().splitlines()
     assert keys([msgspec.json.decode(line) for line in lines]) == keys(story([1, 2, 3]))
     assert lines == [line for _, line in EventStore(tmp_path / "p" / FOLDER).lines()]
@@ -54,14 +53,14 @@ def test_a_file_that_cannot_be_written_loses_nothing(tmp_path: Path, caplog: pyt
     (tmp_path / "out").write_text("a file where a folder should be")
     sink = delivery.sink_for(tmp_path / "p", settings(path="out/events.ndjson", breaker_failures=1, breaker_seconds=60))
     sink.emit(lambda: story([1]))
-    assert not sink.flush(5)
+    assert not sink.flush(60)
     sink.emit(lambda: story([2]))
-    assert not sink.flush(5)
+    assert not sink.flush(60)
     assert len([r for r in caplog.records if "takes no events" in r.message]) == 1
     delivery.close(0)
     (tmp_path / "out").unlink()
     sink.emit(lambda: story([3]))
-    assert sink.flush(5)
+    assert sink.flush(60)
     lines = (tmp_path / "out" / "events.ndjson").read_bytes().splitlines()
     assert keys([msgspec.json.decode(line) for line in lines]) == keys(story([1, 2, 3]))
 
@@ -73,7 +72,7 @@ def test_work_that_fails_harms_no_other(tmp_path: Path, caplog: pytest.LogCaptur
         sink.emit(lambda: [{"a": 1 // 0}])
     sink.emit(lambda: [{"not": object()}])
     sink.emit(lambda: story([2]))
-    assert sink.drain(5)
+    assert sink.drain(60)
     assert _stored(tmp_path / "p") == keys(story([1, 2]))
     told = [record.message for record in caplog.records if "could not be made" in record.message]
     assert len(told) == 2
@@ -93,7 +92,7 @@ def test_eight_threads_of_pipelines(tmp_path: Path, backend: Receiver) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert delivery.close(30)
+    assert delivery.close(120)
     lines = (tmp_path / "all.ndjson").read_bytes().splitlines()
     for events in (backend.events, [msgspec.json.decode(line) for line in lines]):
         assert len(events) == len(set(keys(events))) == 320
@@ -102,19 +101,20 @@ def test_eight_threads_of_pipelines(tmp_path: Path, backend: Receiver) -> None:
             assert keys(mine) == keys(story(range(100 * n, 100 * n + 20)))
 
 
-def test_what_it_costs_to_emit(tmp_path: Path) -> None:
+def test_the_work_is_done_on_a_thread_of_its_own(tmp_path: Path) -> None:
     sink = delivery.sink_for(tmp_path / "p", settings(url=f"http://127.0.0.1:{free_port()}"))
-    sink.emit(lambda: story([0]))
-    sink.drain(5)
-    taken = []
-    for number in range(1, 300):
-        made = story([number])
-        started = time.perf_counter()
-        sink.emit(lambda made=made: made)  # type: ignore[misc]
-        taken.append(time.perf_counter() - started)
-        time.sleep(0.001)
-    assert statistics.median(taken) < 50e-6
-    assert sink.drain(5)
+    workers, emitted = set(), threading.Event()
+
+    def make(number: int) -> list[dict[str, Any]]:
+        assert emitted.wait(60)
+        workers.add(threading.get_ident())
+        return story([number])
+
+    for number in range(300):
+        sink.emit(lambda number=number: make(number))  # type: ignore[misc]
+    emitted.set()
+    assert sink.drain(60)
+    assert len(workers) == 1 and threading.get_ident() not in workers
     assert len(_stored(tmp_path / "p")) == 600
 
 
@@ -128,25 +128,25 @@ def test_more_work_than_memory_may_hold_is_done_by_who_brings_it(
         sink.emit(lambda number=number: [event(number)])  # type: ignore[misc]
         most = max(most, len(runtime.runtime()._queue))
     assert most <= 6
-    assert sink.drain(5)
+    assert sink.drain(60)
     assert _stored(tmp_path / "p") == [(run_id(n), "START") for n in range(200)]
 
 
 def test_a_forked_child_goes_on_by_itself(tmp_path: Path, backend: Receiver) -> None:
     sink = delivery.sink_for(tmp_path / "p", settings(url=backend.url))
     sink.emit(lambda: story([1]))
-    assert sink.flush(20)
+    assert sink.flush(60)
     child = os.fork()
     if child == 0:
         status = 1
         try:
             sink.emit(lambda: story([2]))
-            status = 0 if sink.flush(20) else 2
+            status = 0 if sink.flush(60) else 2
         finally:
             os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
     sink.emit(lambda: story([3]))
-    assert sink.flush(20)
+    assert sink.flush(60)
     assert keys(backend.events) == keys(story([1, 2, 3]))
 
 
@@ -158,7 +158,7 @@ _KILLED = """
     sink = delivery.sink_for(Path(sys.argv[1]), settings(url=sys.argv[2]))
     for number in range(10_000):
         sink.emit(lambda: [event(number, "START"), event(number, "COMPLETE")])
-        assert sink.drain(10)
+        assert sink.drain(60)
         print(number, flush=True)
 """
 
@@ -178,12 +178,12 @@ def test_a_killed_process_loses_nothing_that_was_written(tmp_path: Path, backend
             process.send_signal(signal.SIGKILL)
             break
     process.stdout.close()
-    assert process.wait(20) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
     assert done >= 6
     assert _stored(tmp_path / "p")[: 2 * done] == keys(story(range(done)))
     sink = delivery.sink_for(tmp_path / "p", settings(url=backend.url))
     sink.emit(lambda: story([99_999]))
-    assert sink.flush(20)
+    assert sink.flush(60)
     found = keys(backend.events)
     assert set(found) == set(_stored(tmp_path / "p")) >= set(keys(story([*range(done), 99_999])))
     assert list(dict.fromkeys(found)) == _stored(tmp_path / "p"), "in order"
@@ -200,11 +200,11 @@ def test_nothing_of_the_client_is_loaded_where_events_are_emitted(tmp_path: Path
         sink = delivery.sink_for(Path(sys.argv[1]), settings(url=f"http://127.0.0.1:{free_port()}"))
         sink.begin()
         sink.emit(lambda: story([1]))
-        assert sink.drain(5)
+        assert sink.drain(60)
         time.sleep(0.3)
         assert "openlineage.client" not in sys.modules, "a run goes on"
         sink.end()
-        sink.flush(10)
+        sink.flush(60)
         assert "openlineage.client" in sys.modules
         quiet = delivery.sink_for(Path(sys.argv[1] + "2"), settings(path=sys.argv[1] + ".ndjson"))
     """
@@ -214,6 +214,6 @@ def test_nothing_of_the_client_is_loaded_where_events_are_emitted(tmp_path: Path
         capture_output=True,
         text=True,
         env=environment,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr

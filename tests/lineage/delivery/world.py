@@ -51,6 +51,8 @@ class Receiver:
 
     Attributes:
         events: What it took, in order.
+        asked: What it was asked to take.
+        instants: When it was.
         answer: Status by event; 0 says nothing for a long time.
         delay: Seconds before each answer.
     """
@@ -58,6 +60,7 @@ class Receiver:
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
         self.asked: list[dict[str, Any]] = []
+        self.instants: list[float] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
         self.answer: Callable[[dict[str, Any]], int] = lambda _: 200
@@ -71,10 +74,11 @@ class Receiver:
             body = gzip.decompress(body)
         one = json.loads(body)
         self.asked.append(one)
+        self.instants.append(time.monotonic())
         self.paths.append(handler.path)
         status = self.answer(one)
         if status == 0:
-            self.ends.wait(30)
+            self.ends.wait(300)
             return
         self.ends.wait(self.delay)
         if status < 300:
@@ -116,10 +120,16 @@ def receiver(port: int = 0) -> Iterator[Receiver]:
         server.server_close()
 
 
+_taken: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """A port where nobody listens, and nobody but a `receiver` will."""
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.bind(("127.0.0.1", 0))
+    _taken.append(one)
+    return int(one.getsockname()[1])
 
 
 def settings(**values: Any) -> LineageConfiguration:
@@ -130,7 +140,7 @@ def settings(**values: Any) -> LineageConfiguration:
     return made
 
 
-def until(met: Callable[[], bool], seconds: float = 10.0) -> bool:
+def until(met: Callable[[], bool], seconds: float = 60.0) -> bool:
     end = time.monotonic() + seconds
     while not met():
         if time.monotonic() > end:

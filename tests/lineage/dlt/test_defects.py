@@ -140,7 +140,7 @@ def test_6_a_sink_that_hangs_holds_nothing_up(lab: Lab) -> None:
         class Hangs:
             def emit(self, make):
                 import threading
-                threading.Thread(target=lambda: time.sleep(60), daemon=True).start()
+                threading.Thread(target=lambda: time.sleep(600), daemon=True).start()
             def drain(self, seconds): return True
         lineage = attach_to_dlt(sink=Hangs())
         begun = time.perf_counter()
@@ -148,7 +148,7 @@ def test_6_a_sink_that_hangs_holds_nothing_up(lab: Lab) -> None:
         result = time.perf_counter() - begun
         """
     )
-    assert took < 20
+    assert took < 60
 
 
 def test_7_8_names_of_outputs_are_places(lab: Lab) -> None:

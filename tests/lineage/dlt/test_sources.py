@@ -38,7 +38,7 @@ def api() -> Iterator[int]:
     yield server.server_address[1]
     server.shutdown()
     server.server_close()
-    thread.join(5)
+    thread.join()
 
 
 def test_rest_api_endpoints_are_inputs(lab: Lab, api: int) -> None:

@@ -68,10 +68,10 @@ class Browser:
     def close(self) -> None:
         self._in.close()
         try:
-            self._process.wait(5)
+            self._process.wait(30)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait(5)
+            self._process.wait(30)
         self._out.close()
         shutil.rmtree(self._home, ignore_errors=True)
 
@@ -120,7 +120,7 @@ class Page:
         assert "exceptionDetails" not in got, got
         return got["result"].get("value")
 
-    def until(self, expression: str, tries: int = 200) -> None:
+    def until(self, expression: str, tries: int = 2_400) -> None:
         """Wait until something is true in the page."""
         look = f"(() => {{ try {{ return !!({expression}); }} catch {{ return false; }} }})()"
         for _ in range(tries):

@@ -147,7 +147,7 @@ def test_names_do_not_leave_mermaid_or_dot() -> None:
         dot = as_dot(graph, columns)
         assert dot.count("\n") == len([line for line in dot.splitlines() if line]) and "\x00" not in dot
         if shutil.which("dot"):
-            subprocess.run(["dot", "-Tsvg"], input=dot.encode(), check=True, capture_output=True, timeout=30)
+            subprocess.run(["dot", "-Tsvg"], input=dot.encode(), check=True, capture_output=True, timeout=60)
 
 
 def test_mermaid_and_dot(graph: View) -> None:

@@ -30,7 +30,7 @@ class Running:
         self.server = server
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.server_address[1], timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.server_address[1], timeout=60)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None and "Content-Type" not in sent:
             sent["Content-Type"] = "application/json"
@@ -161,16 +161,16 @@ def test_bodies(running: Running) -> None:
 
 def test_chunks(running: Running) -> None:
     data = json.dumps(samples.load()[0]).encode()
-    connection = http.client.HTTPConnection("127.0.0.1", running.server.server_address[1], timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", running.server.server_address[1], timeout=60)
     parts = (data[i : i + 100] for i in range(0, len(data), 100))
     connection.request("POST", "/api/v1/lineage", parts, {"Content-Type": "application/json"}, encode_chunked=True)
     assert connection.getresponse().status == 201
     connection.close()
-    with socket.create_connection(("127.0.0.1", running.server.server_address[1]), timeout=20) as raw:
+    with socket.create_connection(("127.0.0.1", running.server.server_address[1]), timeout=60) as raw:
         head = b"POST /api/v1/lineage HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         raw.sendall(head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n")
         assert b" 400 " in raw.recv(1000)
-    with socket.create_connection(("127.0.0.1", running.server.server_address[1]), timeout=20) as raw:
+    with socket.create_connection(("127.0.0.1", running.server.server_address[1]), timeout=60) as raw:
         raw.sendall(head + b"\r\n")
         assert b" 411 " in raw.recv(1000)
 
@@ -237,13 +237,13 @@ def test_the_command_serves_keeps_and_stops(tmp_path: Path) -> None:
         assert process.stdout is not None
         found = re.search(r"http://localhost:(\d+)", process.stdout.readline())
         assert found is not None
-        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=60)
         for event in events:
             connection.request("POST", "/api/v1/lineage", json.dumps(event), {"Content-Type": "application/json"})
             answer = connection.getresponse()
             assert (answer.status, answer.read()) == (201, b"")
         process.send_signal(signal.SIGINT if number == 0 else signal.SIGTERM)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 0 and err.endswith("stopped\n"), err
         connection.close()
     graph = LocalGraph(tmp_path / "p")  # nothing was asked for before the end: events are kept all the same

@@ -90,7 +90,7 @@ def test_an_http_interface_by_its_templates(api: str, project: Path) -> None:
     base = f"{api}/v1?api_key=S3CRETKEY9"
 
     def get(path: str) -> Any:
-        with urllib.request.urlopen(f"{api}/v1/{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{api}/v1/{path}", timeout=60) as answer:
             return json.load(answer)
 
     @headrace.resource
@@ -110,7 +110,7 @@ def test_an_http_interface_by_its_templates(api: str, project: Path) -> None:
     def issues() -> Any:
         headrace.current.resource().add_input(inputs.graphql(f"{api}/graphql", "issues"))
         request = urllib.request.Request(f"{api}/graphql", data=b"{issues{number}}")
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             yield json.load(answer)["data"]["issues"]
 
     found = read(reader(), [users, posts, issues])

@@ -115,7 +115,7 @@ def really_read(w: World, patch: Any) -> None:
 
     @headrace.resource(name="things")
     def things() -> Any:
-        yield requests.get(f"{base}/v1/things?api_key=Uq7zXwVk3JrLm", timeout=5).json()
+        yield requests.get(f"{base}/v1/things?api_key=Uq7zXwVk3JrLm", timeout=60).json()
 
     @headrace.resource(name="stock")
     def stock() -> Any:

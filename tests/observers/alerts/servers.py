@@ -78,7 +78,7 @@ class Inbox:
         """The documents that were posted to a path."""
         return [request.json for request in self.requests if request.path == path]
 
-    def wait(self, number: int, seconds: float = 10.0) -> None:
+    def wait(self, number: int, seconds: float = 60.0) -> None:
         """Wait for requests that come after the run."""
         end = time.monotonic() + seconds
         while len(self.requests) < number and time.monotonic() < end:
