@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.model.decisions import SKIPPED
-from headrace.model.events import GateDecided, JobDone, Loaded, Normalized, Planned, Reopened
+from headrace.model.events import DurableEvent, GateDecided, JobDone, Loaded, Normalized, Planned, Reopened
 from headrace.model.rejected import RejectedCount, add_counts
 
 if TYPE_CHECKING:
@@ -20,11 +20,18 @@ def decided(package: Package) -> dict[str, GateDecided]:
 
     A package that was set aside and put back is decided on anew: somebody wanted it.
     """
+    return decisions(package.journal.facts)
+
+
+def decisions(facts: Iterable[DurableEvent]) -> dict[str, GateDecided]:
+    """The same, by the facts of a journal, oldest first."""
     found: dict[str, GateDecided] = {}
-    loaded = package.was_loaded
-    for fact in package.journal.facts:
+    loaded = False
+    for fact in facts:
         if isinstance(fact, GateDecided):
             found[fact.gate] = fact
+        elif isinstance(fact, Loaded):
+            loaded = True
         elif isinstance(fact, Reopened) and not loaded:
             found.clear()
     return found

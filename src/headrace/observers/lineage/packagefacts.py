@@ -13,6 +13,8 @@ from headrace.observers.lineage.view import PackageView
 MOST_JOBS = 20
 """Failed jobs that are told one by one."""
 
+CONTRACT, GATE = "schema_contract", "gate"
+
 
 def load_package(package: OpenPackage, view: PackageView | None, resource: str) -> dict[str, Any]:
     """The facet ``headrace_loadPackage``."""
@@ -59,19 +61,21 @@ def _state(view: PackageView | None) -> str:
 
 
 def tests_of(view: PackageView, resource: str) -> list[dict[str, Any]]:
-    """Checks of the run: what schema contracts have let go, by rule and column."""
+    """Checks of the run: what schema contracts and gates have let go, by rule and column."""
     own = set(view.tables_of(resource))
     found = []
     for one in view.rejected:
         if one.resource != resource and one.table not in own:
             continue
-        name = f"schema_contract.{one.table}" + (f".{one.column}" if one.column else "")
+        by_gate = one.rule.startswith(f"{GATE}:")
+        kind, rule = (GATE, one.rule.partition(":")[2]) if by_gate else (CONTRACT, one.rule)
+        name = f"{kind}.{one.table}" + (f".{one.column}" if one.column else "")
         found.append(
             {
-                "name": f"{name}.{one.rule}",
+                "name": f"{name}.{rule}",
                 "status": "fail" if one.count else "pass",
                 "severity": "warn",
-                "type": "schema_contract",
+                "type": kind,
                 "expected": "0 let go",
                 "actual": f"{one.count} let go",
                 "params": {"table": one.table, "rule": one.rule, **({"column": one.column} if one.column else {})},

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from headrace.model.events import Extracted, SourceEnded, SourceStarted
+from headrace.model.events import Extracted, PackageMoved, SourceEnded, SourceStarted
 from headrace.observers.lineage import describing
 from headrace.observers.lineage.build import Builder
 from headrace.observers.lineage.cycle import adopted
@@ -56,6 +56,8 @@ class PlanNoter:
                     reading = self._readings.get(event.load_id, {}).get(f"{event.source}.{name}")
                     if reading is not None:
                         finish(reading, source.resources[name], True, event.rows.get(name, 0))
+            case PackageMoved() if event.was in self._readings:
+                self._readings[event.load_id] = self._readings.pop(event.was)
             case Extracted():
                 self._keep(event, run)
 

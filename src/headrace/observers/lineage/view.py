@@ -21,6 +21,7 @@ from headrace.model.events import (
 )
 from headrace.model.location import Location
 from headrace.model.rejected import RejectedCount, add_counts
+from headrace.package.decided import decisions, skipped_counts
 from headrace.package.package import NORMALIZED_SCHEMA, SCHEMA, STATE
 
 if TYPE_CHECKING:
@@ -186,9 +187,14 @@ class PackageView:
 
     @cached_property
     def rejected(self) -> list[RejectedCount]:
-        """What contracts let go of the package's data."""
-        sealed = (self.fact(Extracted), self.fact(Normalized))
-        return add_counts(one for fact in sealed if fact is not None for one in fact.rejected)
+        """What contracts and gates let go of the package's data."""
+        normalized = self.normalized
+        sealed = (self.fact(Extracted), normalized)
+        found = add_counts(one for fact in sealed if fact is not None for one in fact.rejected)
+        skipped = {path for fact in decisions(self.facts).values() for path in fact.files}
+        if skipped and normalized is not None:
+            found += skipped_counts(file for file in normalized.files if file.path in skipped)
+        return found
 
     @cached_property
     def package_schema(self) -> PackageSchema:
