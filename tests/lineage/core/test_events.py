@@ -164,6 +164,12 @@ def test_a_table_that_nothing_is_known_of_comes_from_the_job() -> None:
     assert event["outputs"][0]["facets"]["columnLineage"]["fields"] == {"id": {"inputFields": []}}
 
 
+def test_nothing_is_said_of_edges_where_nobody_knows_what_was_read() -> None:
+    table = Output(id=TABLE, table="t", written=True, columns={"id": []})
+    event = run_event(resource(inputs=[], outputs=[table], unknown_inputs=True), "COMPLETE", AT)
+    assert "lineage" not in event["job"]["facets"]
+
+
 def wide(columns: int, tables: int = 1) -> ResourceRun:
     run = resource()
     refs = {f"c{n}": [FieldRef(dataset=API, field="id", transformations=[SAME])] for n in range(columns)}

@@ -90,7 +90,7 @@ class Runs:
             run = self._run(package, schema, str(name), step, plain_instant(metrics["started_at"]))
             seen = package.seen.get(_key(schema, str(name)))
             if rows is None:
-                run.lineage_errors = [("inputs", NO_INPUTS)]
+                run.lineage_errors, run.unknown_inputs = [("inputs", NO_INPUTS)], True
                 continue
             own = [absolute(row) for row in rows if row.get("resource_name") == name]
             above = [absolute(row) for row in rows if row.get("resource_name") in _ancestors(edges, str(name))]
@@ -200,7 +200,7 @@ class Runs:
         for name in sorted(names - known):
             run = self._new(package.load_id, step.schema, name, created_at(package.load_id), step.parent)
             if not known:
-                run.lineage_errors = [("inputs", NO_EXTRACT)]
+                run.lineage_errors, run.unknown_inputs = [("inputs", NO_EXTRACT)], True
                 package.runs.append(run)
         return [self._event(run, "START", run.started_at) for run in package.runs if run.resource not in known]
 
@@ -219,13 +219,13 @@ class Runs:
         self, package: OpenPackage, run: ResourceRun, step: LoadedPackage, owners: Mapping[str, list[str]]
     ) -> Event:
         mine = [table for table, resources in owners.items() if run.resource in resources]
-        unknown, none_read = 0, not any(task == "inputs" for task, _ in run.lineage_errors)
+        unknown = 0
         seen = package.seen.get(_key(run.source, run.resource))
         for table in mine:
             made = output(package, step.loaded, table, step.target, shared=len(owners[table]) > 1)
             if made is None:
                 continue
-            unknown += describe(made, step.loaded.tables[table], run.inputs, seen, step.normalize, none_read)
+            unknown += describe(made, step.loaded.tables[table], run.inputs, seen, step.normalize, not run.unknown_inputs)
             run.outputs.append(self._namespaces.apply(made))
         if unknown:
             run.lineage_errors = [*run.lineage_errors, ("columnLineage", NO_COLUMNS.format(count=unknown))]

@@ -57,7 +57,8 @@ def _run_event(run: Run, state: EventType, at: dt.datetime, columns: bool, field
     event: Event = {"eventType": state, "eventTime": instant(at), "producer": PRODUCER}
     event["schemaURL"] = f"{EVENTS}/RunEvent"
     event["run"] = {"runId": run.run_id, "facets": run_facets(run, state)}
-    event["job"] = _job(run.job, run.inputs if datasets else (), run.outputs if datasets else (), columns)
+    known = not run.unknown_inputs
+    event["job"] = _job(run.job, run.inputs if datasets else (), run.outputs if datasets else (), columns, known)
     if datasets:
         bare = state == "START"
         event["inputs"] = [input_dataset(one if fields else _bare(one), identity_only=bare) for one in run.inputs]
@@ -98,9 +99,11 @@ def dataset_event(dataset: Dataset, at: dt.datetime, change: str | None = None) 
     return masked(event)
 
 
-def _job(job: Job, inputs: Sequence[Input], outputs: Sequence[Output], columns: bool) -> dict[str, Any]:
+def _job(
+    job: Job, inputs: Sequence[Input], outputs: Sequence[Output], columns: bool, known: bool = True
+) -> dict[str, Any]:
     facets = job_facets(job)
-    if (lineage := explicit_lineage(inputs, outputs, columns)) is not None:
+    if (lineage := explicit_lineage(inputs, outputs, columns, known)) is not None:
         facets["lineage"] = lineage
     return {"namespace": job.id.namespace, "name": job.id.name, "facets": facets}
 

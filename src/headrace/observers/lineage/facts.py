@@ -207,6 +207,7 @@ class Run(Value, kw_only=True, omit_defaults=True):
         tests: Entries of the test facet.
         external_query: (id, source) in the destination.
         lineage_errors: (task, message): what lineage itself could not find out.
+        unknown_inputs: Nobody knows what it read: that there are no inputs says nothing.
         custom: Facets of our own, by key.
         engine: Name and version of what ran; None for headrace itself.
     """
@@ -227,6 +228,7 @@ class Run(Value, kw_only=True, omit_defaults=True):
     tests: list[dict[str, Any]] = []
     external_query: tuple[str, str] | None = None
     lineage_errors: list[tuple[str, str]] = []
+    unknown_inputs: bool = False
     environment: list[tuple[str, str]] = []
     custom: dict[str, dict[str, Any]] = {}
     engine: tuple[str, str] | None = None

@@ -40,18 +40,21 @@ def _transformation(one: Transformation) -> dict[str, Any]:
     }
 
 
-def explicit_lineage(inputs: Sequence[Input], outputs: Sequence[Output], columns: bool = True) -> Facet | None:
+def explicit_lineage(
+    inputs: Sequence[Input], outputs: Sequence[Output], columns: bool = True, known: bool = True
+) -> Facet | None:
     """The job facet ``lineage``: for each output what it was made from, instead of all inputs times all outputs.
 
     Args:
         inputs: Of the run.
         outputs: Of the run.
         columns: Tell the columns too.
+        known: The inputs are all there are; else a table may have any, and that there are none is not said.
 
     Returns:
-        None where there is no output.
+        None where there is no output, or nothing is known.
     """
-    if not outputs:
+    if not outputs or not (inputs or known):
         return None
     return facet("job.lineage", entries=[_entry(output, inputs, columns) for output in outputs])
 
