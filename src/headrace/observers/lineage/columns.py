@@ -18,7 +18,7 @@ statement as for generated columns.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.model import tables as tb
@@ -49,7 +49,6 @@ def edges(
     fact: Extracted,
     schema: Mapping[str, Any] | PackageSchema,
     resource: ResourceFact,
-    tables: Collection[str] | None = None,
     models: Mapping[str, str] | None = None,
 ) -> dict[str, TableLineage]:
     """The column lineage of what one resource wrote into a package.
@@ -58,27 +57,48 @@ def edges(
         fact: What extract sealed: spool files and the shapes of what is in them.
         schema: Of the package, after normalize. Give a `PackageSchema` for many resources of one package.
         resource: As `columns_resource.describe` took it.
-        tables: Root tables that the resource wrote; by default those of the spool files that carry its name. Where
-            several resources write one table, its files carry the name of the first, and their shapes are those of all.
         models: Text of SQL models by the path of their spool file; those left out have unknown columns.
 
     Returns:
-        By table, nested ones included.
+        By table, nested ones included. Of a table that other resources write too, it is what this one's rows have;
+        columns and nested tables that only others fill are left out.
     """
     package = schema if isinstance(schema, PackageSchema) else PackageSchema(schema)
     roots: dict[str, list[SpoolFile]] = {}
     for file in fact.files:
-        if file.table in tables if tables is not None else file.resource == resource.name:
+        if resource.name in (file.resource, *file.others):
             roots.setdefault(file.table, []).append(file)
     found: dict[str, TableLineage] = {}
     for root, files in roots.items():
         if root in package.columns:
-            found.update(_root(package, root, files, resource, models or {}))
+            # of files that several resources have filled, nobody knows whose a column is
+            known = [file for file in files if not file.others]
+            foreign = _filled(package, root, fact) if any(_is_other(f, root, resource.name) for f in fact.files) else {}
+            found.update(_root(package, root, known, foreign, resource, models or {}))
+    return found
+
+
+def _is_other(file: SpoolFile, root: str, name: str) -> bool:
+    return file.table == root and file.resource != name
+
+
+def _filled(package: PackageSchema, root: str, fact: Extracted) -> dict[str, set[str]]:
+    """Columns by table that rows of any resource have; found out once for all of them."""
+    found = package.filled.get((fact.load_id, root))
+    if found is None:
+        data = DataColumns(package, root)
+        data.add(file for file in fact.files if file.table == root)
+        found = package.filled[fact.load_id, root] = {table: set(columns) for table, columns in data.ways.items()}
     return found
 
 
 def _root(
-    package: PackageSchema, root: str, files: list[SpoolFile], resource: ResourceFact, models: Mapping[str, str]
+    package: PackageSchema,
+    root: str,
+    files: list[SpoolFile],
+    filled: dict[str, set[str]],
+    resource: ResourceFact,
+    models: Mapping[str, str],
 ) -> dict[str, TableLineage]:
     data = DataColumns(package, root)
     data.add(files)
@@ -98,19 +118,17 @@ def _root(
     indirect = joined([*indirect_of(data, found[root], resource), *more])
     found.update(rejected_columns(data))
     through = "" if resource.keep_others else _after(resource.through, "by")
-    return {table: _lineage(package, table, columns, indirect, through) for table, columns in found.items()}
-
-
-def _lineage(
-    package: PackageSchema, table: str, found: dict[str, Sources], indirect: Sources, through: str
-) -> TableLineage:
-    columns = package.columns[table]
-    return TableLineage(
-        columns={name: found[name] for name in columns if name in found},
-        indirect=indirect,
-        unknown=[name for name in columns if name not in found],
-        through=through,
-    )
+    return {
+        table: TableLineage(
+            columns={name: columns[name] for name in package.columns[table] if name in columns},
+            indirect=indirect,
+            # what others fill is no riddle
+            unknown=[n for n in package.columns[table] if n not in columns and n not in filled.get(table, ())],
+            through=through,
+        )
+        for table, columns in found.items()
+        if table == root or table not in filled or table in data.ways
+    }
 
 
 def _sources(ways: Ways, after: str) -> Sources:

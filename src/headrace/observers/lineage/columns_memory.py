@@ -80,7 +80,9 @@ class ColumnMemory:
             columns = {n: _joined(s, known.get(n, ())) for n, s in fresh.columns.items()}
             columns.update({n: known[n] for n in fresh.unknown if n in known})
             in_order = {n: columns[n] for n in package.columns.get(table, columns) if n in columns}
-            unknown = [n for n in fresh.unknown if n not in columns]
+            # a column of another resource that fills the table is no riddle
+            theirs = {n for own in self._document.tables.get(table, {}).values() for n in own}
+            unknown = [n for n in fresh.unknown if n not in columns and n not in theirs]
             found[table] = msgspec.structs.replace(fresh, columns=in_order, unknown=unknown)
             self._learn(table, resource, in_order)
         return found

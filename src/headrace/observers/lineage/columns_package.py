@@ -33,11 +33,13 @@ class PackageSchema:
 
     Attributes:
         columns: Complete columns of each table that has seen data, in the table's order.
+        filled: By package and root table, the columns of its tables that rows of any resource have; as it was asked.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.schema = Schema.from_dict(document, bump_version=False, validate_schema=False)
         self.names = RawNames(self.schema)
+        self.filled: dict[tuple[str, str], dict[str, set[str]]] = {}
         self.columns: dict[str, dict[str, TColumnSchema]] = {
             name: {n: c for n, c in table.get("columns", {}).items() if tb.is_complete_column(c)}
             for name, table in self.schema.tables.items()

@@ -31,7 +31,7 @@ def input_fields(fact: Extracted, resource: ResourceFact) -> list[Field]:
         return []
     shapes: dict[str, list[ChainShape]] = {}
     for file in fact.files:
-        if file.resource == resource.name and file.shape:
+        if file.resource == resource.name and not file.others and file.shape:
             shapes.setdefault(file.table, []).append(ChainShape.from_dict(file.shape))
     root = _Node()
     for found in shapes.values():

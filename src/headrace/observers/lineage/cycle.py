@@ -100,10 +100,9 @@ def key_of(run: OpenRun) -> str:
 
 def endings_of_load(opened: OpenPackage, view: PackageView, at: dt.datetime) -> dict[str, Ending]:
     """A package is loaded: runs of which a job failed have failed, however few rows are missing."""
-    failed = view.failed_tables()
     found: dict[str, Ending] = {}
     for run in opened.left:
-        lacking = {table: failure for table, failure in failed.items() if run.reading.resource in view.owners(table)}
+        lacking = view.failed_tables(run.reading.resource)
         if lacking:
             texts = dict.fromkeys(without_secrets(failure.message) for failure in lacking.values())
             message = f"not loaded into {', '.join(lacking)}: {'; '.join(texts)}"
@@ -118,10 +117,9 @@ def endings_of_fault(
 ) -> dict[str, Ending]:
     """A package is given up: the runs at fault have failed, the others were stopped by that."""
     guilty = _guilty(opened, view, fault)
-    failed = view.failed_tables() if view is not None else {}
     found: dict[str, Ending] = {}
     for run in opened.left:
-        own = [f for table, f in failed.items() if view is not None and run.reading.resource in view.owners(table)]
+        own = list(view.failed_tables(run.reading.resource).values()) if view is not None else []
         if own and not fault.interrupt:
             message = without_secrets("; ".join(dict.fromkeys(failure.message for failure in own)))
             found[key_of(run)] = Ending(state="FAIL", at=at, failure=Failure(message=message))
@@ -270,12 +268,15 @@ def reopened(
 
 
 def _writes(package: Package, run: OpenRun, tables: set[str]) -> bool:
-    schema = package.load_schema().get("tables") or {}
+    schema, extracted = package.load_schema().get("tables") or {}, package.fact(Extracted)
+    writers: dict[str, set[str]] = {}
+    for file in extracted.files if extracted else ():
+        writers.setdefault(file.table, set()).update((file.resource, *file.others))
     for table in tables:
         root = table
         while above := schema.get(root, {}).get("parent"):
             root = above
-        if (schema.get(root, {}).get("resource") or root) == run.reading.resource:
+        if run.reading.resource in (writers.get(root) or {schema.get(root, {}).get("resource") or root}):
             return True
     return False
 

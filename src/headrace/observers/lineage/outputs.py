@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 
-from headrace.model.changes import RowChanges
-from headrace.model.jobs import Job, Merge, Replace, Truncate, Upload
+from headrace.formats.sqlmodel import FORMAT as MODEL
+from headrace.model.changes import UNKNOWN_CHANGES, RowChanges
+from headrace.model.jobs import Job, LoadFile, Merge, Replace, Truncate, Upload
 from headrace.model.tables import is_complete_column
+from headrace.observers.lineage.effects import effects_of, null_counts, subset_of, version_facet
 from headrace.observers.lineage.facts import Field, Output
 from headrace.observers.lineage.view import PackageView
 
@@ -41,19 +43,31 @@ class Written(msgspec.Struct):
     strategy: str = ""
 
 
-def lifecycle_of(view: PackageView, table: str) -> Written:
-    """What was done to a table by the jobs that are done."""
+def lifecycle_of(view: PackageView, table: str, resource: str | None = None) -> Written:
+    """What was done to a table by the jobs that are done.
+
+    Args:
+        view: The package.
+        table: The table.
+        resource: Count what its rows are only; what empties or replaces the table is done for all that write it.
+    """
     found = Written()
     rows: list[int | None] = []
     for job_id, job in view.jobs.items():
-        if table not in job.tables or isinstance(job, Upload) or job_id not in view.done:
+        if table not in job.tables or isinstance(job, Upload) or job_id not in view.done_now:
+            continue
+        whose = view.whose(job, table)
+        if resource is not None and resource not in whose:
             continue
         found.written = True
-        own = [file for file in job.files if file.table == table]
+        alone = resource is None or whose == {resource}
+        own = [file for file in job.files if file.table == table and (alone or file.resource == resource)]
         found.bytes += sum(file.size for file in own)
         found.files += len(own)
-        rows.append(_rows(view, job, table))
-        if (changes := view.done[job_id].changes.get(table)) is not None:
+        rows.append(_rows(view, job, table) if alone else _rows_among(job, own))
+        if not alone:
+            found.changes = UNKNOWN_CHANGES
+        elif (changes := view.done[job_id].changes.get(table)) is not None:
             found.changes = found.changes + changes if found.changes is not None else changes
         if isinstance(job, (Replace, Merge)):
             found.strategy = job.strategy
@@ -73,7 +87,9 @@ def _of_job(job: Job) -> list[str]:
 def _of_schema(view: PackageView, table: str) -> list[str]:
     applied = (view.migrated.applied.get(table) or {}).get("columns") or {}
     complete = [name for name, column in (view.tables.get(table, {}).get("columns") or {}).items() if _typed(column)]
-    found = []
+    found: list[str] = []
+    if table in view.told_before:
+        return found
     if table in (view.refresh.get("dropped_tables") or ()):
         found.append("DROP")
     # a table that was there had columns before
@@ -94,8 +110,6 @@ def _rows(view: PackageView, job: Job, table: str) -> int | None:
     changes = done.changes.get(table)
     if isinstance(job, Merge) and job.strategy == "scd2" and changes is not None:
         return changes.inserted  # what is updated are versions that end
-    if changes is not None and isinstance(job, Merge) and job.strategy == "scd2":
-        return changes.inserted  # a version that is retired stays a row of the load that brought it
     if changes is not None and changes.inserted is not None and changes.updated is not None:
         return changes.inserted + changes.updated
     held = sum(file.rows for file in job.files if file.table == table)
@@ -105,27 +119,40 @@ def _rows(view: PackageView, job: Job, table: str) -> int | None:
     return done.rows if len(job.tables) == 1 and done.rows > held else held
 
 
+def _rows_among(job: Job, own: list[LoadFile]) -> int | None:
+    """Rows that a job has written for one of several resources: what becomes of those of a merge is told of all."""
+    if isinstance(job, Truncate):
+        return 0
+    return None if isinstance(job, Merge) or any(file.format == MODEL for file in own) else sum(f.rows for f in own)
+
+
 def _typed(column: Mapping[str, Any]) -> bool:
     return bool(is_complete_column(column))
 
 
-def described_output(output: Output, view: PackageView, table: str) -> Output:
-    """An output with what is true of the table after the load."""
-    document, done = view.tables[table], lifecycle_of(view, table)
+def described_output(output: Output, view: PackageView, table: str, resource: str) -> Output:
+    """An output with what is true of the table after the load, and of the rows of a resource in it."""
+    document, done = view.tables[table], lifecycle_of(view, table, resource)
     root = view.tables.get(view.root_of(table), document)
-    shared = len(view.owners(table)) > 1
+    whole = lifecycle_of(view, table) if len(view.owners(table)) > 1 else done
     output.written = done.written
-    output.rows, output.bytes, output.files = (None, None, None) if shared else (done.rows, done.bytes, done.files)
+    output.rows, output.bytes, output.files = done.rows, done.bytes, done.files
     output.lifecycle = done.lifecycle
     output.fields = fields_of(view, table)
     output.description = document.get("description") or None
     output.tags = _table_tags(root)
-    output.version = _version(view)
+    told = effects_of(view, table, resource)
+    output.version = version_facet(view, told.version)
+    output.subset = subset_of(told.partitions)
     output.write = _write(view, root, document, done)
-    output.changes = _told(done.changes) if not shared else None
+    output.changes = _told(done.changes)
     output.schema_change = _schema_change(view, table, done)
     output.assertions = _assertions(view, table, root, document)
-    output.metrics = _metrics(root, done) if not shared else None
+    output.metrics = _metrics(root, whole)
+    if output.metrics is not None and whole.rows is not None:
+        nulls = null_counts(view, table, whole.rows)
+        there = {field.name for field in output.fields}
+        output.metrics["columnMetrics"] = {name: {"nullCount": n} for name, n in nulls.items() if name in there}
     return output
 
 
@@ -181,16 +208,6 @@ def _table_tags(root: Mapping[str, Any]) -> list[tuple[str, str]]:
     found = [("write_disposition", str(root.get("write_disposition") or "append"))]
     if root.get("write_disposition") == "merge":
         found.append(("merge_strategy", str(root.get("x-merge-strategy") or "delete-insert")))
-    return found
-
-
-def _version(view: PackageView) -> dict[str, Any]:
-    version, digest = view.schema.get("version"), view.schema.get("version_hash")
-    found: dict[str, Any] = {"datasetVersion": view.load_id}
-    if version is not None:
-        found["schemaVersion"] = str(version)
-    if digest:
-        found["schemaHash"] = digest
     return found
 
 

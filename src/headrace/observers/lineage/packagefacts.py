@@ -6,6 +6,7 @@ from typing import Any
 
 from headrace.errors.masking import without_secrets
 from headrace.model.events import Aborted, Extracted, JobRetried, Loaded, Normalized, Reopened
+from headrace.observers.lineage.effects import MOST_QUERIES, queries_of
 from headrace.observers.lineage.facets.run import capped
 from headrace.observers.lineage.opened import OpenPackage
 from headrace.observers.lineage.view import PackageView
@@ -29,7 +30,7 @@ def load_package(package: OpenPackage, view: PackageView | None, resource: str) 
     }
     own = set(view.tables_of(resource))
     if view.normalized is not None:
-        found["rowCounts"] = {name: rows for name, rows in view.normalized.row_counts.items() if name in own}
+        found["rowCounts"] = view.row_counts(resource)
     jobs = {job_id: job for job_id, job in view.jobs.items() if own & set(job.tables)}
     if jobs:
         found["jobs"] = {
@@ -38,6 +39,8 @@ def load_package(package: OpenPackage, view: PackageView | None, resource: str) 
             "failed": sum(job_id in view.failed for job_id in jobs),
             "retries": sum(fact.job_id in jobs for fact in view.all(JobRetried)),
         }
+    if queries := queries_of(view, own):
+        found["externalQueries"] = queries[-MOST_QUERIES:]
     failed = [fact for job_id, fact in view.failed.items() if own & set(fact.tables) or job_id in jobs]
     if failed:
         found["failedJobs"] = [

@@ -17,8 +17,10 @@ from headrace.model.events import (
     JobFailed,
     Normalized,
     Planned,
+    Reopened,
     SchemaMigrated,
 )
+from headrace.model.jobs import Upload
 from headrace.model.location import Location
 from headrace.model.rejected import RejectedCount, add_counts
 from headrace.package.decided import decisions, skipped_counts
@@ -107,7 +109,16 @@ class PackageView:
             found.setdefault(file.table, set()).update((file.resource, *file.others))
         for name, table in self.tables.items():
             if not table.get("parent") and name not in found:
-                found[name] = {str(table.get("resource") or name)}
+                found[name] = self._of_files.get(name) or {str(table.get("resource") or name)}
+        return found
+
+    @cached_property
+    def _of_files(self) -> dict[str, set[str]]:
+        """By table, the resources that loader files name: those of tables that several resources write."""
+        found: dict[str, set[str]] = {}
+        for file in self.normalized.files if self.normalized else ():
+            if file.resource:
+                found.setdefault(file.table, set()).add(file.resource)
         return found
 
     def root_of(self, table: str) -> str:
@@ -119,8 +130,15 @@ class PackageView:
         return table
 
     def owners(self, table: str) -> set[str]:
-        """The resources that a table is of."""
-        return self.resources_of.get(self.root_of(table), set())
+        """The resources that a table is of; a nested one of those whose rows have something in it."""
+        root = self.root_of(table)
+        found = self.resources_of.get(root, set())
+        return self._of_files.get(table, found) if table != root else found
+
+    def whose(self, job: PlannedJob, table: str) -> set[str]:
+        """The resources whose rows a job brings to a table; all of the table's where its files do not say."""
+        named = {file.resource for file in job.files if file.table == table}
+        return self.owners(table) if not named or "" in named else named
 
     def tables_of(self, resource: str) -> list[str]:
         """The tables of a resource, those of the system apart, in the schema's order."""
@@ -135,9 +153,20 @@ class PackageView:
                     found.setdefault(resource, []).append(name)
         return found
 
-    def roots_of(self, resource: str) -> set[str]:
-        """The root tables of a resource."""
-        return {self.root_of(name) for name in self.tables_of(resource)}
+    def row_counts(self, resource: str) -> dict[str, int]:
+        """Rows that normalize made of a resource's items, by table; of shared files nobody knows."""
+        normalized = self.normalized
+        if normalized is None:
+            return {}
+        own = set(self.tables_of(resource))
+        found = {name: rows for name, rows in normalized.row_counts.items() if name in own}
+        for name in [name for name in found if len(self.owners(name)) > 1 or name in self._of_files]:
+            files = [file for file in normalized.files if file.table == name]
+            if all(file.resource for file in files):
+                found[name] = sum(file.rows for file in files if file.resource == resource)
+            else:
+                del found[name]
+        return found
 
     def is_system(self, table: str) -> bool:
         """Whether a table is one of headrace's own."""
@@ -160,17 +189,41 @@ class PackageView:
         return found
 
     @cached_property
+    def done_now(self) -> dict[str, JobDone]:
+        """Of these, those that were done since the package was put back: runs that had ended told of the others."""
+        before = self._done_before
+        return {job_id: fact for job_id, fact in self.done.items() if job_id not in before}
+
+    @cached_property
+    def _done_before(self) -> set[str]:
+        found: set[str] = set()
+        done: set[str] = set()
+        for fact in self.facts:
+            if isinstance(fact, JobDone):
+                done.add(fact.job_id)
+            elif isinstance(fact, Reopened):
+                found |= done
+        return found
+
+    @cached_property
+    def told_before(self) -> set[str]:
+        """Tables that runs have told which had ended when the package was put back."""
+        jobs = (self.jobs[job_id] for job_id in self._done_before if job_id in self.jobs)
+        return {table for job in jobs if not isinstance(job, Upload) for table in job.tables}
+
+    @cached_property
     def failed(self) -> dict[str, JobFailed]:
         """Jobs that failed for good."""
         return {fact.job_id: fact for fact in self.all(JobFailed) if fact.job_id not in self.done}
 
-    def failed_tables(self) -> dict[str, JobFailed]:
-        """Tables that lack rows, by the failure."""
+    def failed_tables(self, resource: str | None = None) -> dict[str, JobFailed]:
+        """Tables that lack rows, of a resource or at all, by the failure."""
         found: dict[str, JobFailed] = {}
         for job_id, failure in self.failed.items():
             job = self.jobs.get(job_id)
             for table in failure.tables or (job.tables if job else ()):
-                found.setdefault(table, failure)
+                if resource is None or resource in (self.whose(job, table) if job else self.owners(table)):
+                    found.setdefault(table, failure)
         return found
 
     @cached_property
@@ -207,6 +260,19 @@ class PackageView:
     def normalized(self) -> Normalized | None:
         """What normalize sealed."""
         return self.fact(Normalized)
+
+
+def sealed_view(p: PipelineCore, package: Package) -> PackageView:
+    """Look at a package that was just sealed, for what is read; where it goes is asked when it is there.
+
+    Args:
+        p: The pipeline.
+        package: The package.
+    """
+    found = PackageView(package.load_id, tuple(package.journal.facts), _document(package))
+    if p.destination is not None:
+        found.destination_name, found.destination_type = p.destination.destination_name, p.destination.destination_type
+    return found
 
 
 def view_of(p: PipelineCore, package: Package, client: Any = None) -> PackageView:
