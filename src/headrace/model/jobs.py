@@ -54,6 +54,7 @@ class LoadFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         rows: How many rows it holds.
         size: Bytes on disk.
         columns: Names of the columns in the file, in order; a subset of the table's.
+        nulls: How many values are missing in each of `columns`; empty for files that normalize did not write itself.
         remote: Where the file is in the staging place, as a url; empty for files that are loaded from the package.
             Filled when the job begins, not in the plan: the place may have moved since.
         resource: Whose rows they are, where several resources write the table; empty where only one does.
@@ -66,6 +67,7 @@ class LoadFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rows: int
     size: int = 0
     columns: list[str] = []
+    nulls: list[int] = []
     remote: str = ""
     resource: str = ""
 

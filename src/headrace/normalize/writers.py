@@ -74,6 +74,7 @@ class TableWriters:
         self.files: list[LoadFile] = []
         self._open: dict[str, Writer] = {}
         self._ids: dict[str, str] = {}
+        self._nulls: dict[str, list[int]] = {}
 
     def write(self, table: str, fields: dict[str, pa.DataType], columns: dict[str, pa.Array], rows: int) -> None:
         """Append rows to the table's file.
@@ -93,6 +94,8 @@ class TableWriters:
         schema = writer.schema
         arrays = [columns[f.name] if f.name in columns else pa.nulls(rows, f.type) for f in schema]
         writer.write(pa.RecordBatch.from_arrays(arrays, schema=schema))
+        # the writers have needed these numbers themselves: arrays keep them
+        self._nulls[table] = [before + a.null_count for before, a in zip(self._nulls[table], arrays, strict=True)]
         if writer.size >= self.max_bytes or (self.max_rows is not None and writer.rows >= self.max_rows):
             self._close(table)
 
@@ -104,6 +107,7 @@ class TableWriters:
             path, pa.schema(list(fields.items())), self._options._replace(json_columns=self._json_columns(table))
         )
         self._open[table] = made
+        self._nulls[table] = [0] * len(made.schema)
         return made
 
     def _json_columns(self, table: str) -> set[str]:
@@ -122,6 +126,7 @@ class TableWriters:
                 rows=writer.rows,
                 size=size,
                 columns=list(writer.schema.names),
+                nulls=self._nulls.pop(table),
                 resource=self._owner,
             )
         )

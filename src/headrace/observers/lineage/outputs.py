@@ -148,7 +148,7 @@ def described_output(output: Output, view: PackageView, table: str, resource: st
     output.changes = _told(done.changes)
     output.schema_change = _schema_change(view, table, done)
     output.assertions = _assertions(view, table, root, document)
-    output.metrics = _metrics(root, whole)
+    output.metrics = _metrics(view, root, whole)
     if output.metrics is not None and whole.rows is not None:
         nulls = null_counts(view, table, whole.rows)
         there = {field.name for field in output.fields}
@@ -237,7 +237,7 @@ def _schema_change(view: PackageView, table: str, done: Written) -> dict[str, An
     applied = (view.migrated.applied.get(table) or {}).get("columns") or {}
     altered = (view.migrated.altered.get(table) or {}).get("columns") or {}
     let_go = [one for one in view.rejected if one.table == table]
-    if not (applied or altered or let_go):
+    if not (applied or altered or let_go) or table in view.told_before:
         return None
     variants = [name for name, column in applied.items() if column.get("variant")]
     found: dict[str, Any] = {"created": "CREATE" in done.lifecycle, "columnsAdded": list(applied)}
@@ -285,9 +285,11 @@ def _modes(contract: Any) -> list[tuple[str, str]]:
     return [(str(entity), str(mode)) for entity, mode in contract.items()] if isinstance(contract, Mapping) else []
 
 
-def _metrics(root: Mapping[str, Any], done: Written) -> dict[str, Any] | None:
+def _metrics(view: PackageView, root: Mapping[str, Any], done: Written) -> dict[str, Any] | None:
     """Numbers of the whole table: only where the load has made all of it."""
     whole = root.get("write_disposition") == "replace" and {"OVERWRITE", "TRUNCATE", "CREATE"} & set(done.lifecycle)
     if not (whole or "CREATE" in done.lifecycle) or done.rows is None:
         return None
-    return {"rowCount": done.rows, "fileCount": done.files, "bytes": done.bytes}
+    # elsewhere the table is not made of the files that were loaded
+    files = {"fileCount": done.files, "bytes": done.bytes} if view.keeps_files(root) else {}
+    return {"rowCount": done.rows, **files}

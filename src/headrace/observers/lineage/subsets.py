@@ -22,8 +22,8 @@ def _window(cursor: Cursor) -> Condition | None:
     open_low, closed_high = cursor.open_start, cursor.closed_end
     if cursor.descending:
         open_low, closed_high = not cursor.closed_end, not cursor.open_start
-    below = _compare(cursor.path, ">" if open_low else ">=", low)
-    above = _compare(cursor.path, "<=" if closed_high else "<", high)
+    below = _compare(cursor.path, "GREATER_THAN" if open_low else "GREATER_EQUAL_THAN", low)
+    above = _compare(cursor.path, "LESS_EQUAL_THAN" if closed_high else "LESS_THAN", high)
     return _both(below, above)
 
 

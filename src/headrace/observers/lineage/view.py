@@ -172,6 +172,11 @@ class PackageView:
         """Whether a table is one of headrace's own."""
         return self.root_of(table).lower().startswith("_dlt")
 
+    def keeps_files(self, root: Mapping[str, Any]) -> bool:
+        """Whether the destination keeps loader files as they are: those of a table are the table."""
+        is_plain = root.get("table_format") in (None, "native", "hive", "parquet")
+        return is_plain and self.destination_type.endswith(".filesystem")
+
     @cached_property
     def jobs(self) -> dict[str, PlannedJob]:
         """The jobs of its plan by id."""
