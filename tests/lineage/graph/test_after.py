@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 import headrace
+from headrace.errors.pipeline import PipelineStepFailed
 from headrace.observers.lineage import delivery
 from tests.e2e.project import project as project
 
@@ -49,7 +51,7 @@ def test_tables_beside_the_data(asked: Path) -> None:
     states = "SELECT job_name, state FROM raw._headrace_lineage_runs ORDER BY started_at, 1"
     assert rows(shop, states) == [("shop", "COMPLETE"), ("shop.shop.orders", "COMPLETE")]
     # runs add up, edges go over those of the last time; of a failure is told by the next run that goes well
-    with pytest.raises(headrace.pipeline.exceptions.PipelineStepFailed):
+    with pytest.raises(PipelineStepFailed):
         shop.run(orders([2], fail=True))
     shop.run(orders([2]))
     assert rows(shop, EDGES.format("raw")) == wanted
@@ -71,7 +73,7 @@ def test_on_postgres(asked: Path, postgres_server: Any) -> None:
         assert [row[1].rpartition(".")[2] for row in rows(shop, EDGES.format("raw"))] == ["orders", "orders__lines"]
     question = """
         SELECT target_column FROM raw._headrace_lineage_column_edges
-        WHERE source_field = 'lines[*].sku' OR source_field = 'lines.sku'
+        WHERE source_name = '/orders' AND target_column = 'sku' AND is_direct
     """
     assert rows(shop, question) == [("sku",)]
     assert rows(shop, "SELECT count(*) FROM raw._headrace_lineage_runs") == [(4,)]
@@ -138,22 +140,20 @@ def test_a_folder_of_the_load_that_somebody_holds(
 
 def test_others_tell_their_runs_meanwhile(asked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The load of lineage tells no lineage; a pipeline in another thread does at that very time."""
-    from headrace.observers.lineage.graph import loading
+    from headrace.pipeline.pipeline import Pipeline
 
-    shop = headrace.pipeline("shop", destination="duckdb", dataset_name="raw")
-    real, ran = loading.source_of, []
+    real, ran = Pipeline.run, []
 
-    def source_of(*args: Any, **given: Any) -> Any:
-        if not ran:
-            ran.append(True)
-            other = threading.Thread(target=lambda: _pipe("other").run([{"id": 1}], table_name="t"))
+    def run(self: Any, *args: Any, **given: Any) -> Any:
+        if self.pipeline_name == "shop_lineage":
+            other = threading.Thread(target=lambda: ran.append(_pipe("other").run([{"id": 1}], table_name="t")))
             other.start()
             other.join()
-        return real(*args, **given)
+        return real(self, *args, **given)
 
-    monkeypatch.setattr(loading, "source_of", source_of)
-    shop.run(orders())
-    assert {one["name"] for one in _jobs()} >= {"shop", "other"}
+    monkeypatch.setattr(Pipeline, "run", run)
+    _pipe("shop").run(orders())
+    assert ran and {one["name"] for one in _jobs()} >= {"shop", "other"}
 
 
 def _pipe(name: str) -> Any:

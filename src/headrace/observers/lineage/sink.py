@@ -17,6 +17,9 @@ import msgspec
 
 logger = logging.getLogger("headrace")
 
+FOLDER = "lineage"
+"""Of all that lineage keeps in a pipeline's working folder."""
+
 Event: TypeAlias = dict[str, Any]
 Make: TypeAlias = Callable[[], list[Event]]
 
@@ -24,12 +27,14 @@ Make: TypeAlias = Callable[[], list[Event]]
 class Sink(Protocol):
     """Takes what is to be told, in order, and never holds up the one who tells."""
 
-    def emit(self, make: Make) -> None:
+    def emit(self, make: Make, after: Callable[[], None] | None = None, now: bool = False) -> None:
         """Put a piece of work into the queue; returns at once and raises nothing.
 
         Args:
             make: Called once, on the sink's thread, after all that was emitted before: gives the events, as plain
-                dicts, without secrets. What it raises is logged.
+                dicts. What it raises is logged.
+            after: Called on that thread once the events are safe.
+            now: Nobody would tell it again if the process died: it does not wait for a better time.
         """
 
     def drain(self, seconds: float) -> bool:
@@ -51,13 +56,13 @@ class FileSink:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._queue: queue.Queue[Make] = queue.Queue()
+        self._queue: queue.Queue[tuple[Make, Callable[[], None] | None]] = queue.Queue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def emit(self, make: Make) -> None:
+    def emit(self, make: Make, after: Callable[[], None] | None = None, now: bool = False) -> None:
         """See `Sink`."""
-        self._queue.put(make)
+        self._queue.put((make, after))
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="headrace lineage", daemon=True)
@@ -77,12 +82,14 @@ class FileSink:
 
     def _work(self) -> None:
         while True:
-            make = self._queue.get()
+            make, after = self._queue.get()
             try:
                 events = make()
                 if events:
                     self.path.parent.mkdir(parents=True, exist_ok=True)
                     with self.path.open("ab") as file:
                         file.write(b"".join(msgspec.json.encode(event) + b"\n" for event in events))
+                if after is not None:
+                    after()
             except Exception:
                 logger.warning("lineage: an event could not be written to %s", self.path, exc_info=True)

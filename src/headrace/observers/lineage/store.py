@@ -20,11 +20,9 @@ from typing import Any
 import msgspec
 
 from headrace.base import failpoints
+from headrace.observers.lineage.sink import FOLDER as FOLDER
 
 logger = logging.getLogger("headrace")
-
-FOLDER = "lineage"
-"""Name of the folder in a pipeline's working folder."""
 
 SEGMENT_BYTES = 4 * 2**20
 _BLOCK = 1 << 18
@@ -234,25 +232,39 @@ class EventStore:
             return []
         return sorted(int(name[:-7]) for name in names if name.endswith(".ndjson") and name[:-7].isdecimal())
 
-    def trim(self, keep_bytes: int, unsent: Position | None) -> int:
+    def surplus(self, keep_bytes: int, unsent: Position | None) -> Position:
+        """The place before which everything can be deleted, file by file, the oldest first.
+
+        Args:
+            keep_bytes: At least so much is kept.
+            unsent: Nothing behind this place is deleted; None when everything was sent.
+        """
+        left, first = self.bytes_after(START), 0
+        for number in self.segments()[:-1]:
+            left -= self._size(number)
+            if left < keep_bytes or (unsent is not None and number >= unsent.segment):
+                break
+            first = number + 1
+        return Position(first, 0)
+
+    def trim(self, keep_bytes: int, unsent: Position | None, before: Position | None = None) -> int:
         """Delete the oldest files as long as the others hold at least so many bytes.
 
         Args:
-            keep_bytes: What shall be kept.
-            unsent: Nothing behind this place is deleted; None when everything was sent.
+            keep_bytes: As of `surplus`.
+            unsent: As of `surplus`.
+            before: Nothing behind this place is deleted either.
 
         Returns:
             Bytes that were freed.
         """
         with self._guard, self._locked():
-            numbers = self.segments()[:-1]
-            left, freed = self.bytes_after(START), 0
-            for number in numbers:
-                size = self._size(number)
-                if left - size < keep_bytes or (unsent is not None and number >= unsent.segment):
-                    break
-                self._path(number).unlink(missing_ok=True)
-                left, freed = left - size, freed + size
+            end = min(one for one in (self.surplus(keep_bytes, unsent), before) if one is not None)
+            freed = 0
+            for number in self.segments():
+                if number < end.segment:
+                    freed += self._size(number)
+                    self._path(number).unlink(missing_ok=True)
         return freed
 
     def _path(self, number: int) -> Path:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from headrace.base import files as fs
 from headrace.base.time import now
 from headrace.config.lineage import LineageConfiguration
 from headrace.observers.lineage.delivery.marks import Mark
-from headrace.observers.lineage.store import SEGMENT_BYTES, EventStore, Position, append_whole, head_of, lock_file
+from headrace.observers.lineage.store import SEGMENT_BYTES, START, EventStore, Position, append_whole, head_of, lock_file
 
 logger = logging.getLogger("headrace")
 
@@ -44,9 +46,16 @@ class Spool:
         folder: The folder `lineage` of the working folder.
         settings: The section `lineage`: limits of sizes.
         pipeline: Its name, for messages.
+        is_busy: Whether a run goes on: what is not needed is deleted, and put into the graph, when none does.
     """
 
-    def __init__(self, folder: Path, settings: LineageConfiguration, pipeline: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: LineageConfiguration,
+        pipeline: str = "",
+        is_busy: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.folder, self.pipeline = folder, pipeline or folder.parent.name
         self.most, self.keep = settings.spool_max_bytes, settings.store_max_bytes
         self.store = EventStore(folder, max(64 * 2**10, min(SEGMENT_BYTES, self.most // 8, self.keep // 8)))
@@ -54,6 +63,8 @@ class Spool:
         self._marks: dict[str, Mark] = {}
         self._guard = threading.RLock()
         self._segment = -1
+        self.is_busy = is_busy
+        self._full = self._forgot = False
         self._dropped: set[str] | None = None
 
     # ---- marks ----
@@ -105,18 +116,39 @@ class Spool:
 
     # ---- writing ----
 
-    def append(self, events: list[dict[str, Any]]) -> None:
-        """Write events down. Raises OSError when the disk does not take them."""
+    def append(self, events: Iterable[dict[str, Any] | bytes]) -> None:
+        """Write events down, or their JSON. Raises OSError when the disk does not take them."""
         segment = self.store.append(events).segment
         if segment != self._segment:
             self._segment = segment
-            self._tidy()
+            place = self.unsent_from
+            if place is not None and self.store.bytes_after(place) > self.most:
+                self._drop(place)
+            self._full = True
+        if self._full and (not self.is_busy() or self.store.bytes_after(START) > 2 * self.keep):
+            self._trim()
 
-    def _tidy(self) -> None:
-        place = self.unsent_from
-        if place is not None and self.store.bytes_after(place) > self.most:
-            self._drop(place)
-        self.store.trim(self.keep, self.unsent_from)
+    def _trim(self) -> None:
+        """Delete what is sent and more than is kept; the graph remembers it."""
+        self._full = False
+        place = self.store.surplus(self.keep, self.unsent_from)
+        if place <= START:
+            return
+        from headrace.observers.lineage.graph.keeping import remember
+
+        try:
+            remember(self.folder, place)
+        except Exception as error:  # noqa: BLE001 - it may be the database's
+            if self.store.bytes_after(START) <= 2 * self.keep:
+                return  # the next file tries again
+            if not self._forgot:
+                self._forgot = True
+                logger.warning(
+                    "lineage of pipeline `%s`: old events are deleted, as `lineage.store_max_bytes` says (%d bytes), and "
+                    "`headrace lineage show` will not know of them: the graph could not take them: %s: %s",
+                    *(self.pipeline, self.keep, type(error).__name__, error),
+                )
+        self.store.trim(self.keep, self.unsent_from, place)
 
     def _drop(self, place: Position) -> None:
         """Give up the oldest runs that were not sent, so that the disk does not fill up."""

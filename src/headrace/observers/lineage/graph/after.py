@@ -1,4 +1,4 @@
-"""After a run, for who asked for it by `lineage.to_destination`: its lineage goes into its own destination, as tables."""
+"""After a run, for who asked for it by `lineage.to_destination`: its lineage goes into its destination, as tables."""
 
 from __future__ import annotations
 

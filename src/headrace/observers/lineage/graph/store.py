@@ -54,18 +54,19 @@ class GraphStore:
 
     Args:
         folder: The folder; made when it is missing. None keeps the graph in memory only.
+        seconds: How long to wait for others that write.
 
     Raises:
         OSError: The folder cannot be written, or its file is no graph.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None) -> None:
+    def __init__(self, folder: str | os.PathLike[str] | None, seconds: float = 30) -> None:
         self._path = ":memory:"
         if folder is not None:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self._path = str(Path(folder) / FILE)
         # threads of the server take turns under a lock of their own
-        self._db = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(self._path, timeout=seconds, isolation_level=None, check_same_thread=False)
         try:
             with contextlib.suppress(sqlite3.OperationalError):
                 self._db.execute("PRAGMA journal_mode=WAL")
@@ -98,15 +99,23 @@ class GraphStore:
         """
         return sum(self.add_folder(Path(pipelines_dir) / name / FOLDER) for name in stored(pipelines_dir))
 
-    def add_folder(self, folder: Path) -> int:
-        """The same for one folder of events."""
-        events, mark, taken = EventStore(folder), _mark(folder), 0
-        if self._place(folder, mark) == events.end():
+    def add_folder(self, folder: Path, until: Position | None = None, at_once: int = 0) -> int:
+        """The same for one folder of events.
+
+        Args:
+            folder: The folder.
+            until: What lies behind this place may be left for later; None takes everything.
+            at_once: Bytes that are taken at least, so that it is later for several such places.
+        """
+        events, mark, taken, size = EventStore(folder), _mark(folder), 0, 0
+        if self._place(folder, mark) >= (events.end() if until is None else until):
             return 0
         with self._writing():  # another process may do the same now: only inside is the place sure
             graph, place = self.graph(), self._place(folder, mark)
             for end, line in events.lines(place):
-                place = end
+                if until is not None and place >= until and size >= at_once:
+                    break
+                place, size = end, size + len(line)
                 with contextlib.suppress(msgspec.DecodeError):
                     taken += graph.add(msgspec.json.decode(line))
             self._save(graph)
@@ -206,4 +215,5 @@ def _mark(folder: Path) -> str:
         status = (folder / "lock").stat()
     except OSError:
         return ""
-    return f"{status.st_dev}:{status.st_ino}"
+    # a number is used again, often at once, when its file is gone
+    return f"{status.st_dev}:{status.st_ino}:{status.st_mtime_ns}"
