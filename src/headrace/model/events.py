@@ -263,12 +263,14 @@ class TableAdded(Event, frozen=True, tag=True):
     """Normalize sealed a package that brings a new table. Its columns are told behind it, by `ColumnAdded`.
 
     ``path`` is where nested rows stand in an item (empty for root tables), ``columns`` has the data type of each.
+    ``resources`` are all whose rows brought it, ``resource`` is the first of them; so it is in the events below.
     """
 
     load_id: str
     schema_name: str
     table: str
     resource: str = ""
+    resources: list[str] = []
     parent: str = ""
     path: list[str] = []
     columns: dict[str, str] = {}
@@ -288,6 +290,7 @@ class ColumnAdded(Event, frozen=True, tag=True):
     data_type: str
     nullable: bool = True
     resource: str = ""
+    resources: list[str] = []
     path: list[str] = []
     first: int | None = None
     is_new_table: bool = False
@@ -303,6 +306,7 @@ class VariantAdded(Event, frozen=True, tag=True):
     of: str
     data_type: str
     resource: str = ""
+    resources: list[str] = []
 
 
 class CastFailed(Event, frozen=True, tag=True):
@@ -320,6 +324,7 @@ class CastFailed(Event, frozen=True, tag=True):
     data_type: str = ""
     count: int = 0
     resource: str = ""
+    resources: list[str] = []
 
 
 class ContractViolated(Event, frozen=True, tag=True):

@@ -87,7 +87,7 @@ def _filled(package: PackageSchema, root: str, fact: Extracted) -> dict[str, set
     found = package.filled.get((fact.load_id, root))
     if found is None:
         data = DataColumns(package, root)
-        data.add(file for file in fact.files if file.table == root)
+        data.add(file for file in fact.files if file.table == root and not file.others)
         found = package.filled[fact.load_id, root] = {table: set(columns) for table, columns in data.ways.items()}
     return found
 
