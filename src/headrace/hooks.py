@@ -41,6 +41,7 @@ _EVENTS = (
     ),
     *("Planned", "JobStarted", "JobDone", "JobRetried", "JobFailed", "JobSkipped"),
     *("SchemaEvolved", "TableAdded", "ColumnAdded", "VariantAdded", "SchemaMigrating", "SchemaMigrated"),
+    "TablesChanged",
     *("CastFailed", "ContractViolated", "Rejected", "StateCommitted", "ColumnsDecided", "GateDecided"),
 )
 _DECISIONS = (

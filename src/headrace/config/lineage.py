@@ -23,7 +23,8 @@ class LineageConfiguration(BaseConfiguration):
     `enabled: false` or `OPENLINEAGE_DISABLED=true` turn it off whatever else is set.
 
     `namespace` is that of jobs, before `OPENLINEAGE_NAMESPACE`. `owners` (`["team:data"]`, or a mapping of a name to
-    its kind), `tags` (a mapping), `run_tags` and `description` are told of jobs and runs. `parent` is the run that
+    its kind), `tags` (a mapping), `run_tags` and `description` are told of jobs and runs; `dataset_owners` maps
+    patterns of table names to owners, of which the first that meets decides, before `owners`. `parent` is the run that
     started this one: `namespace/job/run id`, or the JSON of `OPENLINEAGE_CONTEXT`. `environment` names the variables
     that may be told. `source_code` tells the text of resource functions, `stack_traces` those of errors. `namespaces`
     maps namespaces of datasets to those that shall be told.
@@ -43,6 +44,7 @@ class LineageConfiguration(BaseConfiguration):
     enabled: bool | None = None
     namespace: str | None = None
     owners: Any | None = None
+    dataset_owners: dict[str, Any] | None = None
     tags: dict[str, Any] | None = None
     run_tags: dict[str, Any] | None = None
     description: str | None = None

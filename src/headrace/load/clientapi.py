@@ -6,14 +6,14 @@ Everything here is said in terms of the port (`load.destination.Client`), so tha
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from headrace.errors.destination import DestinationCapabilitiesException, DestinationUndefinedEntity
 from headrace.errors.schema import TableNotFound
-from headrace.model.migrate import DropTable, applied_changes
+from headrace.model.migrate import DropTable, applied_changes, kinds_of_changes
 from headrace.typing import TTableSchema, TTableSchemaColumns
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class ClientApi:
 
     schema: Schema
     capabilities: Capabilities
+    on_change: Callable[[dict[str, str]], None] | None = None
+    """Told which tables were changed by the methods below, and how: ``CREATE``, ``ALTER``, ``TRUNCATE``, ``DROP``."""
 
     @property
     def _port(self) -> Client:
@@ -65,7 +67,19 @@ class ClientApi:
 
     def drop_storage(self) -> None:
         """Drop the dataset with all its tables."""
+        there = self._present(list(self.schema.tables))
         self._port.drop_dataset()
+        self._tell(dict.fromkeys(there, "DROP"))
+
+    def _present(self, tables: Sequence[str]) -> list[str]:
+        """Which of some tables exist; not asked when nobody wants to know."""
+        if self.on_change is None or not self._port.has_dataset():
+            return []
+        return [name for name, columns in self._port.describe(tables).items() if columns is not None]
+
+    def _tell(self, changes: dict[str, str]) -> None:
+        if self.on_change is not None and changes:
+            self.on_change(changes)
 
     @contextmanager
     def with_staging_dataset(self) -> Iterator[Self]:
@@ -103,7 +117,9 @@ class ClientApi:
             tables: Their names.
             delete_schema: Also forget the stored versions of the schema.
         """
+        there = self._present(tables)
         self._port.migrate([DropTable(table=table) for table in tables])
+        self._tell(dict.fromkeys(there, "DROP"))
         if delete_schema:
             self._port.drop_schema_history(self.schema.name)
 
@@ -148,7 +164,9 @@ class ClientApi:
             for name, table in self.schema.tables.items()
             if (chosen is None or name in chosen) and self.schema.get_table_columns(name)
         }
-        return applied_changes(migrate(self._port, self.schema, wanted, {}, self.capabilities))
+        changes = migrate(self._port, self.schema, wanted, {}, self.capabilities)
+        self._tell(kinds_of_changes(changes))
+        return applied_changes(changes)
 
     # ---- records --------------------------------------------------------------------------------------------------
 

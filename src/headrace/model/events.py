@@ -353,6 +353,18 @@ class StateCommitted(Event, frozen=True, tag=True):
     version_hash: str = ""
 
 
+class TablesChanged(Event, frozen=True, tag=True):
+    """Tables were changed by hand: by `Pipeline.sync_schema`, or through a client of `Pipeline.destination_client`.
+
+    ``changes`` has what happened to each: ``CREATE``, ``ALTER``, ``TRUNCATE`` or ``DROP``. What loads, refreshes and
+    rollbacks do is told by their own events. Outside of a run there is no run id.
+    """
+
+    schema_name: str
+    dataset_name: str
+    changes: dict[str, str]
+
+
 class SourceStarted(Event, frozen=True, tag=True):
     """The resources of a source are about to be read into a package; ``run.extras["source"]`` is the live source."""
 
@@ -440,6 +452,7 @@ AnyEvent = (
     | CastFailed
     | ContractViolated
     | StateCommitted
+    | TablesChanged
     | SourceStarted
     | SourceEnded
     | PackageMoved

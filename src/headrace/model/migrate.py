@@ -228,6 +228,19 @@ def has_descriptions(table: Mapping[str, Any]) -> bool:
     return "description" in table or any("description" in c for c in (table.get("columns") or {}).values())
 
 
+def kinds_of_changes(changes: Iterable[AnyChange]) -> dict[str, str]:
+    """By table what changes come to: ``CREATE``, ``ALTER`` or ``DROP``."""
+    found: dict[str, str] = {}
+    for change in changes:
+        if isinstance(change, CreateTable):
+            found[change.table] = "CREATE"
+        elif isinstance(change, DropTable):
+            found[change.table] = "DROP"
+        else:  # also of a table that was just made: its comments
+            found.setdefault(change.table, "ALTER")
+    return found
+
+
 def applied_changes(changes: list[AnyChange]) -> dict[str, Any]:
     """Tables and columns that changes create, as partial tables by name: ``schema_update`` of load infos."""
     applied: dict[str, Any] = {}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors.destination import FSClientNotAvailable, SqlClientNotAvailable
+from headrace.model.events import TablesChanged
 
 if TYPE_CHECKING:
     from headrace.dataset.dataset import Dataset
@@ -48,7 +50,20 @@ def destination_client(p: Pipeline, schema_name: str | None) -> Client:
     """See `Pipeline.destination_client`."""
     destination = p._need_destination("destination_client")
     schema = _schema(p, schema_name)
-    return destination.open(p._destinations.dataset_for(schema), schema, p._destinations.facts())
+    dataset_name = p._destinations.dataset_for(schema)
+    client = destination.open(dataset_name, schema, p._destinations.facts())
+    client.on_change = partial(tell_changes, p, schema.name, dataset_name)
+    return client
+
+
+def tell_changes(p: Pipeline, schema_name: str, dataset_name: str, changes: dict[str, str]) -> None:
+    """Tell those who watch of tables that were changed by hand; there may be no run."""
+    from headrace.pipeline.watching import watch
+
+    if changes:
+        watch(p)
+        run_id = p.bus.run.run_id if p._folder.held else ""
+        p._publish(TablesChanged(run_id=run_id, schema_name=schema_name, dataset_name=dataset_name, changes=changes))
 
 
 def sql_client(p: Pipeline, schema_name: str | None) -> Any:

@@ -11,10 +11,11 @@ from headrace.base.strings import decompress_b64
 from headrace.errors.destination import DestinationUndefinedEntity
 from headrace.errors.pipeline import CannotRestorePipelineException
 from headrace.load.migration import migrate
-from headrace.model.migrate import altered_columns, applied_changes, join_updates
+from headrace.model.migrate import altered_columns, applied_changes, join_updates, kinds_of_changes
 from headrace.model.state import decompress_state, migrate_state
 from headrace.model.state_converge import join_states
 from headrace.pipeline.loading import keep_undo
+from headrace.pipeline.reading import tell_changes
 from headrace.pipeline.recovery import LAST_EXTRACTED_AT, LAST_EXTRACTED_HASH, LAST_LOADED_HASH
 from headrace.pipeline.rollingback import follow_others
 from headrace.pipeline.schemas import parse_schema
@@ -242,4 +243,5 @@ def sync_schema(p: Pipeline, schema_name: str | None) -> dict[str, TTableSchema]
             capabilities = destination.capabilities()
             comments = p._settings.load().comments
             changes = migrate(client, schema, wanted, {}, capabilities, comments=comments)
+        tell_changes(p, schema.name, dataset, kinds_of_changes(changes))
         return join_updates([applied_changes(changes), altered_columns(changes)])

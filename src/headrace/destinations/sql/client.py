@@ -104,6 +104,7 @@ class SqlJobClient(UndoingClient, Client):
         """Delete all rows of tables that exist."""
         self._doing(f"emptying tables of dataset `{self._session.dataset_name}`")
         self._session.truncate_tables(*tables)
+        self._tell(dict.fromkeys(tables, "TRUNCATE"))
 
     def drop_dataset(self) -> None:
         """Drop the dataset with all its tables."""

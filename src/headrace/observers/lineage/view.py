@@ -308,6 +308,20 @@ def view_of(p: PipelineCore, package: Package, client: Any = None) -> PackageVie
     return found
 
 
+def schema_view(p: PipelineCore, schema_name: str, dataset_name: str) -> PackageView:
+    """Look at a schema and its dataset as at a package that brings nothing."""
+    schema = p._schemas.find(schema_name)
+    found = PackageView("", (), json.dumpb(schema.to_dict()) if schema is not None else None)
+    destination = p.destination
+    if destination is not None:
+        found.destination_name, found.destination_type = destination.destination_name, destination.destination_type
+        found.dataset_name = dataset_name
+        with contextlib.suppress(Exception):  # what cannot be named is not told
+            found.location = destination.location(dataset_name, p._destinations.facts())
+    found.type_of = _types(p, schema_name, None)
+    return found
+
+
 def _types(p: PipelineCore, schema_name: str, client: Any) -> Callable[[Any], str] | None:
     """The destination's words for types; a client that was never entered knows them too."""
     destination = p.destination

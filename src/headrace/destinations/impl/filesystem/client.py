@@ -204,6 +204,7 @@ class FilesystemClient(FilesystemApi):
                     self.open_tables.empty(name)
                 else:
                     self.files.empty([name])
+        self._tell(dict.fromkeys(tables, "TRUNCATE"))
 
     # ---- jobs -----------------------------------------------------------------------------------------------------
 
