@@ -198,6 +198,30 @@ def without_secrets(text: str) -> str:
     return text
 
 
+# What a document has in lower case when one of the rules may find something in it. Names of rules' words that are part
+# of most documents (`key`, `://`, `=`) stand here with what makes them a sign.
+_SIGNS = (
+    *("password", "passwd", "passphrase", "secret", "token", "signature", "pwd", "sas_url", "sas-url", "sasurl"),
+    *(f"{kind}{bar}key" for kind in ("api", "access", "account", "private", "shared") for bar in ("", "_", "-")),
+    *("@", "hooks.slack", "webhook.office", "discord", "authorization", "x-", "cookie", "bearer", "basic"),
+    "private key",
+    *(f"{name}=" for name in ("key", "sig", "auth", "code", "jwt", "sid")),
+    *("eyj", "gho_", "ghp_", "ghr_", "ghs_", "ghu_", "github_pat_", "glpat-", "xox", "xapp-", "sk-", "k_live_", "aiza"),
+)
+
+
+def may_hold_secrets(document: str) -> bool:
+    """Whether a JSON document may have a text in it that `without_secrets` changes; False is sure.
+
+    Args:
+        document: Its text. Characters other than ASCII may be escaped or not.
+    """
+    if _known and without_known(document) != document:
+        return True
+    low = document.casefold()
+    return any(sign in low for sign in _SIGNS)
+
+
 # ---- errors of others ------------------------------------------------------------------------------------------------
 
 

@@ -32,6 +32,8 @@ class Settings:
     def __init__(self, pipeline_name: str, pipeline: PipelineConfiguration | None = None) -> None:
         self._name, self._given = pipeline_name, pipeline
         self._sections: dict[str, bool] = {}
+        # by section, what a step was told last: for those who watch
+        self.used: dict[str, Any] = {}
 
     @cached_property
     def pipeline(self) -> PipelineConfiguration:
@@ -62,19 +64,19 @@ class Settings:
         """Section ``extract``."""
         from headrace.config.known import extract_settings
 
-        return self._here(extract_settings)
+        return self._noted("extract", extract_settings)
 
     def normalize(self) -> NormalizeConfiguration:
         """Section ``normalize``."""
         from headrace.config.known import normalize_settings
 
-        return self._here(normalize_settings)
+        return self._noted("normalize", normalize_settings)
 
     def load(self) -> LoadConfiguration:
         """Section ``load``."""
         from headrace.config.known import load_settings
 
-        return self._here(load_settings)
+        return self._noted("load", load_settings)
 
     def retries(self) -> RetriesConfiguration:
         """Section ``retries``."""
@@ -123,6 +125,10 @@ class Settings:
 
         found = Lookup(self._name).find(key, False, (sections,))
         return None if found is None or found.value is None else str(found.value)
+
+    def _noted(self, section: str, resolve: Callable[[], T]) -> T:
+        found = self.used[section] = self._here(resolve)
+        return found
 
     def _here(self, resolve: Callable[[], T]) -> T:
         from headrace.config.current import pipeline_name_scope

@@ -59,23 +59,29 @@ def only(stream: Stream, resource: str = "orders") -> RunOf:
     return run
 
 
+def milestones(run: RunOf) -> list[str]:
+    """What a run was told of without what goes on in between, which is told when somebody could read it in time."""
+    return [state for state in run.states if state != "RUNNING"]
+
+
 def test_ids_come_from_the_package(events: Path) -> None:
     p = pipeline()
     info = p.run(orders(1))
     package = p._store.get(info.loads_ids[0])
     run = only(told(p, events))
     assert run.id == resource_run_id(package.created_at, "shops", "shop", "shop", "orders", package.load_id)
-    assert run.states == ["START", "RUNNING", "RUNNING", "COMPLETE"]
+    assert milestones(run) == ["START", "COMPLETE"]
 
 
 def test_steps_of_their_own_continue_the_run(events: Path) -> None:
     pipeline().extract(orders(1))
-    pipeline().normalize()
+    (p := pipeline()).normalize()
+    assert lineage.flush(p) and only(Stream(events)).states == ["START", "RUNNING"]
     p = pipeline()
     p.load()
     stream = told(p, events)
     run = only(stream)
-    assert run.states == ["START", "RUNNING", "RUNNING", "COMPLETE"]
+    assert run.states == ["START", "RUNNING", "COMPLETE"]
     parents = {json.dumps(e["run"]["facets"]["parent"]["run"]) for e in run.events}
     first, second, third = stream.invocations
     assert parents == {json.dumps({"runId": first.id})}
@@ -132,7 +138,7 @@ def test_failed_jobs_fail_their_runs_and_a_retry_is_a_run_that_goes_on(
     p.retry_failed_jobs(info.loads_ids[0])
     p.load()
     first, again = told(p, events).of("bad")
-    assert again.end == "COMPLETE" and again.id != first.id and len(first.states) == 4
+    assert again.end == "COMPLETE" and again.id != first.id and milestones(first) == ["START", "FAIL"]
     (upstream,) = again.last["run"]["facets"]["jobDependencies"]["upstream"]
     assert upstream["run"]["runId"] == first.id
     assert len(told(p, events).of("good")) == 1
@@ -286,7 +292,7 @@ def test_one_resource_of_two_sources_of_a_name_is_one_run(events: Path) -> None:
     p = pipeline()
     p.run([orders(1), orders(2, 3).add_input(elsewhere)])
     run = only(told(p, events))
-    assert run.states == ["START", "RUNNING", "RUNNING", "COMPLETE"]
+    assert milestones(run) == ["START", "COMPLETE"]
     assert len(run.inputs) == 2
     assert run.outputs[0]["outputFacets"]["outputStatistics"]["rowCount"] == 3
 

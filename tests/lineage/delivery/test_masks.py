@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headrace.errors import masking
 from headrace.observers.lineage import delivery
-from headrace.observers.lineage.delivery.masks import masked
+from headrace.observers.lineage.delivery.masks import clean_line, masked
 from headrace.observers.lineage.store import FOLDER
 from tests.lineage.delivery.world import Receiver, event, settings
 
@@ -82,3 +85,33 @@ def test_what_it_is_given_is_left_alone(secret: str) -> None:
     one = _planted(secret)
     masked(one)
     assert one == {**_planted(secret), "eventTime": one["eventTime"]}
+
+
+# pieces of which what looks like a secret is made, and of which it is not
+_PIECES = st.sampled_from(
+    (
+        *("password", "PassWord", "api_key", "account-key", "sas_url", "token", "signature", "key", "sig", "secret"),
+        *("=", ": ", '"', "'", "?", "&", "&amp;", "@", "://", "https", "postgres", "user", ":", "hunter22secret", " "),
+        *("Authorization: ", "x-auth-token: ", "Set-Cookie: a=", "Bearer ", "basic ", "eyJhbGciOiJIUzI1NiJ9.", "ghp_"),
+        *("sk-", "AIza", "-----BEGIN RSA PRIVATE KEY-----", "0123456789abcdef" * 3, "\n", "\t", "é", "ſ", "K", "\\"),
+        *("hooks.slack.com/services/", "webhook.office.com/webhookb2/", "discord.com/api/webhooks/", "\ud800"),
+    )
+)
+_TEXTS = st.lists(_PIECES, max_size=6).map("".join)
+_EVENTS = st.dictionaries(
+    st.one_of(_TEXTS, st.sampled_from(("name", "key", "value", "url"))),
+    st.one_of(_TEXTS, st.lists(_TEXTS, max_size=2), st.fixed_dictionaries({"name": _TEXTS, "value": _TEXTS})),
+    max_size=4,
+)
+
+
+@given(_EVENTS)
+def test_the_quick_look_at_a_whole_event_finds_what_the_look_at_each_text_finds(event: dict[str, Any]) -> None:
+    masking.remember("geheim&nis/1")
+    assert msgspec.json.decode(clean_line(event)) == msgspec.json.decode(msgspec.json.encode(masked(event)))
+    known = {**event, "told": "x geheim%26nis%2F1 y"}
+    assert b"geheim" not in clean_line(known)
+
+
+def test_an_event_without_secrets_is_not_looked_at_text_by_text() -> None:
+    assert not masking.may_hold_secrets('{"run":{"runId":"0195f6de"},"_schemaURL":"https://openlineage.io/a#/$defs/B"}')

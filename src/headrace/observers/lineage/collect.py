@@ -24,6 +24,7 @@ from headrace.model.events import (
     SourceStarted,
     StepEnded,
     StepStarted,
+    TablesChanged,
 )
 from headrace.observers.lineage import build, cycle
 from headrace.observers.lineage.ids import resource_run_id
@@ -32,7 +33,7 @@ from headrace.observers.lineage.opened import Ending, OpenPackage, OpenRun, Open
 from headrace.observers.lineage.readings import finish, interval, note_models, reading_of
 from headrace.observers.lineage.sink import FOLDER, Sink
 from headrace.observers.lineage.telling import Teller
-from headrace.observers.lineage.view import PackageView, view_of
+from headrace.observers.lineage.view import PackageView, schema_view, sealed_view, view_of
 
 if TYPE_CHECKING:
     from headrace.bus.observer import Run
@@ -91,11 +92,15 @@ class LineageObserver:
             case Extracted():
                 self._extracted(event, run)
             case Normalized():
-                self._normalized(event, run)
+                # another process may have extracted it
+                self._package(event.load_id, run)
             case SchemaMigrated():
                 self._migrated(event, run)
             case Loaded():
                 self._loaded(event, run)
+            case TablesChanged():
+                view = schema_view(run.pipeline, event.schema_name, event.dataset_name)
+                self.teller.by_hand(view, event.changes, event.at)
             case RolledBack():
                 self._rolled_back(event, run)
             case Aborted():
@@ -146,7 +151,7 @@ class LineageObserver:
             reading = reading_of(event.source, source.resources[name], self.settings.source_code)
             begun.append(self._start(opened, reading, event.at, nominal))
         self._made.append(event.load_id)
-        self.open.write(opened)
+        self.open.hold(opened)
         if begun:
             self.teller.started(opened, begun)
 
@@ -187,7 +192,11 @@ class LineageObserver:
             if found is not None:
                 finish(found.reading, source.resources[name], not failed, event.rows.get(name, 0))
         # now, for a process that dies between the seal and being told of it: another one goes on with what was seen
-        self.open.write(opened)
+        if any(event.rows.values()):
+            self._cycle.keep()
+            self.open.write(opened)
+        else:
+            self.open.hold(opened)
 
     def _moved(self, event: PackageMoved) -> None:
         opened = self._packages.pop(event.was, None)
@@ -207,9 +216,10 @@ class LineageObserver:
         for one in opened.runs.values():
             note_models(one.reading, event, package.path)
             one.extracted = True
+        self._cycle.keep()
         self.open.write(opened)
         write_document(package.path, opened)
-        self.teller.running(opened, view_of(run.pipeline, package), event.at, with_inputs=True)
+        self.teller.running(opened, sealed_view(run.pipeline, package), event.at)
 
     def _checkpoint(self, event: Extracted, package: Package, run: Run) -> OpenPackage | None:
         """A package that an extract with checkpoints has sealed before its end: each is loaded on its own."""
@@ -246,11 +256,6 @@ class LineageObserver:
         self._made = []
 
     # ---- normalize and load ------------------------------------------------------------------------------------------
-
-    def _normalized(self, event: Normalized, run: Run) -> None:
-        opened = self._package(event.load_id, run)
-        if opened is not None and opened.left:
-            self.teller.running(opened, view_of(run.pipeline, run.package), event.at, with_inputs=False)
 
     def _migrated(self, event: SchemaMigrated, run: Run) -> None:
         # the refresh is noted by a migration without changes, before any other
@@ -320,6 +325,7 @@ class LineageObserver:
                 write_document(package.path, found)
                 self.teller.started(found, found.left)
         self._cycle.works_on(found)
+        self._cycle.keep()
         return found
 
     def _end(self, opened: OpenPackage, view: PackageView | None, endings: dict[str, Ending]) -> None:
@@ -339,6 +345,8 @@ class LineageObserver:
 
     def _close_dead(self, run: Run) -> None:
         """Tell the end of runs whose process died before it could."""
+        if self.open.is_empty():
+            return
         for opened in self.open.ending_packages():
             view = self._view(opened.load_id, run)
             self.teller.ended(opened, view, [one for one in opened.runs.values() if one.ending is not None])

@@ -32,7 +32,8 @@ class _Going:
         packages: By load id: what became of it.
         failed: Runs of resources that have failed.
         place: Where it was called.
-        started: Its START was told.
+        opened: What is kept of it for another process; None before its first step.
+        used: By step, the settings that were in force when it began.
     """
 
     run: Invocation
@@ -40,7 +41,8 @@ class _Going:
     packages: dict[str, dict[str, Any]] = field(default_factory=dict)
     failed: list[OpenRun] = field(default_factory=list)
     place: Place | None = None
-    started: bool = False
+    opened: OpenInvocation | None = None
+    used: dict[str, Any] = field(default_factory=dict)
 
 
 class Invocations:
@@ -96,9 +98,9 @@ class Invocations:
         if going is None:
             return False
         going.steps[event.step] = {"step": event.step, "startedAt": describing.instant(event.at)}
-        if going.started:
+        going.used[event.step] = run.pipeline._settings.used.get(event.step)
+        if going.opened is not None:
             return False
-        going.started = True
         going.run.parent = find_parent(self._settings.parent)
         going.run.parameters = describing.parameters(run)
         going.run.tags = [*going.run.tags, *describing.pairs(self._settings.run_tags)]
@@ -106,8 +108,14 @@ class Invocations:
         self._parent = below(RunRef(run_id=going.run.run_id, job=going.run.job.id), going.run.parent)
         self._exported = below(describing.reference(going.run), going.run.parent)
         going.place = describing.caller()
-        self._teller.invocation_started(OpenInvocation(run=going.run, pid=os.getpid(), place=going.place))
+        going.opened = OpenInvocation(run=going.run, pid=os.getpid(), place=going.place)
+        self._teller.invocation_started(going.opened)
         return True
+
+    def keep(self) -> None:
+        """There is data that may be loaded: another process must be able to tell how that ended."""
+        if self._going is not None and self._going.opened is not None:
+            self._teller.keep(self._going.opened)
 
     def is_own(self, other: OpenInvocation) -> bool:
         """Whether it is the one that is going on."""
@@ -121,6 +129,9 @@ class Invocations:
         step["endedAt"] = describing.instant(event.at)
         step["state"] = "failed" if event.error else "completed"
         step |= describing.counts(observed.step_info(run, event.step))
+        used = run.pipeline._settings.used.get(event.step)
+        if used is not self._going.used.get(event.step):
+            self._going.run.parameters += describing.step_parameters(event.step, used)
 
     # ---- what becomes of packages ------------------------------------------------------------------------------------
 
@@ -169,7 +180,7 @@ class Invocations:
     def ended(self, event: RunEnded, run: Run) -> None:
         """The run is over: it has failed too when something of it is not in the destination."""
         going, self._going = self._going, None
-        if going is None or not going.started:
+        if going is None or going.opened is None:
             return
         fault = Fault.of(run.error)
         if fault is not None:
@@ -183,9 +194,11 @@ class Invocations:
             "steps": list(going.steps.values()),
             "packages": list(going.packages.values()),
         }
-        going.run.parameters = describing.parameters(run, going.run.parameters)
-        ending = Ending(state=state, at=event.at, failure=failure)
-        self._teller.invocation_ends(OpenInvocation(run=going.run, pid=os.getpid(), place=going.place, ending=ending))
+        # the destination may have been named by a step
+        of_steps = [one for one in going.run.parameters if "." in one[0]]
+        going.run.parameters = [*describing.parameters(run), *of_steps]
+        going.opened.ending = Ending(state=state, at=event.at, failure=failure)
+        self._teller.invocation_ends(going.opened)
 
 
 def _of_failed(runs: list[OpenRun]) -> str:

@@ -7,13 +7,17 @@ On disk, in ``<working folder>/lineage``::
     open/<name>.told               the receiver's queue has their START
     ending/<name>                  ended, and the last events are being made by the process that the file names
 
-and ``lineage.json`` in the package's own folder, for as long as the package is kept.
+Files are written when they are needed: once the START is in the queue's keeping, or there is data that may be loaded. A
+run that is over before then was never on disk, and nothing of it is lost that anybody knew of.
+
+``lineage.json`` lies in the package's own folder for as long as the package is kept.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -185,13 +189,39 @@ class OpenRuns:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._guard = threading.Lock()
+        # by name, those that are not on disk yet; names of those that ended before they were, and of those that we wrote
+        self._held: dict[str, Open] = {}
+        self._over: set[str] = set()
+        self._kept: set[str] = set()
+
+    def hold(self, one: Open) -> None:
+        """One of ours is open, or has changed."""
+        name = one.name
+        with self._guard:
+            if name in self._kept:
+                self._put(OPEN, one)
+            else:
+                self._held[name] = one
 
     def write(self, one: Open) -> None:
         """Keep it, so that another process can go on with it."""
-        self._put(self.folder / OPEN / one.name, one)
+        with self._guard:
+            self._held.pop(one.name, None)
+            self._put(OPEN, one)
 
-    def _put(self, path: Path, one: Value) -> None:
-        data = msgspec.json.encode(one)
+    def keep(self, name: str) -> bool:
+        """Write it if it is not on disk: its START is about to be told. False when it is over already."""
+        with self._guard:
+            one = self._held.pop(name, None)
+            if one is not None:
+                self._put(OPEN, one)
+            return name not in self._over
+
+    def _put(self, state: str, one: Open) -> None:
+        name = one.name
+        self._kept.add(name)
+        path, data = self.folder / state / name, msgspec.json.encode(one)
         # not synced: should the machine lose it, a run stays open, which harms no data
         try:
             write_atomic(path, data)
@@ -201,7 +231,8 @@ class OpenRuns:
 
     def told(self, name: str) -> None:
         """Note that the queue has its START; called by the sender's thread."""
-        (self.folder / OPEN / f"{name}.told").touch()
+        if name not in self._over:
+            (self.folder / OPEN / f"{name}.told").touch()
 
     def is_told(self, name: str) -> bool:
         """Whether it has."""
@@ -209,21 +240,46 @@ class OpenRuns:
 
     def forget(self, name: str) -> None:
         """It ended, and everything is told."""
+        with self._guard:
+            if name in self._over:
+                self._over.discard(name)
+                return
+            self._kept.discard(name)
         for path in (self.folder / OPEN / name, self.folder / OPEN / f"{name}.told", self.folder / ENDING / name):
             path.unlink(missing_ok=True)
 
     def end(self, one: Open) -> None:
         """It ended; its last events are made by this process, or by the next one if this one dies before."""
-        one.pid = os.getpid()
-        self._put(self.folder / ENDING / one.name, one)
-        (self.folder / OPEN / one.name).unlink(missing_ok=True)
+        with self._guard:
+            if self._held.pop(one.name, None) is not None:
+                self._over.add(one.name)
+                return
+            one.pid = os.getpid()
+            self._put(ENDING, one)
+            (self.folder / OPEN / one.name).unlink(missing_ok=True)
 
     def moved(self, was: str, now: str) -> None:
         """A package has another load id."""
-        for ending in (".json", ".json.told"):
-            path = self.folder / OPEN / f"{was}{ending}"
-            if path.exists():
-                path.replace(path.with_name(f"{now}{ending}"))
+        with self._guard:
+            if (held := self._held.pop(f"{was}.json", None)) is not None:
+                self._held[f"{now}.json"] = held
+                return
+            if f"{was}.json" in self._kept:
+                self._kept.add(f"{now}.json")
+            for ending in (".json", ".json.told"):
+                path = self.folder / OPEN / f"{was}{ending}"
+                if path.exists():
+                    path.replace(path.with_name(f"{now}{ending}"))
+
+    def is_empty(self) -> bool:
+        """Whether nothing is open or ending on disk, of this process or another: a quick look."""
+        for state in (OPEN, ENDING):
+            try:
+                if os.listdir(self.folder / state):  # noqa: PTH208
+                    return False
+            except FileNotFoundError:
+                continue
+        return True
 
     def package(self, load_id: str) -> OpenPackage | None:
         """The open runs of a package."""
@@ -231,7 +287,8 @@ class OpenRuns:
 
     def packages(self) -> list[OpenPackage]:
         """All packages with open runs, oldest first."""
-        return list(_all(self.folder / OPEN, ".json", OpenPackage))
+        held = [one for one in list(self._held.values()) if isinstance(one, OpenPackage)]
+        return [*_all(self.folder / OPEN, ".json", OpenPackage), *held]
 
     def invocations(self) -> list[OpenInvocation]:
         """All invocations that have not ended."""
@@ -269,11 +326,9 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-# msgspec looks at a type when it decodes it for the first time, and two threads that do so at once crash the process:
-# made here, while the module is imported, they are ready
-_decoders: dict[type, msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (OpenPackage, OpenInvocation)
-}
+# msgspec looks at a type when it is decoded for the first time, and two threads that do so at once crash the process
+_making = threading.Lock()
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
 
 
 def decoded(data: bytes, kind: type[T]) -> T:
@@ -282,6 +337,10 @@ def decoded(data: bytes, kind: type[T]) -> T:
     Raises:
         msgspec.MsgspecError: It is none.
     """
+    if kind not in _decoders:
+        with _making:
+            for one in (OpenPackage, OpenInvocation):
+                _decoders.setdefault(one, msgspec.json.Decoder(one))
     found: T = _decoders[kind].decode(data)
     return found
 

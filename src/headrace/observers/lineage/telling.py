@@ -5,20 +5,22 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from headrace.base.time import now
-from headrace.observers.lineage import build
-from headrace.observers.lineage.events import Event, dataset_event, run_event
 from headrace.observers.lineage.facts import Failure, Run
 from headrace.observers.lineage.opened import Ending, OpenInvocation, OpenPackage, OpenRun, OpenRuns, decoded
 
 if TYPE_CHECKING:
     from headrace.config.lineage import LineageConfiguration
+    from headrace.observers.lineage.build import Builder
     from headrace.observers.lineage.sink import Sink
     from headrace.observers.lineage.view import PackageView
+
+Event: TypeAlias = "dict[str, Any]"
 
 logger = logging.getLogger("headrace")
 
@@ -34,29 +36,50 @@ class Teller:
 
     def __init__(self, settings: LineageConfiguration, sink: Sink, opened: OpenRuns) -> None:
         self._settings, self._sink, self._open = settings, sink, opened
-        self._build = build.Builder(settings, opened.folder)
+        # by name: the START of what was over before anything was told of it goes along with the end
+        self._unsaid: dict[str, list[Callable[[], list[Event]]]] = {}
+        # packages of which nothing is open any more: nobody needs to know what state they were in
+        self._ended: set[str] = set()
 
-    def _emit(self, make: Callable[[], list[Event]], after: Callable[[], None] | None = None) -> None:
-        """Emit events; ``after`` is called once they are in the sink's keeping."""
-        self._sink.emit(make)
-        if after is not None:
+    @cached_property
+    def _build(self) -> Builder:
+        """Loaded and made by the sender's thread, beside the run."""
+        from headrace.observers.lineage.build import Builder
 
-            def note() -> list[Event]:
-                after()
-                return []
-
-            self._sink.emit(note)
+        return Builder(self._settings, self._open.folder)
 
     def _event(self, run: Run, state: Any, at: dt.datetime) -> Event:
+        from headrace.observers.lineage.events import run_event
+
         return run_event(run, state, at, self._settings.column_budget)
+
+    def _first(self, one: OpenPackage | OpenInvocation, start: Callable[[], list[Event]]) -> Callable[[], list[Event]]:
+        """What makes START events: on disk is then what another process would need to tell the end."""
+
+        def make() -> list[Event]:
+            if self._open.keep(one.name):
+                return start()
+            self._unsaid.setdefault(one.name, []).append(start)
+            return []
+
+        return make
+
+    def _last(self, name: str, end: Callable[[], list[Event]]) -> Callable[[], list[Event]]:
+        """What makes the events of an end."""
+
+        def make() -> list[Event]:
+            starts = self._unsaid.pop(name, [])
+            return [event for one in (*starts, end) for event in one()]
+
+        return make
 
     # ---- resource runs -----------------------------------------------------------------------------------------------
 
     def started(self, opened: OpenPackage, runs: Iterable[OpenRun], again: bool = False) -> None:
         """Runs have started; ``again``: in a process that may have died before it told so."""
-        copy, names = _copied(opened), [run.run_id for run in runs]
+        copy, names = _copied(opened), {run.run_id for run in runs}
 
-        def make() -> list[Event]:
+        def start() -> list[Event]:
             # asked here, behind what this process has yet to tell
             if again and self._open.is_told(opened.name):
                 return []
@@ -68,36 +91,38 @@ class Teller:
             ]
 
         # by the name that it has then: the package may move meanwhile
-        self._emit(make, lambda: self._open.told(opened.name))
+        self._sink.emit(self._first(opened, start), lambda: self._open.told(opened.name))
 
-    def running(self, opened: OpenPackage, view: PackageView, at: dt.datetime, with_inputs: bool) -> None:
-        """A step of the package is sealed."""
+    def running(self, opened: OpenPackage, view: PackageView, at: dt.datetime) -> None:
+        """The extract of the package is sealed: not told of what has ended before anybody could have read it."""
         copy = _copied(opened)
 
         def make() -> list[Event]:
+            if opened.name in self._ended:
+                return []
             package = copy()
-            return [
-                self._event(self._build.resource_run(package, run, view, with_inputs=with_inputs), "RUNNING", at)
-                for run in package.left
-            ]
+            return [self._event(self._build.resource_run(package, run, view), "RUNNING", at) for run in package.left]
 
-        self._emit(make)
+        self._sink.emit(make)
 
     def ended(self, opened: OpenPackage, view: PackageView | None, runs: Iterable[OpenRun]) -> None:
         """Runs have ended; forgets the package once nothing of it is open."""
-        copy, names = _copied(opened), [run.run_id for run in runs]
+        copy, names = _copied(opened), {run.run_id for run in runs}
+        name, left = opened.name, bool(opened.left)
+        if not left:
+            self._ended.add(name)
 
-        def make() -> list[Event]:
+        def end() -> list[Event]:
             package, found = copy(), []
             for run in package.runs.values():
                 if run.run_id not in names or run.ending is None:
                     continue
                 found.append(self._end(package, run, run.ending, view))
             self._build.remember()
+            self._ended.discard(name)
             return found
 
-        name, left = opened.name, bool(opened.left)
-        self._emit(make, None if left else lambda: self._open.forget(name))
+        self._sink.emit(self._last(name, end), None if left else lambda: self._open.forget(name))
 
     def _end(self, package: OpenPackage, run: OpenRun, ending: Ending, view: PackageView | None) -> Event:
         made = self._build.resource_run(package, run, view, ended=True)
@@ -108,18 +133,22 @@ class Teller:
 
     def invocation_started(self, opened: OpenInvocation) -> None:
         """An invocation has started."""
-        self._open.write(opened)
+        self._open.hold(opened)
         name = opened.name
-        self._emit(self._start_of(opened), lambda: self._open.told(name))
+        self._sink.emit(self._first(opened, self._start_of(opened)), lambda: self._open.told(name))
 
     def _start_of(self, opened: OpenInvocation) -> Callable[[], list[Event]]:
         copy = _copied(opened)
 
-        def make() -> list[Event]:
+        def start() -> list[Event]:
             found = copy()
             return [self._event(self._build.invocation(found), "START", found.run.started_at)]
 
-        return make
+        return start
+
+    def keep(self, opened: OpenInvocation) -> None:
+        """Write an invocation down now: it cannot wait for the sender's thread."""
+        self._open.keep(opened.name)
 
     def invocation_ends(self, opened: OpenInvocation) -> None:
         """The invocation of this process has ended."""
@@ -130,7 +159,7 @@ class Teller:
         """An invocation has ended, here or in a process that is no more."""
         copy, name = _copied(opened), opened.name
 
-        def make() -> list[Event]:
+        def end() -> list[Event]:
             found = copy()
             run, ending = self._build.invocation(found), found.ending
             if ending is None:
@@ -138,14 +167,14 @@ class Teller:
             run.ended_at, run.failure = ending.at, ending.failure
             return [self._event(run, ending.state, ending.at)]
 
-        self._emit(make, lambda: self._open.forget(name))
+        self._sink.emit(self._last(name, end), lambda: self._open.forget(name))
 
     def lost(self, opened: OpenInvocation) -> None:
         """The process of an invocation died before it could say how that ended."""
         failure = Failure(message="the process ended before the run did, without a word: it was killed, or crashed")
         opened.ending = Ending(state="ABORT", at=now(), failure=failure)
         start = self._start_of(opened)
-        self._emit(lambda: [] if self._open.is_told(opened.name) else start())
+        self._sink.emit(lambda: [] if self._open.is_told(opened.name) else start())
         self.invocation_ends(opened)
 
     def start_again(self, opened: OpenPackage) -> None:
@@ -155,22 +184,43 @@ class Teller:
     # ---- datasets ----------------------------------------------------------------------------------------------------
 
     def dropped(self, view: PackageView, at: dt.datetime) -> None:
-        """The refresh of a package has dropped tables."""
+        """The refresh of a package has dropped or emptied tables."""
 
         def make() -> list[Event]:
-            names = view.refresh.get("dropped_tables") or []
-            return [dataset_event(one, at, "DROP") for one in self._build.datasets(view, names)]
+            from headrace.observers.lineage.events import dataset_event
 
-        self._emit(make)
+            dropped, emptied = (view.refresh.get(f"{how}_tables") or [] for how in ("dropped", "truncated"))
+            return [
+                *(dataset_event(one, at, "DROP") for one in self._build.datasets(view, dropped)),
+                *(dataset_event(one, at, "TRUNCATE") for one in self._build.datasets(view, emptied)),
+            ]
+
+        self._sink.emit(make, now=True)
+
+    def by_hand(self, view: PackageView, changes: dict[str, str], at: dt.datetime) -> None:
+        """Tables were changed by no load."""
+
+        def make() -> list[Event]:
+            from headrace.observers.lineage.events import dataset_event
+
+            found = self._build.datasets(view, [name for name in changes if not view.is_system(name)])
+            for one in found:
+                if changes[one.table] in ("CREATE", "ALTER"):
+                    self._build.describe(one, view)
+            return [dataset_event(one, at, changes[one.table]) for one in found]
+
+        self._sink.emit(make, now=True)
 
     def rolled_back(self, view: PackageView, tables: list[str], gone: set[str], at: dt.datetime) -> None:
         """A load was undone: tables hold again what they held before, or are gone."""
 
         def make() -> list[Event]:
+            from headrace.observers.lineage.events import dataset_event
+
             found = self._build.datasets(view, [name for name in tables if not view.is_system(name)])
             return [dataset_event(one, at, "DROP" if one.table in gone else "OVERWRITE") for one in found]
 
-        self._emit(make)
+        self._sink.emit(make, now=True)
 
 
 def _copied(one: Any) -> Callable[[], Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
+
 from headrace.errors import masking
 
 # what we or the specification say ourselves, never a value of a user's
@@ -13,6 +15,22 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)(://.*)", re.DOTALL)
 _CACHED = 20_000
 _cache: dict[str, str] = {}
 _version = -1
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def clean_line(event: dict[str, Any]) -> bytes:
+    """An event as JSON, without secrets.
+
+    Most have nothing in them that even looks like one. To see that in the JSON as a whole takes a fraction of the time
+    that a look at each of its texts takes.
+    """
+    try:
+        line = _encode(event)
+    except UnicodeEncodeError:
+        return _encode(masked(event))  # half a character: the look at each text writes it otherwise
+    return _encode(masked(event)) if masking.may_hold_secrets(line.decode()) else line
 
 
 def masked(event: dict[str, Any]) -> dict[str, Any]:
@@ -55,7 +73,7 @@ def _any(value: Any) -> Any:
 
 
 def _text(text: str) -> str:
-    if len(text) < masking.SHORTEST:
+    if len(text) < masking.SHORTEST and text.isascii():
         return text
     found = _cache.get(text)
     if found is None:

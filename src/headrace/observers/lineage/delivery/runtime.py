@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import atexit
 import logging
+import math
 import os
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from headrace.config.lineage import LineageConfiguration
 from headrace.errors.masking import without_secrets
-from headrace.observers.lineage import store
-from headrace.observers.lineage.delivery.masks import masked
-from headrace.observers.lineage.delivery.post import Post, has_transport
 from headrace.observers.lineage.delivery.sink import DiskSink
-from headrace.observers.lineage.delivery.spool import Spool
+from headrace.observers.lineage.sink import FOLDER
+
+if TYPE_CHECKING:
+    # the writer loads them: a run begins without waiting for that
+    from headrace.observers.lineage.delivery.post import Post
+    from headrace.observers.lineage.delivery.spool import Spool
 
 logger = logging.getLogger("headrace")
 
 Make: TypeAlias = Callable[[], "list[dict[str, Any]]"]
+After: TypeAlias = Callable[[], None]
 
 QUEUE_MAX = 10_000
 """Pieces of work that wait in memory at most: beyond them, who brings one does some of the work."""
+
+LATER = 0.5
+"""Seconds that events wait while a run goes on: a short one is over by then, and nothing has taken its processor."""
+_BATCH = 20  # pieces of work whose events are written at once
+_BATCH_BYTES = 2**16  # and bytes from which on they are
 
 _WRITE_SECONDS = 10.0  # at the end of the process, for the disk
 
@@ -39,7 +49,15 @@ def sink_for(working_dir: str | os.PathLike[str], settings: LineageConfiguration
         settings: The section `lineage`.
         pipeline_name: For messages; the folder's name by default.
     """
-    return DiskSink(Path(working_dir) / store.FOLDER, settings, pipeline_name)
+    return DiskSink(Path(working_dir) / FOLDER, settings, pipeline_name)
+
+
+class _Piece(NamedTuple):
+    """Work for the writer: it makes events, and says so when they are on disk."""
+
+    sink: DiskSink | None
+    make: Make
+    after: After | None
 
 
 class Runtime:
@@ -50,8 +68,9 @@ class Runtime:
         self.quiet = threading.Condition()
         self.closing = self._over = False
         self._runs = 0
-        self._queue: deque[tuple[DiskSink | None, Make]] = deque()
+        self._queue: deque[_Piece] = deque()
         self._some = threading.Event()
+        self._due = math.inf
         self._guard = threading.Lock()
         self._working = threading.Lock()
         self._writer: threading.Thread | None = None
@@ -62,15 +81,26 @@ class Runtime:
 
     # ---- on the pipeline's thread ----
 
-    def put(self, sink: DiskSink | None, make: Make) -> None:
-        """Put work into the queue."""
-        self._queue.append((sink, make))
-        if not self._some.is_set():
+    def put(self, sink: DiskSink | None, make: Make, after: After | None = None, now: bool = False) -> None:
+        """Put work into the queue.
+
+        Args:
+            sink: Gets the events; None for work that makes none.
+            make: Gives the events.
+            after: Called when they are on disk.
+            now: It does not wait for a better time.
+        """
+        self._queue.append(_Piece(sink, make, after))
+        if now or not self.is_busy:
+            self._due = 0.0
+            self._some.set()
+        elif self._due == math.inf:
+            self._due = time.monotonic() + LATER
             self._some.set()
         if self._writer is None:
             self._start()
         while len(self._queue) > QUEUE_MAX:
-            self._one()
+            self._work()
 
     def begin(self) -> None:
         """A run begins."""
@@ -83,6 +113,8 @@ class Runtime:
         with self.quiet:
             self._runs = max(0, self._runs - 1)
             self.quiet.notify_all()
+        if self._queue:
+            self._some.set()
 
     @property
     def is_busy(self) -> bool:
@@ -99,7 +131,7 @@ class Runtime:
             done.set()
             return []
 
-        self.put(None, tell)
+        self.put(None, tell, now=True)
         return done.wait(seconds)
 
     def flush(self, sink: DiskSink, seconds: float) -> bool:
@@ -126,35 +158,59 @@ class Runtime:
             self._some.wait()
             # before the queue is looked at: who puts something into it afterwards sets it again
             self._some.clear()
-            while self._one():
+            self._wait()
+            self._due = math.inf
+            while self._work():
                 pass
 
-    def _one(self) -> bool:
-        """Do the next piece of work; False when there is none."""
+    def _wait(self) -> None:
+        """Let a run that goes on have the processor, for a while."""
+        while self.is_busy and (left := self._due - time.monotonic()) > 0:
+            # the run ends, or somebody wants it now
+            self._some.wait(min(left, LATER))
+            self._some.clear()
+
+    def _work(self) -> bool:
+        """Do what is next of one sink; False when there is nothing."""
         with self._working:
             if not self._queue:
                 return False
-            sink, make = self._queue.popleft()
-            try:
-                self._store(sink, make)
-            except Exception as error:  # noqa: BLE001 - lineage never harms what it tells of
-                self._told(sink, error)
+            sink = self._queue[0].sink
+            pieces: list[_Piece] = []
+            lines: list[bytes] = []
+            while self._queue and self._queue[0].sink is sink and len(pieces) < _BATCH and _size(lines) < _BATCH_BYTES:
+                pieces.append(piece := self._queue.popleft())
+                with self._watched(sink):
+                    lines += [_line(event) for event in piece.make()]
+            if lines and sink is not None:
+                with self._watched(sink):
+                    spool, post = self._route(sink)
+                    spool.append(lines)
+                    post.tell(spool)
+            for piece in pieces:
+                if piece.after is not None:
+                    with self._watched(sink):
+                        piece.after()
         return True
 
-    def _store(self, sink: DiskSink | None, make: Make) -> None:
-        events = make()
-        if not events or sink is None:
-            return
-        spool, post = self._route(sink)
-        spool.append([masked(event) for event in events])
-        post.tell(spool)
+    @contextmanager
+    def _watched(self, sink: DiskSink | None) -> Iterator[None]:
+        """What goes wrong inside is told, and harms nothing else."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - lineage never harms what it tells of
+            self._told(sink, error)
 
     def _route(self, sink: DiskSink) -> tuple[Spool, Post]:
         found = self._of.get(id(sink))
         if found is None:
+            from headrace.observers.lineage.delivery.post import Post, has_transport
+            from headrace.observers.lineage.delivery.spool import Spool
+
             spool = self._spools.get(sink.folder)
             if spool is None:
-                spool = self._spools[sink.folder] = Spool(sink.folder, sink.settings, sink.pipeline)
+                spool = Spool(sink.folder, sink.settings, sink.pipeline, lambda: self.is_busy)
+                self._spools[sink.folder] = spool
             key = Post.key(sink)
             post = self._posts.get(key)
             if post is None:
@@ -201,6 +257,16 @@ class Runtime:
         for post in posts:
             post.stop(max(0.0, end - time.monotonic()))
         return written and all(sent)
+
+
+def _line(event: dict[str, Any]) -> bytes:
+    from headrace.observers.lineage.delivery.masks import clean_line
+
+    return clean_line(event)
+
+
+def _size(lines: list[bytes]) -> int:
+    return sum(map(len, lines))
 
 
 _runtime: Runtime | None = None

@@ -28,14 +28,21 @@ class DiskSink:
         # where the process is now: it may change its folder
         self.path = _absolute(settings.path) if settings.path else None
 
-    def emit(self, make: Callable[[], list[dict[str, Any]]]) -> None:
+    def emit(
+        self,
+        make: Callable[[], list[dict[str, Any]]],
+        after: Callable[[], None] | None = None,
+        now: bool = False,
+    ) -> None:
         """Put a piece of work into the queue; returns at once and raises nothing.
 
         Args:
             make: Called once, on the writer's thread, after all that was emitted before by any pipeline of the process:
                 gives the events, as plain dicts. What it raises is logged.
+            after: Called on that thread once the events are on disk.
+            now: Nobody would tell it again if the process died: it does not wait until the run is over.
         """
-        self._runtime().put(self, make)
+        self._runtime().put(self, make, after, now)
 
     def begin(self) -> None:
         """A run begins: what takes the processor for long (loading OpenLineage's client) waits for its end."""

@@ -16,7 +16,15 @@ from headrace.base import files as fs
 from headrace.base.time import now
 from headrace.config.lineage import LineageConfiguration
 from headrace.observers.lineage.delivery.marks import Mark
-from headrace.observers.lineage.store import SEGMENT_BYTES, START, EventStore, Position, append_whole, head_of, lock_file
+from headrace.observers.lineage.store import (
+    SEGMENT_BYTES,
+    START,
+    EventStore,
+    Position,
+    append_whole,
+    head_of,
+    lock_file,
+)
 
 logger = logging.getLogger("headrace")
 
