@@ -11,6 +11,7 @@ from headrace.errors.extract import SourceExhausted
 from headrace.extract.inject import config_sections
 from headrace.extract.iterate import Flow
 from headrace.extract.nodes import Node
+from headrace.extract.ownsteps import maps_of, through
 from headrace.extract.resource import DltResource
 from headrace.extract.settings import ExtractSettings
 from headrace.extract.source import DltSource, json_config
@@ -191,8 +192,10 @@ def _origins(source: DltSource[Any]) -> list[ResourceInputs]:
     for resource in source.resources.selected.values():
         chain = resource._pipe.chain()
         told = [{**plain_location(place), "resource_name": pipe.name} for pipe in chain for place in pipe.inputs]
-        if told:
-            found.append(ResourceInputs(source=source.name, resource=resource.name, locations=told))
+        asked = resource._pipe.queries
+        if told or asked:
+            code = None if asked or resource.column_sources else [*through(resource._pipe), *maps_of(resource._pipe)]
+            found.append(ResourceInputs(source=source.name, resource=resource.name, locations=told, code=code))
     return found
 
 

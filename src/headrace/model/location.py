@@ -130,11 +130,14 @@ class ResourceInputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         resource: The resource whose rows are in the package.
         locations: What it declared, and what the resources declared whose items it took; each with ``resource_name``,
             who declared it.
+        code: The user's functions that its items went through; None where that does not say how columns came to be
+            (somebody declared it, a query did it), and in packages that did not note it.
     """
 
     source: str
     resource: str
     locations: list[dict[str, Any]]
+    code: list[str] | None = None
 
 
 def plain_location(location: Mapping[str, Any]) -> dict[str, Any]:

@@ -70,12 +70,21 @@ def edges(
             roots.setdefault(file.table, []).append(file)
     found: dict[str, TableLineage] = {}
     for root, files in roots.items():
-        if root in package.columns:
+        if root in package.columns and resource.unseen:
+            found.update({table: _unseen(package, table) for table in package.chain(root)})
+        elif root in package.columns:
             # of files that several resources have filled, nobody knows whose a column is
             known = [file for file in files if not file.others]
             foreign = _filled(package, root, fact) if any(_is_other(f, root, resource.name) for f in fact.files) else {}
             found.update(_root(package, root, known, foreign, resource, models or {}))
     return found
+
+
+def _unseen(package: PackageSchema, table: str) -> TableLineage:
+    """All that may follow from data is unknown."""
+    made = {tb.C_DLT_LOAD_ID, tb.C_DLT_LIST_IDX}
+    names = package.columns[table]
+    return TableLineage(columns={n: [] for n in names if n in made}, unknown=[n for n in names if n not in made])
 
 
 def _is_other(file: SpoolFile, root: str, name: str) -> bool:
@@ -172,8 +181,9 @@ def _queried(found: dict[str, Sources], texts: list[str], package: PackageSchema
         for name, sources in model_lineage(text, package).columns.items():
             columns[name] = joined([*columns.get(name, []), *sources])
     for name, sources in found.items():
-        below = [s for source in sources for s in columns.get(str(source.path[0]), ())]
-        if below:
+        if sources and all(str(source.path[0]) in columns for source in sources):
+            # none: the query makes it, as `count(*)`
+            below = [s for source in sources for s in columns[str(source.path[0])]]
             found[name] = [
                 Source(s.path, [by_code(t, after) for t in s.transformations], s.dataset) for s in joined(below)
             ]

@@ -63,6 +63,8 @@ class ResourceFact(msgspec.Struct, omit_defaults=True):
         declared: By column, or ``table.column`` for a column of another table than the resource's own.
         keep_others: The user said that columns which are not declared are as they came.
         queries: Relations whose rows were read.
+        unseen: Nobody looked at it: the package was extracted while lineage was off, and does not say what its columns
+            went through.
     """
 
     name: str
@@ -73,6 +75,7 @@ class ResourceFact(msgspec.Struct, omit_defaults=True):
     declared: dict[str, Declared] = {}
     keep_others: bool = False
     queries: list[QueryFact] = []
+    unseen: bool = False
 
 
 class Source(msgspec.Struct, omit_defaults=True):

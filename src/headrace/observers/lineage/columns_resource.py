@@ -6,9 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors.base import HeadraceException
-from headrace.extract.cursor import IncrementalResourceWrapper
-from headrace.extract.models import ModelValidator
-from headrace.extract.steps import FilterItem, ItemTransform, LimitItem, MetricsItem, SelectTables
+from headrace.extract.ownsteps import changes_items, step_name, through
+from headrace.extract.steps import FilterItem, LimitItem, SelectTables
 from headrace.formats.sqlmodel import SqlModel
 from headrace.observers.lineage.columns_model import CursorFact, Declared, QueryFact, ResourceFact, StepFact
 from headrace.observers.lineage.columns_paths import parse_path
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("headrace")
 
-_OURS = "headrace."
-
 
 def describe(resource: DltResource[Any]) -> ResourceFact:
     """Steps, cursor and declarations of a resource as plain data.
@@ -29,12 +26,10 @@ def describe(resource: DltResource[Any]) -> ResourceFact:
     """
     pipe = resource._pipe
     above = list(pipe.chain())[1:]
-    through = [name for parent in reversed(above) for name in _maps(parent)]
-    through += [name for one in [*reversed(above), pipe] for name in _transformer(one)]
     return ResourceFact(
         name=resource.name,
         steps=_steps(pipe),
-        through=through,
+        through=through(pipe),
         parents=[parent.name for parent in above],
         cursor=_cursor(resource.incremental),
         declared={k: Declared(**v) for k, v in resource.column_sources.items() if k},
@@ -66,45 +61,20 @@ def _steps(pipe: Pipe) -> list[StepFact]:
     steps = []
     for step in pipe.steps[1:]:
         if isinstance(step, FilterItem):
-            steps.append(StepFact("filter", f"filter {_name(step.f)}()"))
+            steps.append(StepFact("filter", f"filter {step_name(step.f)}()"))
         elif isinstance(step, LimitItem):
             steps.append(StepFact("limit", _limit(step)))
         elif isinstance(step, SelectTables):
             steps.append(StepFact("filter", "only items of the tables " + ", ".join(sorted(step.table_names))))
-        elif isinstance(step, ModelValidator):
-            steps.append(StepFact("map", step.model.__name__))
-        elif not isinstance(step, (IncrementalResourceWrapper, MetricsItem)) and not _is_ours(step):
-            steps.append(StepFact("map", _name(step)))
+        elif changes_items(step):
+            steps.append(StepFact("map", step_name(step)))
     return steps
-
-
-def _maps(pipe: Pipe) -> list[str]:
-    return [step.name for step in _steps(pipe) if step.kind == "map"]
-
-
-def _transformer(pipe: Pipe) -> list[str]:
-    function = pipe.function
-    if pipe.parent is None or function is None or _is_ours(function.f):
-        return []
-    return [function.__name__]
 
 
 def _limit(step: LimitItem) -> str:
     parts = [] if step.max_items is None else [f"{step.max_items} {'rows' if step.count_rows else 'pages'}"]
     parts += [f"{step.max_time:g} s"] if step.max_time else []
     return f"limit {', '.join(parts)}".strip()
-
-
-def _name(step: Any) -> str:
-    f = step.f if isinstance(step, ItemTransform) else step
-    f = getattr(f, "func", f)  # of functools.partial
-    return str(getattr(f, "__name__", type(f).__name__))
-
-
-def _is_ours(step: Any) -> bool:
-    f = step.f if isinstance(step, ItemTransform) else step
-    f = getattr(f, "func", f)
-    return str(getattr(f, "__module__", None) or type(f).__module__).startswith(_OURS)
 
 
 def _cursor(wrapper: Any) -> CursorFact | None:

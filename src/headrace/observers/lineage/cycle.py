@@ -34,6 +34,7 @@ from headrace.observers.lineage.opened import (
 
 if TYPE_CHECKING:
     from headrace.bus.observer import Run
+    from headrace.model.location import ResourceInputs
     from headrace.observers.lineage.view import PackageView
     from headrace.package.package import Package
 
@@ -200,11 +201,19 @@ def adopted(package: Package, start: Callable[..., OpenRun], at: dt.datetime | N
             continue
         source = told[resource].source if resource in told else package.schema_name
         rows = sum(file.rows for file in extracted.files if file.resource == resource)
-        # nobody saw its steps: any column may have gone through them
-        described = ResourceFact(name=resource, steps=[StepFact(kind="map", name="steps that nobody has seen")])
+        described = _seen_by_journal(resource, told.get(resource))
         reading = Reading(source=source, resource=resource, rows=rows, is_read=True, described=described)
         start(made, reading, at or package.created_at).extracted = True
     return made if made.runs else None
+
+
+def _seen_by_journal(resource: str, told: ResourceInputs | None) -> ResourceFact:
+    """What a package itself says of the code that a resource's items went through."""
+    if told is None:
+        return ResourceFact(name=resource)  # without an input its columns are the job's, whatever the code
+    if told.code is None:
+        return ResourceFact(name=resource, unseen=True)
+    return ResourceFact(name=resource, steps=[StepFact(kind="map", name=name) for name in told.code])
 
 
 def is_planned(stored: OpenPackage) -> bool:
