@@ -41,9 +41,14 @@ def lineage() -> None:
     """
 
 
+store_option = click.option(
+    "--store", type=click.Path(exists=True, file_okay=False), help="Folder of the graph (of `serve`)."
+)
+
+
 def _options(function: Any) -> Any:
     for option in (
-        click.option("--store", type=click.Path(file_okay=False), help="Folder of the graph (of `serve`)."),
+        store_option,
         click.option(
             "--events",
             type=click.Path(exists=True, dir_okay=False),
@@ -80,8 +85,8 @@ def show(
 
     def tell() -> None:
         if not whole.datasets and not whole.jobs:
-            out.text("There is no lineage here yet.")
-            out.note("Set `lineage.enabled = true`, and run a pipeline.")
+            out.text(f"There is no lineage here yet: {', '.join(events) or store or pipelines_dir()}")
+            out.note("Set `lineage.enabled = true`, and run a pipeline; or give the --pipelines-dir that it ran with.")
             return
         tree = Tree(whole, paint, given["columns"], given["depth"])
         out.text(*tree.lines(found, ways))

@@ -13,7 +13,7 @@ import click
 from headrace.cli.attaching import attach, complete_name, pipelines_dir, pipelines_dir_option
 from headrace.cli.base import Command, current_output, verbose_option
 from headrace.cli.failures import FAILED, CliError
-from headrace.cli.lineage import opened
+from headrace.cli.lineage import opened, store_option
 from headrace.cli.output import paint
 from headrace.cli.run import object_options
 
@@ -113,8 +113,11 @@ def serve(host: str, port: int, token: str | None, store: str | None) -> None:
     """
     from headrace.observers.lineage.graph.serving import LineageServer
 
+    from headrace.observers.lineage.graph.local import FOLDER
+
     out = current_output()
-    with opened(store) as graph:
+    # what others send is kept, also where no pipeline has run yet
+    with opened(store or str(Path(pipelines_dir()) / FOLDER)) as graph:
         try:
             server = LineageServer(graph, host, port, token)
         except OSError as error:
@@ -152,7 +155,7 @@ def _until_interrupted(server: LineageServer) -> None:
 @click.argument("name", required=False, shell_complete=complete_name)
 @click.option("--destination", help="Where to; that of the pipeline NAME without it.")
 @click.option("--dataset-name", help="The dataset; that of the pipeline NAME without it.")
-@click.option("--store", type=click.Path(file_okay=False), help="Folder of the graph (of `serve`).")
+@store_option
 @pipelines_dir_option
 @verbose_option
 def load(name: str | None, destination: str | None, dataset_name: str | None, store: str | None) -> None:

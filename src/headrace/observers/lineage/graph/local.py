@@ -41,8 +41,10 @@ class LocalGraph:
         own = Path(folder) if folder is not None else Path(pipelines_dir or ".") / FOLDER
         self.pipelines_dir, self.namespaces = pipelines_dir, namespaces
         self.received = EventStore(own / RECEIVED)
+        # a folder of pipelines that is not there is none of ours to make
+        missing = folder is None and pipelines_dir is not None and not Path(pipelines_dir).is_dir()
         try:
-            self.store = GraphStore(own)
+            self.store = GraphStore(None if missing else own)
         except OSError:
             self.store = GraphStore(None)
 

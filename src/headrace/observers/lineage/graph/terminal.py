@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from headrace.observers.lineage.graph.formats import state_word
 from headrace.observers.lineage.graph.view import ColumnEdge, Edge, Node, View, Work
-from headrace.observers.lineage.graph.walk import Direction, Found
+from headrace.observers.lineage.graph.walk import Direction, Field, Found
 
+_T = TypeVar("_T")
+_E = TypeVar("_E")
 Paint = Callable[[str, str], str]
 """Colours a text in a style of the command line: ``ok``, ``warn``, ``fail``, ``dim``, ``head``, ``key``."""
 
 _STYLES = {"COMPLETE": "ok", "FAIL": "fail", "ABORT": "warn", "START": "warn", "RUNNING": "warn"}
 _TITLES: dict[Direction, str] = {"upstream": "comes from", "downstream": "goes into"}
+_UNKNOWN = "no source is known"
+_ERROR = 160  # letters of an error
 _SHOWN = 4
 """Transformations of an edge that are named."""
 
@@ -41,6 +47,10 @@ class Tree:
         for edge in graph.edges:
             self._into.setdefault(edge.target, []).append(edge)
             self._out.setdefault(edge.source, []).append(edge)
+        self._parents = {f"j:{one.parent[0]}|{one.parent[1]}" for one in graph.jobs.values() if one.parent is not None}
+        self._of_job: dict[str, list[Edge]] = {}
+        for edge in graph.edges:
+            self._of_job.setdefault(edge.job, []).append(edge)
         self._column_into: dict[tuple[str, str], list[ColumnEdge]] = {}
         self._column_out: dict[tuple[str, str], list[ColumnEdge]] = {}
         for one in graph.columns:
@@ -51,6 +61,7 @@ class Tree:
         """The lines of what was found; of all jobs without it."""
         if found is None:
             yield from self._jobs([i for i, one in self.graph.jobs.items() if not self._is_container(one)])
+            yield from self._loose()
         elif found.jobs:
             yield from self._jobs([i for i in found.jobs if not self._is_container(self.graph.jobs[i])] or found.jobs)
         elif found.column is not None:
@@ -61,15 +72,16 @@ class Tree:
     # ---- jobs ----
 
     def _is_container(self, job: Work) -> bool:
-        return not any(edge.job == job.id for edge in self.graph.edges)
+        return job.id in self._parents and job.id not in self._of_job
 
     def _jobs(self, jobs: list[str]) -> Iterator[str]:
-        for i, own in enumerate(jobs):
+        for i, own in enumerate(sorted(jobs, key=lambda one: self.graph.jobs[one].name)):
             job = self.graph.jobs[own]
             if i:
                 yield ""
             yield self._paint(_clean(job.name), "head") + self._told(job.state, job.at, None)
-            edges = [one for one in self.graph.edges if one.job == own]
+            yield from self._fault(job)
+            edges = self._of_job.get(own, [])
             targets = list(dict.fromkeys(one.target for one in edges if one.target))
             if not targets:
                 yield from self._branches([one.source for one in edges if one.source], "", "reads ")
@@ -84,6 +96,23 @@ class Tree:
                     yield from self._of_columns(target, gap, bool(sources))
                 yield from self._branches(sources, gap, "◂ ")
 
+    def _fault(self, job: Work) -> Iterator[str]:
+        """Why the last run failed, in a line."""
+        error = str(job.runs[0].get("error") or "").strip() if job.runs else ""
+        if error and job.state in ("FAIL", "ABORT"):
+            line = _clean(error.splitlines()[0])
+            yield self._paint(f"!  {line if len(line) <= _ERROR else line[: _ERROR - 1] + '…'}", "fail")
+
+    def _loose(self) -> Iterator[str]:
+        """Datasets that no job of the graph touches."""
+        edges = self.graph.edges
+        touched = {one.source for one in edges} | {one.target for one in edges}
+        loose = sorted(self._labels[one] for one in self.graph.datasets if one not in touched)
+        if loose:
+            yield ""
+            yield self._paint("of no job that is known", "head")
+            yield from (("└─ " if n == len(loose) - 1 else "├─ ") + _clean(one) for n, one in enumerate(loose))
+
     def _branches(self, sources: list[str], gap: str, word: str) -> Iterator[str]:
         for n, one in enumerate(sources):
             yield gap + ("└─ " if n == len(sources) - 1 else "├─ ") + word + self._name(one)
@@ -95,7 +124,7 @@ class Tree:
             sources = self._column_into.get((dataset, column.name), [])
             found = ", ".join(self._field(one.source, one.field) + self._how(one) for one in sources[:_SHOWN])
             rest = f" and {len(sources) - _SHOWN} more" if len(sources) > _SHOWN else ""
-            text = found + rest or self._paint("made by the job" if column.generated else "?", "dim")
+            text = found + rest or self._paint("made by the job" if column.generated else _UNKNOWN, "dim")
             lead = "│  " if more else "   "
             yield f"{gap}{lead}{self._paint(_clean(column.name).ljust(width), 'key')} ◂ {text}"
 
@@ -109,27 +138,41 @@ class Tree:
             yield ""
             yield self._paint(_TITLES[way], "key")
             edges = self._into if way == "upstream" else self._out
-            yield from self._tree(own, way, edges, "", {own}, 1) if edges.get(own) else [self._nothing(way)]
+            yield from self._tree(own, way, edges) if edges.get(own) else [self._nothing(way)]
         if self._columns and node.columns:
             yield ""
             yield self._paint("columns", "key")
             yield from self._of_columns(own, "", False)
 
-    def _tree(
-        self, own: str, way: Direction, edges: dict[str, list[Edge]], gap: str, seen: set[str], step: int
-    ) -> Iterator[str]:
-        near = edges.get(own, [])
-        for n, edge in enumerate(near):
-            last = n == len(near) - 1
-            other = edge.source if way == "upstream" else edge.target
-            by = self._by(edge)
+    def _tree(self, own: str, way: Direction, edges: dict[str, list[Edge]]) -> Iterator[str]:
+        def line(edge: Edge, other: str, again: bool) -> str:
             name = self._name(other) if other else self._paint(_origin_word(way), "dim")
+            return name + self._by(edge) + (self._paint("  (above)", "dim") if again else "")
+
+        yield from self._walk(own, edges, lambda e: e.source if way == "upstream" else e.target, line)
+
+    def _walk(
+        self,
+        start: _T,
+        edges: dict[_T, list[_E]],
+        far: Callable[[_E], _T],
+        line: Callable[[_E, _T, bool], str],
+    ) -> Iterator[str]:
+        """The lines of a tree; what was shown before is not gone into again. Chains may be of any length."""
+        seen, open_ = {start}, [("", deque(edges.get(start, ())))]
+        while open_:
+            gap, near = open_[-1]
+            if not near:
+                open_.pop()
+                continue
+            edge = near.popleft()
+            other, last = far(edge), not near
             again = other in seen and bool(edges.get(other))
-            yield f"{gap}{'└─ ' if last else '├─ '}{name}{by}{self._paint('  (above)', 'dim') if again else ''}"
+            yield f"{gap}{'└─ ' if last else '├─ '}{line(edge, other, again)}"
             if other and not again:
                 seen.add(other)
-                if self._depth is None or step < self._depth:
-                    yield from self._tree(other, way, edges, gap + ("   " if last else "│  "), seen, step + 1)
+                if self._depth is None or len(open_) < self._depth:
+                    open_.append((gap + ("   " if last else "│  "), deque(edges.get(other, ()))))
 
     def _by(self, edge: Edge) -> str:
         job = self.graph.jobs.get(edge.job)
@@ -152,7 +195,7 @@ class Tree:
             if way == "upstream" and kind is not None and kind.generated:
                 yield self._paint("└─ made by the job", "dim")
             elif edges.get((own, column)):
-                yield from self._column_tree((own, column), way, edges, "", {(own, column)}, 1)
+                yield from self._column_tree((own, column), way, edges)
             else:
                 yield self._nothing(way)
             whole = self._column_into.get((own, ""), []) if way == "upstream" else []
@@ -163,26 +206,13 @@ class Tree:
                     lead = "└─ " if n == len(whole) - 1 else "├─ "
                     yield lead + self._field(one.source, one.field) + self._how(one)
 
-    def _column_tree(
-        self,
-        own: tuple[str, str],
-        way: Direction,
-        edges: dict[tuple[str, str], list[ColumnEdge]],
-        gap: str,
-        seen: set[tuple[str, str]],
-        step: int,
-    ) -> Iterator[str]:
-        near = edges.get(own, [])
-        for n, edge in enumerate(near):
-            last = n == len(near) - 1
-            other = (edge.source, edge.field) if way == "upstream" else (edge.target, edge.column)
-            again = other in seen and bool(edges.get(other))
-            name = self._field(*other) + self._how(edge) + (self._paint("  (above)", "dim") if again else "")
-            yield f"{gap}{'└─ ' if last else '├─ '}{name}"
-            if not again:
-                seen.add(other)
-                if self._depth is None or step < self._depth:
-                    yield from self._column_tree(other, way, edges, gap + ("   " if last else "│  "), seen, step + 1)
+    def _column_tree(self, own: Field, way: Direction, edges: dict[Field, list[ColumnEdge]]) -> Iterator[str]:
+        def line(edge: ColumnEdge, other: Field, again: bool) -> str:
+            return self._field(*other) + self._how(edge) + (self._paint("  (above)", "dim") if again else "")
+
+        yield from self._walk(
+            own, edges, lambda e: (e.source, e.field) if way == "upstream" else (e.target, e.column), line
+        )
 
     # ---- words ----
 
@@ -209,7 +239,7 @@ class Tree:
         return "" if rows is None else self._paint(f"  {rows:,} {'row' if rows == 1 else 'rows'}", "dim")
 
     def _nothing(self, way: Direction) -> str:
-        return self._paint("└─ nothing that is known" if way == "upstream" else "└─ nothing", "dim")
+        return self._paint(f"└─ {_UNKNOWN}" if way == "upstream" else "└─ nothing", "dim")
 
 
 def _labels(graph: View) -> dict[str, str]:
@@ -235,7 +265,7 @@ def _clean(text: str) -> str:
 
 
 def _origin_word(way: Direction) -> str:
-    return "made by the job, no source is known" if way == "upstream" else "only read"
+    return _UNKNOWN if way == "upstream" else "only read"
 
 
 def _is_dropped(node: Node) -> str:

@@ -16,12 +16,15 @@ from headrace.observers.lineage.graph.model import NO_DATASET, NO_JOB, RANK, Bas
 from headrace.observers.lineage.graph.reading import key_of, listed, mapping, text
 from headrace.observers.lineage.naming.namespaces import Namespaces
 
+_SYSTEM = "_dlt_"
+
 
 class Column(msgspec.Struct, omit_defaults=True):
     """A field of a dataset; nested ones have dots, elements of arrays are ``_element``.
 
     Attributes:
-        generated: The job makes it: it comes from nowhere.
+        generated: The job makes it: it comes from nowhere. Not said of a table of which no source is known at all, but
+            of the columns of the engine.
     """
 
     name: str
@@ -295,6 +298,7 @@ def _column(node: Node, name: str) -> Column:
 
 def _tidy(found: View) -> None:
     """Columns in the order of the schema, and each edge once."""
+    sourced = {edge.target for edge in found.edges if edge.source}
     for node in found.datasets.values():
         of_schema = list(_fields(listed(mapping(node.facets, "schema").get("fields")), ""))
         known = {one.name for one in of_schema}
@@ -304,7 +308,9 @@ def _tidy(found: View) -> None:
         made_from = {e.column for e in found.columns if e.target == node.id} if generated else set()
         tags = _tags(node.facets)
         for one in node.columns:
-            one.generated, one.tags = one.name in generated - made_from, tags.get(one.name, [])
+            is_of_job = node.id in sourced or one.name.startswith(_SYSTEM)
+            one.generated = is_of_job and one.name in generated - made_from
+            one.tags = tags.get(one.name, [])
         node.type = text(mapping(node.facets, "datasetType").get("datasetType"))
     found.edges = list({(e.source, e.target, e.job): e for e in _by_strength(found.edges)}.values())
     found.columns = list({(e.source, e.field, e.target, e.column, e.job): e for e in found.columns}.values())

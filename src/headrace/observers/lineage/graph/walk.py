@@ -46,7 +46,7 @@ def find(graph: View, name: str) -> Found:
     datasets = _datasets(graph, name)
     if len(datasets) == 1:
         return Found([], datasets)
-    jobs = _jobs(graph, name)
+    jobs = _jobs(graph, [i for i, one in graph.jobs.items() if name in (i, one.name, f"{one.namespace}/{one.name}")])
     if jobs and not datasets:
         return Found(jobs, [])
     if not datasets and (columns := _columns(graph, name)):
@@ -57,14 +57,36 @@ def find(graph: View, name: str) -> Found:
         named = [f"{graph.datasets[one].namespace}/{graph.datasets[one].name}" for one in datasets]
         shown = ", ".join(named[:8]) + (", …" if len(named) > 8 else "")
         raise NotInGraph(f"`{name}` is the name of several datasets.", fix=f"say which: {shown}")
-    known = {one.label for one in graph.datasets.values()} | {one.name for one in graph.datasets.values()}
-    known |= {one.name for one in graph.jobs.values()}
-    close = difflib.get_close_matches(name, known, 3)
-    raise NotInGraph(
+    # parts of a job's name: the source or the resource
+    if jobs := _jobs(graph, [i for i, one in graph.jobs.items() if f".{name}." in f".{one.name}."]):
+        return Found(jobs, [])
+    raise _not_there(graph, name)
+
+
+def _not_there(graph: View, name: str) -> NotInGraph:
+    if not graph.datasets and not graph.jobs:
+        return NotInGraph(
+            f"There is no `{name}`: the graph is empty.",
+            fix="set `lineage.enabled = true` and run a pipeline; or give the --pipelines-dir that it ran with",
+        )
+    labels = {node.id: node.label for node in graph.datasets.values()}
+    close = [
+        f"{labels[node.id]}.{one.name}"
+        for node in graph.datasets.values()
+        for one in node.columns
+        if one.name.casefold() == name.casefold()
+    ]
+    if not close:
+        known: dict[str, str] = {}
+        for one in (*labels.values(), *(job.name for job in graph.jobs.values())):
+            for shown in (one, one.rpartition(".")[2]):
+                known.setdefault(shown.casefold(), one)
+        found = difflib.get_close_matches(name.casefold(), known, 3)
+        close = list(dict.fromkeys(known[one] for one in found))
+    shown = " or ".join(f"`{one}`" for one in close[:3])
+    return NotInGraph(
         f"The graph has no dataset, column or job `{name}`.",
-        fix=f"did you mean {' or '.join(f'`{one}`' for one in close)}?"
-        if close
-        else "`headrace lineage show` shows all",
+        fix=f"did you mean {shown}?" if shown else "`headrace lineage show` shows all",
     )
 
 
@@ -94,8 +116,8 @@ def _columns(graph: View, name: str) -> list[Field]:
     return list(dict.fromkeys(found))
 
 
-def _jobs(graph: View, name: str) -> list[str]:
-    own = [i for i, one in graph.jobs.items() if name in (i, one.name, f"{one.namespace}/{one.name}")]
+def _jobs(graph: View, own: list[str]) -> list[str]:
+    """Jobs, and those that are part of them."""
     found = dict.fromkeys(own)
     for one in graph.jobs.values():  # parents may come behind their parts
         at, seen = one, {one.id}
