@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -61,7 +62,17 @@ class Attachment:
             modules[:] = [one for one in modules if one is not self.tracker]
             self._attached = False
             atexit.unregister(self.close)
-            self.drain()
+            self._settle()
+
+    def _settle(self) -> None:
+        end = time.monotonic() + _SECONDS
+        if self.tracker is None or not self.drain(_SECONDS):
+            return
+        try:
+            self.tracker.settle()
+        except Exception:  # it is the end of a script: nothing of ours may show
+            logger.debug("lineage: what became of waiting packages cannot be found out", exc_info=True)
+        self.drain(max(0.0, end - time.monotonic()))
 
     def drain(self, seconds: float = _SECONDS) -> bool:
         """Wait until all events are safe, at most so long; whether they are."""

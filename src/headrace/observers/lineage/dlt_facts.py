@@ -57,7 +57,7 @@ class Seen(msgspec.Struct, omit_defaults=True):
 
 
 class File(msgspec.Struct, omit_defaults=True):
-    """A loader file after normalize: its table, rows and bytes."""
+    """A loader file after normalize: its table, rows and bytes; negative where nobody watched normalize."""
 
     table: str
     rows: int
@@ -83,6 +83,10 @@ class OpenPackage(msgspec.Struct, omit_defaults=True):
         seen: By resource, what could be seen of it.
         files: By job id, what normalize wrote.
         jobs: By job id, what the loader did so far, in all processes.
+        attempt: How often its runs have ended while dlt kept it to be tried again.
+        ended_at: When they did, the last time; None while they go on.
+        told: Ids of the jobs whose rows those runs have told.
+        goal: Destination and dataset as they were when it was extracted; empty when they were not known.
     """
 
     load_id: str
@@ -91,6 +95,10 @@ class OpenPackage(msgspec.Struct, omit_defaults=True):
     seen: dict[str, Seen] = {}
     files: dict[str, File] = {}
     jobs: dict[str, Done] = {}
+    attempt: int = 0
+    ended_at: dt.datetime | None = None
+    told: list[str] = []
+    goal: str = ""
 
     @property
     def created_at(self) -> dt.datetime:

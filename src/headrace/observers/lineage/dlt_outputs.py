@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from headrace.observers.lineage import naming
-from headrace.observers.lineage.dlt_facts import Done, OpenPackage
+from headrace.observers.lineage.dlt_facts import Done, File, OpenPackage
 from headrace.observers.lineage.dlt_places import Target
 from headrace.observers.lineage.facts import Field, Output
 
@@ -96,6 +96,12 @@ def _arrived(package: OpenPackage, tables: Tables, name: str, job: str) -> bool:
     return not staged or any(done.state == "completed" for done in moved)
 
 
+def unmeasured(jobs: Mapping[str, Done]) -> dict[str, File]:
+    """Files of jobs where nobody has watched normalize: their rows are not known."""
+    names = [job for job in jobs if job.rpartition(".")[2] not in ("sql", "reference")]
+    return {job: File(table=jobs[job].table, rows=-1, size=-1) for job in names}
+
+
 def _is_followup(package: OpenPackage, job: str) -> bool:
     return job not in package.files
 
@@ -134,7 +140,8 @@ def output(
         table_format=root.get("table_format"),
         parent=str(table["parent"]) if table.get("parent") else None,
     )
-    files = [package.files[job] for job in jobs]
+    before = bool(jobs) and any(job in package.told for job in jobs)
+    files = [package.files[job] for job in jobs if job not in package.told]
     made.written = True
     made.fields = fields(table, target)
     made.description = table.get("description")
@@ -142,10 +149,12 @@ def output(
     made.version |= {"schemaHash": loaded.schema_hash} if loaded.schema_hash else {}
     disposition = str(root.get("write_disposition") or "append")
     made.write = _write(made, table, root, disposition)
-    if jobs and not shared:
+    if jobs and not shared and all(file.rows >= 0 for file in files):
         made.bytes, made.files = sum(file.size for file in files), len(files)
         # of a merge dlt knows the rows it handed over, not those that the table got
-        made.rows = sum(file.rows for file in files) if disposition in ("append", "replace") else None
+        made.rows = sum(file.rows for file in files) if disposition in ("append", "replace") or not files else None
+    if before:
+        return made  # what became of the table was told with the first of its files
     made.lifecycle = lifecycle(loaded, name, disposition)
     if made.rows is not None and ("CREATE" in made.lifecycle or disposition == "replace"):
         made.metrics = {"rowCount": made.rows}  # the table holds these rows and no others
@@ -200,3 +209,26 @@ def _change(loaded: Loaded, name: str, lifecycle: list[str]) -> dict[str, Any]:
         return {}
     columns = [str(column) for column in update.get("columns", {})]
     return {"created": "CREATE" in lifecycle, "columnsAdded": columns}
+
+
+def dispositions(outputs: Iterable[Output]) -> str:
+    """How tables are written, each way once."""
+    return ", ".join(sorted({str(one.write.get("writeDisposition")) for one in outputs}))
+
+
+def package_facet(package: OpenPackage, schema: str, loaded: Loaded, tables: list[str]) -> dict[str, Any]:
+    """The facet `headrace_loadPackage`: what some tables' part of a package came to."""
+    mine = {job: done for job, done in package.jobs.items() if done.table in tables}
+    states: dict[str, int] = {}
+    for done in mine.values():
+        states[done.state] = states.get(done.state, 0) + 1
+    found: dict[str, Any] = {"loadId": package.load_id, "state": loaded.state, "schemaName": schema}
+    found |= {"schemaVersion": loaded.schema_version, "schemaHash": loaded.schema_hash, "jobs": states}
+    rows: dict[str, int] = {}
+    for job, file in package.files.items():
+        if file.table in tables and job in mine and file.rows >= 0:
+            rows[file.table] = rows.get(file.table, 0) + file.rows
+    # what dlt handed over: of a merge the table may have got fewer
+    found |= {"rowCounts": rows} if rows else {}
+    broken = [{"jobId": job, "table": d.table, "message": d.message[:500]} for job, d in failed(package, tables)]
+    return {**found, **({"failedJobs": broken} if broken else {})}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from headrace.observers.lineage import code, describing, naming
+from headrace.observers.lineage.dlt_again import end_all, has_news, successors
 from headrace.observers.lineage.dlt_columns import describe
 from headrace.observers.lineage.dlt_facts import (
     STATE_RESOURCE,
@@ -21,7 +22,16 @@ from headrace.observers.lineage.dlt_facts import (
     is_alive,
     plain_instant,
 )
-from headrace.observers.lineage.dlt_outputs import failed, output, owner_of, tables_of
+from headrace.observers.lineage.dlt_lost import DROPPED, NOBODY_KNOWS, UNWATCHED, Fate
+from headrace.observers.lineage.dlt_outputs import (
+    dispositions,
+    failed,
+    output,
+    owner_of,
+    package_facet,
+    tables_of,
+    unmeasured,
+)
 from headrace.observers.lineage.dlt_pipes import absolute
 from headrace.observers.lineage.dlt_steps import Extracted, LoadedPackage, Normalized, Scope
 from headrace.observers.lineage.events import Event, EventType, run_event
@@ -48,10 +58,14 @@ class Runs:
     Args:
         scope: The pipeline and its job namespace.
         settings: Of `lineage`.
+
+    Attributes:
+        handed: Load ids of packages whose end is on its way here; the pipeline's thread's own.
     """
 
     def __init__(self, scope: Scope, settings: LineageConfiguration) -> None:
         self.scope, self._settings = scope, settings
+        self.handed: set[str] = set()
         self.documents = Documents(scope.working_dir)
         self._namespaces = naming.Namespaces(settings.namespaces)
         self._over: set[str] = set()
@@ -62,7 +76,7 @@ class Runs:
         """Runs begin: what their resources read is known. Where extract failed they end."""
         events: list[Event] = []
         for load_id, sources in step.packages.items():
-            package = OpenPackage(load_id=load_id, schema="")
+            package = OpenPackage(load_id=load_id, schema="", goal=step.goal)
             for schema, metrics in sources:
                 package.schema = schema
                 self._add(package, schema, metrics, step)
@@ -167,7 +181,39 @@ class Runs:
                 table = str(job).partition(".")[0]
                 package.files[str(job)] = File(table=table, rows=int(one.items_count), size=int(one.file_size))
             self.documents.keep_package(package)
-        return []
+        return self._not_normalized(step)
+
+    def _not_normalized(self, step: Normalized) -> list[Event]:
+        """A job of normalize failed for good: the runs of its package have failed, whatever becomes of that later."""
+        load_id, table = step.broken or ("", "")
+        package = self.documents.package(load_id) if load_id else None
+        if package is None:
+            return []
+        events = self._again(package, step.parent, step.started)
+        mine = [run for run in package.runs if table in (run.resource, self._own_table(package, run))] or package.runs
+        for run in package.runs:
+            run.failure = step.failure
+            events.append(self._ended(run, "FAIL" if run in mine else "ABORT", step.ended))
+        self._keep_ended(package, step.ended)
+        return events
+
+    # ---- packages that dlt keeps after their jobs failed -----------------------------------------------------------
+
+    def _again(self, package: OpenPackage, parent: Parent | None, at: dt.datetime) -> list[Event]:
+        """New runs for a package whose runs have ended: an ended run cannot go on."""
+        if package.ended_at is None:
+            return []
+        package.runs, package.ended_at = successors(package, self.scope, parent, at), None
+        return [self._event(run, "START", run.started_at) for run in package.runs]
+
+    def _keep_ended(self, package: OpenPackage, at: dt.datetime) -> None:
+        end_all(package, at)
+        self.documents.keep_package(package)
+
+    @staticmethod
+    def _own_table(package: OpenPackage, run: ResourceRun) -> str:
+        seen = package.seen.get(_key(run.source, run.resource))
+        return seen.table if seen is not None else ""
 
     # ---- load ------------------------------------------------------------------------------------------------------
 
@@ -179,13 +225,23 @@ class Runs:
         events: list[Event] = []
         package = package or OpenPackage(load_id=step.load_id, schema=step.schema)
         package.jobs.update(step.jobs)
-        if step.loaded.state not in ("loaded", "aborted"):
+        over = step.loaded.state in ("loaded", "aborted")
+        if package.ended_at is not None and step.loaded.state == "aborted" and not has_news(package):
+            self._over.add(step.load_id)
+            self.documents.forget_package(step.load_id)
+            return []  # nobody has tried again what had failed
+        if not over and not step.gave_up:
             self.documents.keep_package(package)
             return []
+        package.files = package.files or unmeasured(package.jobs)
+        events += self._again(package, step.parent, step.started)
         events += self._unknown(package, step)
         owners = self._owners(package, step.loaded.tables)
         for run in package.runs:
             events.append(self._end(package, run, step, owners))
+        if not over:
+            self._keep_ended(package, step.ended)
+            return events
         self._over.add(step.load_id)
         self.documents.forget_package(step.load_id)
         return events
@@ -204,14 +260,12 @@ class Runs:
                 package.runs.append(run)
         return [self._event(run, "START", run.started_at) for run in package.runs if run.resource not in known]
 
-    @staticmethod
-    def _owners(package: OpenPackage, tables: Mapping[str, Any]) -> dict[str, list[str]]:
+    def _owners(self, package: OpenPackage, tables: Mapping[str, Any]) -> dict[str, list[str]]:
         """By table the resources that write it."""
         found: dict[str, list[str]] = {}
         for run in package.runs:
-            seen = package.seen.get(_key(run.source, run.resource))
-            own = seen.table if seen is not None and seen.table in tables else ""
-            for table in tables_of(tables, run.resource, own):
+            own = self._own_table(package, run)
+            for table in tables_of(tables, run.resource, own if own in tables else ""):
                 found.setdefault(table, []).append(run.resource)
         return found
 
@@ -225,20 +279,22 @@ class Runs:
             made = output(package, step.loaded, table, step.target, shared=len(owners[table]) > 1)
             if made is None:
                 continue
-            unknown += describe(made, step.loaded.tables[table], run.inputs, seen, step.normalize, not run.unknown_inputs)
+            unknown += describe(
+                made, step.loaded.tables[table], run.inputs, seen, step.normalize, not run.unknown_inputs
+            )
             run.outputs.append(self._namespaces.apply(made))
         if unknown:
             run.lineage_errors = [*run.lineage_errors, ("columnLineage", NO_COLUMNS.format(count=unknown))]
-        run.custom["headrace_loadPackage"] = _package_facet(package, step, mine)
+        run.custom["headrace_loadPackage"] = package_facet(package, step.schema, step.loaded, mine)
         run.parameters = (
-            [*step.parameters, ("write_disposition", _dispositions(run))] if run.outputs else step.parameters
+            [*step.parameters, ("write_disposition", dispositions(run.outputs))] if run.outputs else step.parameters
         )
         broken = failed(package, mine)
         if broken:
             lines = [f"{job} (table {done.table}): {done.message or 'failed'}" for job, done in broken]
             run.failure = Failure(message="Load jobs failed for good:\n" + "\n".join(lines))
             return self._ended(run, "FAIL", step.ended)
-        if step.loaded.state == "aborted":
+        if step.loaded.state == "aborted" or step.gave_up:
             run.failure = step.failure or Failure(message="dlt gave the load package up.")
             return self._ended(run, "ABORT", step.ended)
         return self._ended(run, "COMPLETE", step.ended)
@@ -253,29 +309,45 @@ class Runs:
 
     # ---- recovery --------------------------------------------------------------------------------------------------
 
-    def recover(self, gone: list[str], now: dt.datetime, live: frozenset[str]) -> list[Event]:
+    def recover(self, fates: list[Fate], now: dt.datetime, live: frozenset[str]) -> list[Event]:
         """End what an earlier process has left: packages that are no more, invocations whose process is dead.
 
         Args:
-            gone: Load ids that are not pending in the working folder.
+            fates: What became of packages that are not pending in the working folder.
             now: When that was seen.
             live: Run ids of the invocations of this process.
         """
+        others = [one for one in self.documents.invocations() if one.run.run_id not in live]
+        dead = [one for one in others if not is_alive(one)]
         events: list[Event] = []
-        for load_id in gone:
-            package = self.documents.package(load_id)
-            if package is None:
-                continue
-            for run in package.runs:
-                run.failure = Failure(message="The load package is gone: it was dropped before it was loaded.")
-                events.append(self._ended(run, "ABORT", now))
-            self._over.add(load_id)
-            self.documents.forget_package(load_id)
-        for one in list(self.documents.invocations()):
-            if one.run.run_id not in live and not is_alive(one):
-                one.run.failure = Failure(message="The process ended before the run did.")
-                events.append(self._event(_in_state(one.run, "aborted", now), "ABORT", now))
-                self.documents.forget_invocation(one.run.run_id)
+        if len(dead) == len(others):  # else another process may be about to say it
+            for fate in fates:
+                events += self._lost(fate, now)
+        for one in dead:
+            one.run.failure = Failure(message="The process ended before the run did.")
+            events.append(self._event(_in_state(one.run, "aborted", now), "ABORT", now))
+            self.documents.forget_invocation(one.run.run_id)
+        return events
+
+    def _lost(self, fate: Fate, now: dt.datetime) -> list[Event]:
+        """A package that went while nobody watched."""
+        package = self.documents.package(fate.load_id)
+        if package is None or fate.load_id in self._over:
+            return []
+        if fate.record is not None:
+            return self.loaded(fate.record)
+        self._over.add(fate.load_id)
+        self.documents.forget_package(fate.load_id)
+        was_loaded = fate.known == "loaded"
+        if package.ended_at is not None and not was_loaded:
+            return []  # its runs have ended, and nothing has come after them
+        events = self._again(package, None, now)
+        for run in package.runs:
+            if was_loaded:
+                run.lineage_errors = [*run.lineage_errors, ("outputs", UNWATCHED)]
+            else:
+                run.failure = Failure(message=DROPPED if fate.known == "dropped" else NOBODY_KNOWS.format(fate.why))
+            events.append(self._ended(run, "COMPLETE" if was_loaded else "ABORT", now))
         return events
 
     def begin(self, invocation: OpenInvocation) -> list[Event]:
@@ -320,24 +392,3 @@ def _in_state(run: Any, state: str, at: dt.datetime) -> Any:
 
 
 _STATES = {"COMPLETE": "loaded", "FAIL": "failed", "ABORT": "aborted"}
-
-
-def _dispositions(run: ResourceRun) -> str:
-    return ", ".join(sorted({str(one.write.get("disposition")) for one in run.outputs}))
-
-
-def _package_facet(package: OpenPackage, step: LoadedPackage, tables: list[str]) -> dict[str, Any]:
-    mine = {job: done for job, done in package.jobs.items() if done.table in tables}
-    states: dict[str, int] = {}
-    for done in mine.values():
-        states[done.state] = states.get(done.state, 0) + 1
-    found: dict[str, Any] = {"loadId": package.load_id, "state": step.loaded.state, "schemaName": step.schema}
-    found |= {"schemaVersion": step.loaded.schema_version, "schemaHash": step.loaded.schema_hash, "jobs": states}
-    rows: dict[str, int] = {}
-    for job, file in package.files.items():
-        if file.table in tables and job in mine:
-            rows[file.table] = rows.get(file.table, 0) + file.rows
-    # what dlt handed over: of a merge the table may have got fewer
-    found |= {"rowCounts": rows} if rows else {}
-    broken = [{"jobId": job, "table": d.table, "message": d.message[:500]} for job, d in failed(package, tables)]
-    return {**found, **({"failedJobs": broken} if broken else {})}

@@ -15,6 +15,7 @@ from headrace.observers.lineage.dlt_places import Target
 from headrace.observers.lineage.facts import Failure, Parent
 
 _STOPS = ("KeyboardInterrupt", "SignalReceivedException", "SystemExit", "GeneratorExit", "CancelledError")
+_FAILED_JOBS = ("LoadClientJobFailed", "LoadClientJobTerminalRetry")
 _DEEP = 20
 
 
@@ -39,6 +40,7 @@ class Extracted:
         seen: What could be seen of resources, by ``source.resource``.
         culprit: The resource at fault.
         aborted: It was stopped from outside.
+        goal: Destination and dataset, as far as they are known.
     """
 
     packages: dict[str, list[tuple[str, Any]]]
@@ -51,18 +53,29 @@ class Extracted:
     failure: Failure | None = None
     culprit: str = ""
     aborted: bool = False
+    goal: str = ""
 
 
 @dataclass
 class Normalized:
-    """The end of normalize: by load id dlt's metrics of jobs."""
+    """The end of normalize.
+
+    Attributes:
+        packages: By load id dlt's metrics of jobs.
+        broken: The package and the table whose job has failed for good: dlt keeps the package, and would try it again.
+    """
 
     packages: dict[str, Any]
+    parent: Parent | None
+    started: dt.datetime
+    ended: dt.datetime
+    failure: Failure | None = None
+    broken: tuple[str, str] | None = None
 
 
 @dataclass
 class LoadedPackage:
-    """The end of load, for one package."""
+    """The end of load, for one package; ``gave_up``: its jobs failed for good, and dlt keeps it to be tried again."""
 
     load_id: str
     schema: str
@@ -71,9 +84,11 @@ class LoadedPackage:
     target: Target | None
     normalize: Callable[[str], str]
     parent: Parent | None
+    started: dt.datetime
     ended: dt.datetime
     parameters: list[tuple[str, str]] = field(default_factory=list)
     failure: Failure | None = None
+    gave_up: bool = False
 
 
 def extracted(
@@ -122,23 +137,40 @@ def _changes_tables(package: Any) -> bool:
     return bool(getattr(package, "dropped_tables", None) or getattr(package, "truncated_tables", None))
 
 
-def normalized(info: Any) -> Normalized:
+def normalized(
+    info: Any, parent: Parent | None, started: dt.datetime, ended: dt.datetime, error: BaseException | None
+) -> Normalized:
     """A snapshot of dlt's `NormalizeInfo`."""
-    return Normalized({load_id: dict(one["job_metrics"]) for load_id, many in info.metrics.items() for one in many})
+    packages = {load_id: dict(one["job_metrics"]) for load_id, many in info.metrics.items() for one in many}
+    made = Normalized(packages, parent, started, ended)
+    for one in chain(error) if not is_stop(error) else ():
+        if type(one).__name__ == "NormalizeJobFailed":
+            table = str(getattr(one, "job_id", "")).partition(".")[0]
+            made.broken, made.failure = (str(getattr(one, "load_id", "")), table), failure_of(error or one)
+    return made
+
+
+def gave_up(error: BaseException | None) -> str:
+    """The package whose jobs failed for good, so that dlt's loader has stopped; empty if a server was just away."""
+    found = [one for one in chain(error) if type(one).__name__ in _FAILED_JOBS] if not is_stop(error) else []
+    return str(getattr(found[0], "load_id", "")) if found else ""
 
 
 def jobs_of(info: Any, package: Any) -> dict[str, Done]:
     """What dlt's loader did in this process, and the jobs that have failed for good."""
     found: dict[str, Done] = {}
-    for metrics in info.metrics.get(package.load_id, ()):
+    for metrics in info.metrics.get(package.load_id, ()) if info is not None else ():
         for job, one in metrics["job_metrics"].items():
             followups = [str(name) for name in getattr(one, "followup_jobs", None) or ()]
             found[str(job)] = Done(table=str(one.table_name), state=str(one.state), followups=followups)
-    for one in package.jobs.get("failed_jobs", ()):
-        job, table = str(one.job_file_info.job_id()), str(one.job_file_info.table_name)
-        known = found.get(job)
-        message = without_secrets(str(one.failed_message or ""))
-        found[job] = Done(table=table, state="failed", followups=known.followups if known else [], message=message)
+    for folder in ("failed_jobs", "new_jobs"):
+        for one in package.jobs.get(folder, ()):
+            job, table = str(one.job_file_info.job_id()), str(one.job_file_info.table_name)
+            known = found.get(job)
+            if folder == "new_jobs" and (known is None or known.state != "failed"):
+                continue  # only those that dlt has put back after they failed for good
+            message = without_secrets(last_line(str(one.failed_message or "")))
+            found[job] = Done(table=table, state="failed", followups=known.followups if known else [], message=message)
     for one in package.jobs.get("completed_jobs", ()):
         job, table = str(one.job_file_info.job_id()), str(one.job_file_info.table_name)
         if job not in found:
@@ -161,6 +193,40 @@ def loaded(package: Any) -> Loaded:
     )
 
 
+def loaded_package(
+    package: Any,
+    info: Any,
+    goal: Target | None,
+    parent: Parent | None,
+    started: dt.datetime,
+    ended: dt.datetime,
+    parameters: list[tuple[str, str]],
+) -> LoadedPackage:
+    """A snapshot of how a package was loaded.
+
+    Args:
+        package: dlt's `LoadPackageInfo`.
+        info: dlt's `LoadInfo`; None when another process has loaded it.
+        goal: Where its tables are.
+        parent: The invocation.
+        started: When the step began.
+        ended: When it ended.
+        parameters: Of the pipeline.
+    """
+    return LoadedPackage(
+        load_id=str(package.load_id),
+        schema=str(package.schema.name),
+        loaded=loaded(package),
+        jobs=jobs_of(info, package),
+        target=goal,
+        normalize=package.schema.naming.normalize_identifier,
+        parent=parent,
+        started=started,
+        ended=ended,
+        parameters=parameters,
+    )
+
+
 # ---- errors ----------------------------------------------------------------------------------------------------------
 
 
@@ -172,6 +238,15 @@ def chain(error: BaseException | None) -> list[BaseException]:
         error = error.__cause__ or getattr(error, "exception", None) or error.__context__
         error = error if isinstance(error, BaseException) else None
     return found
+
+
+def last_line(message: str) -> str:
+    """What a traceback says in the end; a message that is none as it is."""
+    if not message.startswith("Traceback "):
+        return message
+    lines = message.rstrip().splitlines()
+    at = [number for number, line in enumerate(lines) if line[:1].isalpha() or line[:1] == "_"]
+    return "\n".join(lines[at[-1] :]) if at else message
 
 
 def is_stop(error: BaseException | None) -> bool:

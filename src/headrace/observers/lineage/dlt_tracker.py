@@ -8,14 +8,16 @@ import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors.masking import without_secrets
-from headrace.observers.lineage import describing, dlt_pipes, dlt_steps
-from headrace.observers.lineage.dlt_facts import Documents, OpenInvocation, Seen, plain_instant, process_started
+from headrace.observers.lineage import describing, dlt_lost, dlt_pipes, dlt_steps
+from headrace.observers.lineage.dlt_facts import OpenInvocation, Seen, plain_instant, process_started
+from headrace.observers.lineage.dlt_lost import Fate
 from headrace.observers.lineage.dlt_places import Target, target
 from headrace.observers.lineage.dlt_runs import INTEGRATION, Runs
 from headrace.observers.lineage.dlt_steps import Scope
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("headrace")
 
-_PENDING = ("normalize/extracted", "load/normalized", "load/new")
 _STEPS = ("extract", "normalize", "load")
 
 
@@ -82,6 +83,7 @@ class DltTracker:
         self._live: dict[str, _Live] = {}
         self._runs: dict[tuple[str, str], Runs] = {}
         self._targets: dict[tuple[str, str, str], tuple[Any, Target]] = {}
+        self._known: dict[tuple[str, str], tuple[Runs, Sink, Callable[[], Any]]] = {}
         self._lock = threading.Lock()
 
     def drain(self, seconds: float) -> bool:
@@ -106,9 +108,10 @@ class DltTracker:
                 self._sinks[place] = self._sink_of(place, scope.pipeline)
             sink = self._sinks[place]
         _mark(sink, "begin")
+        self._known[scope.pipeline, scope.working_dir] = (runs, sink, weakref.ref(pipeline))
         live = _Live(scope, runs, sink, self._begin(scope, trace, step, pipeline), sys.exc_info()[1])
         self._live[trace.transaction_id] = live
-        self._recover(live)
+        self._recover(live, pipeline)
         live.sink.emit(lambda: runs.begin(live.document))
 
     def on_start_trace_step(self, trace: Any, step: str, pipeline: Any) -> None:
@@ -129,9 +132,10 @@ class DltTracker:
         live.steps.append(_step(step))
         info = None if isinstance(step_info, BaseException) else step_info
         if step.step == "extract":
-            self._extracted(live, step, info, error)
+            self._extracted(live, step, pipeline, info, error)
         elif step.step == "normalize" and info is not None:
-            snapshot = dlt_steps.normalized(info)
+            started, ended = plain_instant(step.started_at), plain_instant(step.finished_at)
+            snapshot = dlt_steps.normalized(info, live.parent, started, ended, error)
             live.sink.emit(lambda: live.runs.normalized(snapshot))
         elif step.step == "load" and info is not None:
             self._loaded(live, step, pipeline, info, error)
@@ -188,23 +192,72 @@ class DltTracker:
         )
         return OpenInvocation(run, os.getpid(), process_started(os.getpid()))
 
-    def _recover(self, live: _Live) -> None:
-        """Packages that were dropped, and runs of processes that were killed, are ended now."""
-        documents = Documents(live.scope.working_dir)
-        folder, now = Path(live.scope.working_dir), live.document.run.started_at
-        known = documents.packages()
-        gone = [one for one in known if not any((folder / place / one).is_dir() for place in _PENDING)]
+    def _recover(self, live: _Live, pipeline: Any) -> None:
+        """Packages that went while nobody watched, and runs of processes that were killed, are ended now."""
+        now, known = live.document.run.started_at, live.runs.documents.packages()
+        gone = dlt_lost.gone(known, live.scope.working_dir)
+        fates = self._fates(live.runs, pipeline, gone)
         pending = [one for one in known if one not in gone]
-        alive = frozenset(one.document.run.run_id for one in list(self._live.values()))
+        alive = self._alive()
 
         def recovered() -> list[Event]:
-            events = live.runs.recover(gone, now, alive)
+            events = live.runs.recover(fates, now, alive)
             live.document.run.depends_on = live.runs.refs(pending)
             return events
 
         live.sink.emit(recovered)
 
-    def _extracted(self, live: _Live, step: Any, info: Any, error: BaseException | None) -> None:
+    def _alive(self) -> frozenset[str]:
+        return frozenset(one.document.run.run_id for one in list(self._live.values()))
+
+    def _fates(self, runs: Runs, pipeline: Any, gone: list[str], ask: bool = False) -> list[Fate]:
+        """What became of packages, as far as it can be found out now.
+
+        Args:
+            runs: Of the pipeline.
+            pipeline: dlt's; None when it is no more.
+            gone: Load ids of packages that are not pending.
+            ask: The destination is at hand.
+        """
+        folder, found = runs.scope.working_dir, []
+        for load_id in gone:
+            if load_id in runs.handed:
+                continue
+            if dlt_lost.has_record(load_id, folder):
+                record = self._record(pipeline, load_id) if pipeline is not None else None
+                fate = Fate(load_id, "told", record) if record is not None else None
+            elif dlt_lost.surely_dropped(load_id, folder):
+                fate = Fate(load_id, "dropped")
+            else:
+                stored = runs.documents.package(load_id) if ask else None
+                fate = dlt_lost.ask(pipeline, load_id, stored.schema, stored.goal) if stored is not None else None
+            if fate is not None:
+                runs.handed.add(load_id)
+                found.append(fate)
+        return found
+
+    def _record(self, pipeline: Any, load_id: str) -> dlt_steps.LoadedPackage | None:
+        """How a package was loaded, by what dlt has kept of it; None when that cannot be read yet."""
+        try:
+            package = pipeline.get_load_package_info(load_id)
+            goal = target(pipeline, package.schema, None)
+        except Exception:  # another version's files, or no destination yet: a later run may know
+            logger.debug("lineage: the package %s cannot be read", load_id, exc_info=True)
+            return None
+        at = plain_instant(package.completed_at) if package.completed_at else _now()
+        return dlt_steps.loaded_package(package, None, goal, None, at, at, _parameters(pipeline))
+
+    def settle(self) -> None:
+        """End the runs of packages that were dropped since the last step; what nobody knows is left for a later run."""
+        for runs, sink, reference in list(self._known.values()):
+            if any(live.runs is runs for live in list(self._live.values())):
+                continue
+            gone = dlt_lost.gone(runs.documents.packages(), runs.scope.working_dir)
+            fates = self._fates(runs, reference(), gone)
+            if fates:
+                sink.emit(_recovery(runs, fates, _now()))
+
+    def _extracted(self, live: _Live, step: Any, pipeline: Any, info: Any, error: BaseException | None) -> None:
         seen: list[Seen] = []
         for source, resource in dlt_pipes.resources(live.data):
             try:
@@ -214,34 +267,31 @@ class DltTracker:
         live.data = None
         started, ended = plain_instant(step.started_at), plain_instant(step.finished_at)
         snapshot = dlt_steps.extracted(info, seen, live.parent, started, ended, error)
+        snapshot.goal = dlt_lost.goal_of(pipeline)
         live.mine |= snapshot.packages.keys()
         live.sink.emit(lambda: live.runs.extracted(snapshot))
 
     def _loaded(self, live: _Live, step: Any, pipeline: Any, info: Any, error: BaseException | None) -> None:
-        parameters = _parameters(pipeline)
+        parameters, gave_up = _parameters(pipeline), dlt_steps.gave_up(error)
+        started, failure = plain_instant(step.started_at), live.failure if error is not None else None
         for package in info.load_packages:
-            jobs = dlt_steps.jobs_of(info, package)
-            loaded = dlt_steps.loaded(package)
             names = [m.get("dataset_name") for m in info.metrics.get(package.load_id, ())]
-            schema = package.schema
-            snapshot = dlt_steps.LoadedPackage(
-                load_id=str(package.load_id),
-                schema=str(schema.name),
-                loaded=loaded,
-                jobs=jobs,
-                target=self._target(pipeline, schema, names[0] if names else None),
-                normalize=schema.naming.normalize_identifier,
-                parent=live.parent,
-                ended=plain_instant(package.completed_at or step.finished_at),
-                parameters=parameters,
-                failure=live.failure if error is not None else None,
-            )
-            broken = [f"{job}: {one.message}" for job, one in jobs.items() if one.state == "failed"]
+            goal = self._target(pipeline, package.schema, names[0] if names else None)
+            ended = plain_instant(package.completed_at or step.finished_at)
+            made = dlt_steps.loaded_package(package, info, goal, live.parent, started, ended, parameters)
+            made.failure, made.gave_up = failure, made.load_id == gave_up
+            broken = [f"{job}: {one.message}" for job, one in made.jobs.items() if one.state == "failed"]
             live.failed_jobs += broken
-            if loaded.state in ("loaded", "aborted"):
-                told = {"loadId": snapshot.load_id, "schemaName": snapshot.schema, "state": loaded.state}
+            if made.loaded.state in ("loaded", "aborted"):
+                told = {"loadId": made.load_id, "schemaName": made.schema, "state": made.loaded.state}
                 live.packages.append({**told, "failedJobs": len(broken)})
-            live.sink.emit(_work(live.runs, snapshot))
+                live.runs.handed.add(made.load_id)
+            live.sink.emit(_work(live.runs, made))
+        gone = dlt_lost.gone(live.runs.documents.packages(), live.scope.working_dir)
+        fates = self._fates(live.runs, pipeline, gone, ask=True)
+        if fates:
+            now, alive = _now(), self._alive()
+            live.sink.emit(lambda: live.runs.recover(fates, now, alive))
 
     def _target(self, pipeline: Any, schema: Any, dataset: str | None) -> Target | None:
         """Where a schema goes; asked once, since dlt resolves its configuration each time."""
@@ -277,6 +327,10 @@ def _mark(sink: Sink, what: str) -> None:
     tell = getattr(sink, what, None)
     if tell is not None:
         tell()
+
+
+def _recovery(runs: Runs, fates: list[Fate], now: dt.datetime) -> Callable[[], list[Event]]:
+    return lambda: runs.recover(fates, now, frozenset())
 
 
 def _work(runs: Runs, snapshot: dlt_steps.LoadedPackage) -> Callable[[], list[Event]]:
