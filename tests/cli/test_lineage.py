@@ -54,6 +54,28 @@ def test_names_that_are_not_there(told: Cli) -> None:
     assert told("lineage", "show", "ordrs", "--json", code=1).json["error"]["type"] == "NotInGraph"
 
 
+def test_parts_of_names(told: Cli) -> None:
+    assert told("lineage", "show", "shop.orders").out == told("lineage", "show", "shop").out
+
+
+def test_files_that_cannot_be(told: Cli) -> None:
+    assert (
+        "`.svg` is that of no format: give --format html|mermaid|dot|json"
+        in told("lineage", "export", "-o", "g.svg", code=2).err
+    )
+    told("lineage", "export", "-o", "g.svg", "--format", "html")
+    (told.folder / "file").write_text("")
+    assert "cannot be written" in told("lineage", "export", "-o", "file/g.html", code=1).err
+
+
+def test_reading_makes_no_folder(cli: Cli) -> None:
+    answer = cli("lineage", "show", "--pipelines-dir", "nowhere")
+    assert "nowhere" in answer.out and "--pipelines-dir" in answer.err
+    assert "the graph is empty" in cli("lineage", "show", "orders", "--pipelines-dir", "nowhere", code=1).err
+    assert "does not exist" in cli("lineage", "show", "--store", "nowhere", code=2).err
+    assert not (cli.folder / "nowhere").exists()
+
+
 def test_without_lineage(cli: Cli) -> None:
     answer = cli("lineage", "show")
     assert "no lineage here yet" in answer.out and "lineage.enabled" in answer.err

@@ -29,6 +29,9 @@ OPERATIONS = {
 }
 FORMATS = ("html", "mermaid", "dot", "json")
 _ENDINGS = {".html": "html", ".htm": "html", ".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot"}
+_ENDINGS[".json"] = "json"
+_MERMAID_EDGES = 500
+"""Its `maxEdges`, which a diagram cannot set for itself."""
 
 
 @click.group(cls=Group, entries=OPERATIONS)
@@ -120,18 +123,30 @@ def export(
     found = _found(graph, name)
     if found is not None:
         graph = part(graph, found, _ways(upstream, downstream), given["depth"])
-    chosen = kind or _ENDINGS.get(Path(output or "").suffix.lower()) or ("json" if out.json else "html")
-    if output is not None and Path(output).suffix.lower() == ".json" and kind is None:
-        chosen = "json"
+    chosen = kind or _kind_of(output) or ("json" if out.json else "html")
     text = _written(graph, chosen, name, given["columns"])
+    edges = len(graph.columns if given["columns"] else graph.edges)
+    if chosen == "mermaid" and edges > _MERMAID_EDGES:
+        out.note(f"Mermaid draws {_MERMAID_EDGES} edges unless told otherwise, and here are {edges}: give a NAME")
     if output is None:
         click.echo(text, nl=False)
         return
-    Path(output).parent.mkdir(parents=True, exist_ok=True)
-    Path(output).write_text(text, encoding="utf-8")
+    try:
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CliError(f"The file {output} cannot be written.", why=str(error)) from error
     counts = {"datasets": len(graph.datasets), "jobs": len(graph.jobs), "columns": len(graph.columns)}
     document = {"file": output, "format": chosen, **counts}
     out.result(document, lambda: out.text(f"{output}: {_counted(counts)}"))
+
+
+def _kind_of(output: str | None) -> str | None:
+    """The format that a file's ending asks for."""
+    ending = Path(output or "").suffix.lower()
+    if ending and ending not in _ENDINGS:
+        raise click.UsageError(f"The ending `{ending}` is that of no format: give --format {'|'.join(FORMATS)}.")
+    return _ENDINGS.get(ending)
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -111,9 +111,8 @@ def serve(host: str, port: int, token: str | None, store: str | None) -> None:
     Events go to POST /api/v1/lineage and /api/v1/lineage/batch; the graph is a page at /, and JSON at
     /api/v1/graph. Ctrl-C ends it.
     """
-    from headrace.observers.lineage.graph.serving import LineageServer
-
     from headrace.observers.lineage.graph.local import FOLDER
+    from headrace.observers.lineage.graph.serving import LineageServer
 
     out = current_output()
     # what others send is kept, also where no pipeline has run yet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -155,6 +156,93 @@ def test_mermaid_and_dot(graph: View) -> None:
     assert mermaid.startswith("flowchart LR\n") and mermaid.count("-->") == 3 and '(["shop.orders"])' in mermaid
     assert 'label="raw.orders"' in as_dot(graph) and as_dot(graph).count("->") == 10
     assert as_mermaid(graph, True).count("-.->") == 1
+
+
+def test_each_column_is_one_node_of_mermaid(graph: View) -> None:
+    lines = as_mermaid(graph, True).splitlines()
+    label, table = {}, ""
+    for line in lines:
+        if found := re.match(r'\s+subgraph t\d+\["(.*)"\]', line):
+            table = found[1]
+        elif found := re.match(r'\s+(c\d+_\d+)\["(.*)"\]', line):
+            assert found[1] not in label
+            label[found[1]] = f"{table}.{found[2]}"
+    arrows = [re.fullmatch(r"\s+(\w+) (?:-->|-\.->) (\w+)", line) for line in lines]
+    drawn = {(label[one[1]], label[one[2]]) for one in arrows if one}
+    name = {i: node.label for i, node in graph.datasets.items()}
+    assert drawn == {
+        (f"{name[e.source]}.{e.field}", f"{name[e.target]}.{e.column or '(all rows)'}") for e in graph.columns
+    }
+
+
+def test_a_chain_of_any_length_is_drawn() -> None:
+    length = 3_000
+    steps = [
+        event("COMPLETE", f"j{n}", n, n, [dataset("n", f"t{n}")], [dataset("n", f"t{n + 1}")]) for n in range(length)
+    ]
+    chain = view(Graph().add_all(steps))
+    lines = list(Tree(chain).lines(find(chain, f"t{length}"), ["upstream"]))
+    assert len(lines) == length + 4 and lines[-1].endswith("└─ t0  by j0  done 2026-11-21 10:00")
+    few = list(Tree(chain, depth=2).lines(find(chain, "t5"), ["upstream"]))
+    assert [line.split()[1] for line in few[4:]] == ["t4", "t3"]
+
+
+def test_a_job_that_failed_says_why_although_it_wrote_nothing() -> None:
+    error = {"errorMessage": {"message": "no such host\nTraceback", "programmingLanguage": "python"}}
+    parent = {"run": {"runId": samples.run_id(1)}, "job": {"namespace": "prod", "name": "shop"}}
+    failed = event("FAIL", "shop.orders", 2, 0, run_facets={"parent": parent, **error})
+    graph = view(Graph().add_all([event("START", "shop", 1, 0), failed]))
+    for asked in (None, find(graph, "shop"), find(graph, "shop.orders")):
+        lines = list(Tree(graph).lines(asked, ["upstream"]))
+        assert lines == ["shop.orders  failed 2026-11-21 10:00", "!  no such host"]
+
+
+def test_where_nothing_is_known_nothing_is_said_to_be_made() -> None:
+    lineage = samples.columns(a=[], _dlt_id=[])
+    out = dataset("n", "t", {"a": "text", "_dlt_id": "text"}, columnLineage=lineage)
+    graph = view(Graph().add_all([event("COMPLETE", "j", 1, 0, [], [out])]))
+    lines = list(Tree(graph, columns=True).lines(find(graph, "j"), ["upstream"]))
+    assert lines[1:] == [
+        "└─ t  no source is known",
+        "      a       ◂ no source is known",
+        "      _dlt_id ◂ made by the job",
+    ]
+
+
+def test_datasets_of_no_job_are_shown_too() -> None:
+    one = {"eventTime": samples.at(0), "dataset": dataset("n", "by_hand"), "producer": "x", "schemaURL": "y"}
+    lines = list(Tree(view(Graph().add_all([one]))).lines(None, ["upstream"]))
+    assert lines[-2:] == ["of no job that is known", "└─ by_hand"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("Customer__Email", "did you mean `raw.orders.customer__email`"),
+        ("FCT_ORDERS", "did you mean `marts.fct_orders`"),
+        ("fct_order", "did you mean `marts.fct_orders`"),
+        ("what is this", "shows all"),
+    ],
+)
+def test_what_may_have_been_meant(graph: View, name: str, says: str) -> None:
+    with pytest.raises(NotInGraph) as caught:
+        find(graph, name)
+    assert says in str(caught.value)
+
+
+def test_an_empty_graph_says_how_it_is_filled() -> None:
+    with pytest.raises(NotInGraph, match="the graph is empty") as caught:
+        find(view(Graph()), "orders")
+    assert "`lineage.enabled = true`" in str(caught.value)
+
+
+def test_a_namespace_map_with_a_star_joins_in_the_graph_too() -> None:
+    steps = [
+        event("COMPLETE", "a", 1, 0, [], [dataset("postgres://old-1:5432", "d.t")]),
+        event("COMPLETE", "b", 2, 1, [dataset("postgres://new-1:5432", "d.t")], [dataset("n", "u")]),
+    ]
+    found = view(Graph().add_all(steps), {"postgres://old-*": "postgres://new-*"}).datasets.values()
+    assert sorted((one.namespace, one.name) for one in found) == [("n", "u"), ("postgres://new-1:5432", "d.t")]
 
 
 def test_json_is_the_whole_graph(graph: View) -> None:

@@ -70,10 +70,11 @@ def as_mermaid(graph: View, columns: bool = False) -> str:
 
 def _mermaid_columns(graph: View) -> list[str]:
     used: dict[str, dict[str, str]] = {}
+    number: dict[str, int] = {}
     for edge in graph.columns:
         for dataset, column in ((edge.source, edge.field), (edge.target, edge.column)):
             fields = used.setdefault(dataset, {})
-            fields.setdefault(column, f"c{len(used) - 1}_{len(fields)}")
+            fields.setdefault(column, f"c{number.setdefault(dataset, len(number))}_{len(fields)}")
     lines = []
     for i, (dataset, fields) in enumerate(used.items()):
         lines.append(f'  subgraph t{i}["{_mermaid(graph.datasets[dataset].label)}"]')
