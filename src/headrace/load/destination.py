@@ -116,14 +116,14 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
         versions: Of tables that keep versions: the one that the job made.
         partitions: Of tables that are partitioned: those it wrote. Tables whose partitions are not known stay out.
         queries: Ids that the destination gave to what it ran for the job, in their order: by these people find it in
-            its console. Without secrets.
+            its console. By table; those that concern all tables of the job are under the empty name. No secrets.
     """
 
     rows: int = 0
     changes: dict[str, RowChanges] = {}
     versions: dict[str, TableVersion] = {}
     partitions: dict[str, list[Partition]] = {}
-    queries: list[str] = []
+    queries: dict[str, list[str]] = {}
 
 
 def joined(parts: Iterable[Applied]) -> Applied:
@@ -134,7 +134,7 @@ def joined(parts: Iterable[Applied]) -> Applied:
         changes={table: changes for part in found for table, changes in part.changes.items()},
         versions={table: version for part in found for table, version in part.versions.items()},
         partitions={table: parts for part in found for table, parts in part.partitions.items()},
-        queries=[query for part in found for query in part.queries],
+        queries={table: queries for part in found for table, queries in part.queries.items()},
     )
 
 

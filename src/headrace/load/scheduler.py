@@ -233,7 +233,7 @@ class Scheduler:
                 changes=told.changes,
                 versions=told.versions,
                 partitions=told.partitions,
-                queries=[without_secrets(query) for query in told.queries],
+                queries={table: [without_secrets(query) for query in told.queries[table]] for table in told.queries},
             )
         if outcome.result == "failed":
             if self._raise_on_failed:

@@ -107,7 +107,7 @@ class JobDone(Event, frozen=True, tag=True):
     changes: dict[str, RowChanges] = {}
     versions: dict[str, TableVersion] = {}
     partitions: dict[str, list[Partition]] = {}
-    queries: list[str] = []
+    queries: dict[str, list[str]] = {}
 
 
 class JobRetried(Event, frozen=True, tag=True):

@@ -14,6 +14,7 @@ from headrace import lineage
 from headrace.config.lineage import lineage_settings, may_be_on
 from headrace.errors.pipeline import PipelineStepFailed
 from headrace.observers.lineage.delivery import close
+from headrace.observers.lineage.owning import owners_of_table
 from tests.e2e.project import project as project
 from tests.lineage.scenarios.stream import RunOf, Stream
 
@@ -67,6 +68,17 @@ def test_who_owns_what_and_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert both[0].job_facet("documentation")["description"] == "Loads the shop."
     assert both[1].job_facet("documentation")["description"] == "All orders."
     assert both[1].outputs[0]["facets"]["ownership"]["owners"][0]["name"] == "team:data"
+
+
+def test_owners_of_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    # the first pattern that meets the name, with or without the dataset, decides
+    given: dict[str, Any] = {"cust*": ["team:crm"], "raw.ord*": {"team:sales": "STEWARD"}, "orders": ["team:late"]}
+    _, run = play(monkeypatch, owners=["team:data"], dataset_owners=given)
+    assert run.outputs[0]["facets"]["ownership"]["owners"] == [{"name": "team:sales", "type": "STEWARD"}]
+    assert run.job_facet("ownership")["owners"] == [{"name": "team:data", "type": "OWNER"}]
+    settings = lineage_settings()
+    assert owners_of_table(settings, ["customers"]) == [("team:crm", "OWNER")]
+    assert owners_of_table(settings, ["people"]) == [("team:data", "OWNER")]
 
 
 def test_the_namespace_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,7 @@ class SqlJobClient(UndoingClient, Client):
         self._dialect = session.dialect
         self._ledger = Ledger(session)
         self._records = Records(session, schema)
+        self._queries: dict[str, list[str]] = {}
 
     @property
     def sql_client(self) -> SqlClient:
@@ -248,6 +249,7 @@ class SqlJobClient(UndoingClient, Client):
             return self.insert_file(file, context, target, columns)
 
     def _insert(self, file: LoadFile, context: LoadContext, target: str, columns: Sequence[str] | None) -> int:
+        before = len(self._session.queries)
         try:
             if file.remote:
                 return self.load_staged(staged_file(file, context), context, target, columns)
@@ -258,12 +260,17 @@ class SqlJobClient(UndoingClient, Client):
             # so Arrow says that a file is none
             made = DestinationInvalidFileFormat(self._dialect.name, file.format, file.path, str(error))
             raise made from error
+        finally:
+            if own := self._session.queries[before:]:
+                del self._session.queries[before:]
+                self._queries.setdefault(file.table, []).extend(own)
 
     def apply(self, job: AnyJob, context: LoadContext) -> Applied:
         """Run a job, once by its key; tells what it did (no rows when the key was known already)."""
         key = context.key(job)
         tables = ", ".join(f"`{name}`" for name in job.tables) or "no table"
         self._doing(f"{job.kind} of {tables} in dataset `{self._session.dataset_name}` (job {key})")
+        self._session.queries, self._queries = [], {}
         try:
             applied = self._once(job, context, key)
         except (DatabaseUndefinedRelation, DatabaseTerminalException):
@@ -286,7 +293,9 @@ class SqlJobClient(UndoingClient, Client):
                 if work.tally.changes != expected:
                     self._ledger.correct(key, work.tally.changes)
                 failpoints.hit("job.before_commit")
-            return Applied(rows=work.rows, changes=work.tally.changes)
+            if self._session.queries:
+                self._queries[""] = self._session.queries
+            return Applied(rows=work.rows, changes=work.tally.changes, queries=self._queries)
         except DatabaseUndefinedRelation:
             raise
         except DatabaseException:

@@ -34,6 +34,8 @@ class SqlClient(ABC):
 
     Attributes:
         doing: What is going on, for the text of errors: ``loading table `t` (job …)``.
+        queries: Ids that the database gave to what it ran for the job that is going on; destinations whose database
+            gives such ids add them, and lineage tells them.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class SqlClient(ABC):
         self.staging_dataset_name = staging_dataset_name or DEFAULT_STAGING_LAYOUT % dataset_name
         self.dialect, self.capabilities = dialect, capabilities
         self.doing = ""
+        self.queries: list[str] = []
 
     # ---- connection -----------------------------------------------------------------------------------------------
 

@@ -106,8 +106,10 @@ def queries_of(view: PackageView, tables: set[str]) -> list[str]:
     found: dict[str, None] = {}
     for job_id, done in view.done_now.items():
         job = view.jobs.get(job_id)
-        if job is not None and tables & set(job.tables):
-            found.update(dict.fromkeys(done.queries))
+        if job is not None and done.queries and tables & set(job.tables):
+            # what a job runs for all of its tables comes behind what it runs for each
+            for table in (*(name for name in job.tables if name in tables), ""):
+                found.update(dict.fromkeys(done.queries.get(table, ())))
     return list(found)
 
 
