@@ -108,6 +108,19 @@ def test_a_run_does_not_wait_and_nothing_is_lost(tmp_path: Path, silent: int, ba
         assert _ids(again.events) == wanted
 
 
+def test_the_end_of_the_program_says_what_a_silent_receiver_has_not_taken(
+    tmp_path: Path, silent: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    transport = {"type": "http", "url": f"http://me:hunter22secret@127.0.0.1:{silent}", "timeout": 300.0}
+    sink = delivery.sink_for(tmp_path / "p", settings(transport=transport, drain_seconds=0.1))
+    sink.emit(lambda: story([1]))
+    assert sink.drain(60)
+    assert not delivery.close()
+    (told,) = [record.getMessage() for record in caplog.records if "pipeline `p`" in record.getMessage()]
+    assert "kept in" in told and "headrace lineage replay" in told and "lineage.drain_seconds" in told
+    assert "hunter22secret" not in caplog.text
+
+
 def test_a_receiver_that_comes_back_gets_everything_in_the_same_process(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from headrace.model.events import Extracted
 from headrace.observers.lineage import code, describing, naming
 from headrace.observers.lineage.describing import resource_job_id as resource_job_id
+from headrace.observers.lineage.effects import queries_of
 from headrace.observers.lineage.facts import (
     DatasetId,
     Field,
@@ -24,6 +25,7 @@ from headrace.observers.lineage.facts import (
 )
 from headrace.observers.lineage.opened import OpenInvocation, OpenPackage, OpenRun, Place, Reading
 from headrace.observers.lineage.outputs import described_output, fields_of, lifecycle_of
+from headrace.observers.lineage.owning import owners_of_table
 from headrace.observers.lineage.packagefacts import load_package, tests_of
 from headrace.observers.lineage.subsets import subset_of
 
@@ -63,7 +65,6 @@ class Builder:
         view: PackageView | None = None,
         ended: bool = False,
         planned: bool = False,
-        with_inputs: bool = True,
     ) -> ResourceRun:
         """A resource run with its datasets.
 
@@ -73,7 +74,6 @@ class Builder:
             view: The package as it is now; None for one that is not sealed or is gone.
             ended: Tell outputs: what the destination really holds.
             planned: Tell outputs: what would be written.
-            with_inputs: Tell inputs; they were told before when there is nothing new of them.
         """
         reading = run.reading
         made = ResourceRun(
@@ -92,7 +92,7 @@ class Builder:
         if package.run_id:
             made.tags.append(("transaction_id", package.run_id))
         self._depend(made, package, run)
-        own, above = self._inputs(made, reading, view) if with_inputs else ([], [])
+        own, above = self._inputs(made, reading, view)
         made.inputs = _joined([*own, *above])
         made.custom["headrace_loadPackage"] = load_package(package, view, reading.resource)
         if view is not None:
@@ -203,11 +203,17 @@ class Builder:
             return []
         return [self._namespaces.apply(self._table(view, table)) for table in tables]
 
+    def describe(self, output: Output, view: PackageView) -> None:
+        """Put in what a schema says of a table."""
+        if output.table in view.tables:
+            output.fields = fields_of(view, output.table)
+            output.description = view.tables[output.table].get("description") or None
+
     def _table(self, view: PackageView, table: str) -> Output:
         assert view.location is not None
         document = view.tables.get(table, {})
         root = view.tables.get(view.root_of(table), {})
-        return naming.output(
+        found = naming.output(
             view.location,
             table,
             source_name=view.destination_name or None,
@@ -215,6 +221,10 @@ class Builder:
             schema_name=str(view.schema.get("name") or ""),
             parent=document.get("parent"),
         )
+        above = view.root_of(table)
+        names = [table, f"{view.dataset_name}.{table}", found.id.name, above, f"{view.dataset_name}.{above}"]
+        found.owners = owners_of_table(self._settings, names)
+        return found
 
     def _outputs(
         self,
@@ -231,7 +241,7 @@ class Builder:
             counts = view.normalized.row_counts if view.normalized is not None else {}
             written = [name for name in own_tables if name in counts]
         else:
-            written = [name for name in own_tables if lifecycle_of(view, name).written]
+            written = [name for name in own_tables if lifecycle_of(view, name, reading.resource).written]
         if not written:
             return
         if view.location is None:
@@ -241,13 +251,14 @@ class Builder:
         edges = self._edges(made, reading, view)
         for name in written:
             try:
-                output = described_output(self._table(view, name), view, name)
+                output = described_output(self._table(view, name), view, name, reading.resource)
             except Exception as error:  # noqa: BLE001 - told in `extractionError`, and the rest goes on
                 _trouble(made, f"the output {name}", error)
                 continue
-            output.owners = describing.owners(self._settings)
             self._connect(made, output, edges.get(name), own, above)
             made.outputs.append(self._namespaces.apply(output))
+        if not planned and made.outputs and (queries := queries_of(view, set(written))):
+            made.external_query = (queries[-1], made.outputs[0].id.namespace)
 
     def _edges(self, made: ResourceRun, reading: Reading, view: PackageView) -> dict[str, Any]:
         """Column lineage of the resource's tables; what earlier loads knew of columns is put in."""
@@ -258,8 +269,7 @@ class Builder:
 
         try:
             package = view.package_schema
-            roots = view.roots_of(reading.resource)
-            found = edges(extracted, package, reading.described, roots, reading.models)
+            found = edges(extracted, package, reading.described, reading.models, view.appended)
             memory = self._memory_of(str(view.schema.get("name") or ""))
             found = memory.merged(reading.resource, found, package)
         except Exception as error:  # noqa: BLE001 - told in `extractionError`, and the rest goes on

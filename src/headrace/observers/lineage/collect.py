@@ -26,7 +26,7 @@ from headrace.model.events import (
     StepStarted,
     TablesChanged,
 )
-from headrace.observers.lineage import build, cycle
+from headrace.observers.lineage import cycle, describing
 from headrace.observers.lineage.ids import resource_run_id
 from headrace.observers.lineage.invocations import Invocations
 from headrace.observers.lineage.opened import Ending, OpenPackage, OpenRun, OpenRuns, read_document, write_document
@@ -169,7 +169,9 @@ class LineageObserver:
         return made
 
     def _start(self, opened: OpenPackage, reading: Any, at: dt.datetime, nominal: Any = None) -> OpenRun:
-        job = build.resource_job_id(self.settings.job_namespace, self._pipeline_name, reading.source, reading.resource)
+        job = describing.resource_job_id(
+            self.settings.job_namespace, self._pipeline_name, reading.source, reading.resource
+        )
         about = (job.namespace, self._pipeline_name, reading.source, reading.resource, opened.load_id)
         made = OpenRun(
             run_id=resource_run_id(opened.created_at, *about),

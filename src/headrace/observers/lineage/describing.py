@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from headrace.observers.lineage.facets.job import job_type
 from headrace.observers.lineage.facets.run import engine
 from headrace.observers.lineage.facts import Job, JobId, Run, RunRef
 from headrace.observers.lineage.opened import Cursor, Place, Reading
+from headrace.observers.lineage.owning import owners_in
 
 if TYPE_CHECKING:
     from headrace.bus.observer import Run as LiveRun
@@ -87,13 +87,8 @@ def reference(run: Run) -> RunRef:
 
 
 def owners(settings: LineageConfiguration) -> list[tuple[str, str]]:
-    """Owners with their kind: ``["team:data"]``, ``{"team:data": "MAINTAINER"}`` or a text with commas."""
-    given = settings.owners
-    if isinstance(given, str) and given.lstrip()[:1] in ("[", "{"):
-        given = json.loads(given)  # of an environment variable
-    if isinstance(given, Mapping):
-        return [(str(name), str(kind)) for name, kind in given.items()]
-    return [(name, "OWNER") for name in _names(given)]
+    """Owners of jobs, with their kind."""
+    return owners_in(settings.owners)
 
 
 def _names(given: Any) -> list[str]:
@@ -111,29 +106,30 @@ def environment(settings: LineageConfiguration) -> list[tuple[str, str]]:
     return [(name, os.environ[name]) for name in _names(settings.environment) if name in os.environ]
 
 
-def parameters(run: LiveRun, known: list[tuple[str, str]] | None = None) -> list[tuple[str, str]]:
-    """What an invocation works with: where to, and with how many workers.
-
-    Args:
-        run: The run.
-        known: What was found when it began: settings of steps are not looked up again.
-    """
+def parameters(run: LiveRun) -> list[tuple[str, str]]:
+    """What an invocation works with: where to, and how."""
     p = run.pipeline
     destination, staging = p.destination, p.staging if p.destination is not None else None
-    found: dict[str, Any] = {
-        "destination": getattr(destination, "destination_name", None),
-        "destination_type": getattr(destination, "destination_type", None),
-        "staging": getattr(staging, "destination_name", None),
-        "dataset": p.dataset_name,
-        "refresh": p.refresh,
-        "dev_mode": p.dev_mode or None,
-    }
-    if known is not None:
-        return [*texts(found), *(one for one in known if "." in one[0])]
-    for step, names in _STEP_SETTINGS.items():
-        section = getattr(p._settings, step)()
-        found |= {f"{step}.{name}": getattr(section, name) for name in names}
-    return texts(found)
+    return texts(
+        {
+            "destination": getattr(destination, "destination_name", None),
+            "destination_type": getattr(destination, "destination_type", None),
+            "staging": getattr(staging, "destination_name", None),
+            "dataset": p.dataset_name,
+            "refresh": p.refresh,
+            "dev_mode": p.dev_mode or None,
+        }
+    )
+
+
+def step_parameters(step: str, used: Any) -> list[tuple[str, str]]:
+    """What a step worked with: with how many workers, and what it does with jobs that fail.
+
+    Args:
+        step: Its name.
+        used: Its settings.
+    """
+    return texts({f"{step}.{name}": getattr(used, name, None) for name in _STEP_SETTINGS.get(step, ())})
 
 
 def texts(found: Mapping[str, Any]) -> list[tuple[str, str]]:

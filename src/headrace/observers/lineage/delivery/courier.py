@@ -80,6 +80,23 @@ class Courier:
         outlet = self._outlet
         return self._nobody if outlet is None else spool.is_sent(outlet.name)
 
+    @property
+    def has_told(self) -> bool:
+        """Whether somebody who looks for missing events knows why they are."""
+        return bool(self._told) or not self.breaker.is_closed
+
+    def tell_left(self, seconds: float) -> None:
+        """Say what is left at the end of the process: the receiver has said neither yes nor no until then."""
+        where = self._outlet.where if self._outlet is not None else "the receiver"
+        for spool in self.post.spools:
+            if not self.has_all(spool):
+                logger.warning(
+                    "lineage: %s had not taken all events of pipeline `%s` %g s after the end of the program. What is "
+                    "left is kept in `%s` and will be sent by a later run, or by `headrace lineage replay`. To wait "
+                    "longer, set `lineage.drain_seconds`.",
+                    *(where, spool.pipeline, seconds, spool.folder),
+                )
+
     def stop(self) -> None:
         """Send nothing more."""
         with self._changed:

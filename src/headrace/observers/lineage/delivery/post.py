@@ -92,6 +92,12 @@ class Post:
         for courier in self.couriers:
             courier.tell()
 
+    def tell_left(self, seconds: float) -> None:
+        """The process ends with events that are not sent: say so, where no trouble was told that explains it."""
+        for courier in self.couriers:
+            if not courier.has_told:
+                courier.tell_left(seconds)
+
     def stop(self, seconds: float) -> None:
         """End the threads, and give back what they hold, as far as there is time."""
         end = time.monotonic() + seconds

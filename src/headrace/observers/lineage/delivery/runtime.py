@@ -33,7 +33,7 @@ After: TypeAlias = Callable[[], None]
 QUEUE_MAX = 10_000
 """Pieces of work that wait in memory at most: beyond them, who brings one does some of the work."""
 
-LATER = 0.5
+LATER = 1.0
 """Seconds that events wait while a run goes on: a short one is over by then, and nothing has taken its processor."""
 _BATCH = 20  # pieces of work whose events are written at once
 _BATCH_BYTES = 2**16  # and bytes from which on they are
@@ -256,6 +256,9 @@ class Runtime:
         sent = [post.settle(_WRITE_SECONDS if post.is_local else end - time.monotonic()) for post in posts]
         for post in posts:
             post.stop(max(0.0, end - time.monotonic()))
+        for post, done in zip(posts, sent, strict=True):
+            if not done:
+                post.tell_left(seconds)
         return written and all(sent)
 
 
