@@ -277,3 +277,37 @@ def test_a_wide_table(loads: Loads) -> None:
     loads.run(resource)
     fact, document, described = loads.facts[-1], loads.pipeline.default_schema.to_dict(), describe(resource)
     assert len(edges(fact, document, described)["wide"].columns) == 2_002
+
+
+@pytest.mark.parametrize(
+    ("strategy", "hints", "expected"),
+    [
+        ("delete-insert", {}, {"id": ["JOIN", "GROUP_BY"], "s": ["SORT"], "gone": ["FILTER"], "m": ["JOIN"]}),
+        ("upsert", {}, {"id": ["JOIN", "GROUP_BY"], "s": ["SORT"], "gone": ["FILTER"]}),
+        ("insert-only", {"deduplicated": True}, {"id": ["JOIN"], "gone": ["FILTER"]}),
+        ("scd2", {}, {"m": ["JOIN"]}),
+        ("delete-insert", {"destination_scope": "m = 1"}, {"id": ["GROUP_BY"], "s": ["SORT"], "gone": ["FILTER"]}),
+    ],
+)
+def test_a_merge_depends_on_what_its_strategy_uses(loads: Loads, strategy: str, hints: Any, expected: Any) -> None:
+    columns: Any = {"s": {"dedup_sort": "asc"}, "gone": {"hard_delete": True}}
+    disposition: Any = {"disposition": "merge", "strategy": strategy, **hints}
+    rows = [{"id": 1, "m": 1, "s": 1, "gone": False}]
+    resource = dlt.resource(
+        rows, name="t", primary_key="id", merge_key="m", write_disposition=disposition, columns=columns
+    )
+    found = loads.run(resource)["t"]
+    assert {s.field: [t.subtype for t in s.transformations] for s in found.indirect} == expected
+    appended = edges(loads.facts[-1], loads.package, describe(resource), appended={"t"})
+    assert appended["t"].indirect == [] and appended["t"].columns == found.columns
+
+
+def test_what_is_declared_is_all_there_is_to_a_column(loads: Loads) -> None:
+    def one() -> Any:
+        return dlt.resource([{"id": 1, "m": 2}], name="t")
+
+    loads.run(one(), remember=True)
+    found = loads.run(one().map_columns({"m": "user.mail"}), remember=True)
+    assert [s.field for s in found["t"].columns["m"]] == ["user.mail"]
+    found = loads.run(one(), remember=True)
+    assert [s.field for s in found["t"].columns["m"]] == ["m"]

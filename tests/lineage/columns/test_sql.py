@@ -129,7 +129,9 @@ def test_rows_of_a_relation_are_those_of_its_tables(tmp_path: Path) -> None:
 
     @dlt.resource
     def vips() -> Any:
-        yield loads.pipeline.dataset().query("SELECT id, full_name AS who, count(*) OVER () AS n FROM customers WHERE vip")
+        yield loads.pipeline.dataset().query(
+            "SELECT id, full_name AS who, count(*) OVER () AS n FROM customers WHERE vip"
+        )
 
     lineage = loads.run(vips())["vips"]
     assert loads.described is not None

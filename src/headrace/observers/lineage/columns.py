@@ -18,7 +18,7 @@ statement as for generated columns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.model import tables as tb
@@ -50,6 +50,7 @@ def edges(
     schema: Mapping[str, Any] | PackageSchema,
     resource: ResourceFact,
     models: Mapping[str, str] | None = None,
+    appended: Collection[str] = (),
 ) -> dict[str, TableLineage]:
     """The column lineage of what one resource wrote into a package.
 
@@ -57,6 +58,7 @@ def edges(
         fact: What extract sealed: spool files and the shapes of what is in them.
         schema: Of the package, after normalize. Give a `PackageSchema` for many resources of one package.
         resource: As `columns_resource.describe` took it.
+        appended: Root tables of disposition ``merge`` to which rows were appended: not all destinations can merge.
         models: Text of SQL models by the path of their spool file; those left out have unknown columns.
 
     Returns:
@@ -76,7 +78,7 @@ def edges(
             # of files that several resources have filled, nobody knows whose a column is
             known = [file for file in files if not file.others]
             foreign = _filled(package, root, fact) if any(_is_other(f, root, resource.name) for f in fact.files) else {}
-            found.update(_root(package, root, known, foreign, resource, models or {}))
+            found.update(_root(package, root, known, foreign, resource, models or {}, root in appended))
     return found
 
 
@@ -108,6 +110,7 @@ def _root(
     filled: dict[str, set[str]],
     resource: ResourceFact,
     models: Mapping[str, str],
+    appended: bool,
 ) -> dict[str, TableLineage]:
     data = DataColumns(package, root)
     data.add(files)
@@ -122,9 +125,9 @@ def _root(
         _queried(found[root], [q.text for q in resource.queries], package, after)
     more = _models(package, root, queries, found[root])
     more += _models(package, root, [q.text for q in resource.queries], {})
-    _declare(package, root, resource, found)
+    declared = _declare(package, root, resource, found)
     engine_columns(data, found)
-    indirect = joined([*indirect_of(data, found[root], resource), *more])
+    indirect = joined([*indirect_of(data, found[root], resource, appended), *more])
     found.update(rejected_columns(data))
     through = "" if resource.keep_others else _after(resource.through, "by")
     return {
@@ -134,6 +137,7 @@ def _root(
             # what others fill is no riddle
             unknown=[n for n in package.columns[table] if n not in columns and n not in filled.get(table, ())],
             through=through,
+            declared=declared.get(table, []),
         )
         for table, columns in found.items()
         if table == root or table not in filled or table in data.ways
@@ -189,15 +193,20 @@ def _queried(found: dict[str, Sources], texts: list[str], package: PackageSchema
             ]
 
 
-def _declare(package: PackageSchema, root: str, resource: ResourceFact, found: dict[str, dict[str, Sources]]) -> None:
-    """What the user said wins over what was seen."""
+def _declare(
+    package: PackageSchema, root: str, resource: ResourceFact, found: dict[str, dict[str, Sources]]
+) -> dict[str, list[str]]:
+    """Let what the user said win over what was seen; gives these columns by table."""
     naming = package.schema.naming
+    names: dict[str, list[str]] = {}
     for name, declared in resource.declared.items():
         table, dot, column = name.rpartition(".")
         table = naming.normalize_tables_path(table) if dot else root
         column = naming.normalize_path(column)
         if table in found and column in package.columns[table] and not column.startswith(tb.DLT_NAME_PREFIX):
             found[table][column] = _declared(declared)
+            names.setdefault(table, []).append(column)
+    return names
 
 
 def _declared(declared: Declared) -> Sources:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from headrace.model import tables as tb
 from headrace.observers.lineage.columns_keys import Sources, again
 from headrace.observers.lineage.columns_model import ResourceFact, Source
 from headrace.observers.lineage.columns_package import DataColumns
 from headrace.observers.lineage.facts import Transformation
 
+_WITH_MERGE_KEY = ("delete-insert", "cdc", "scd2")
 
-def indirect_of(data: DataColumns, found: dict[str, Sources], resource: ResourceFact) -> Sources:
+
+def indirect_of(
+    data: DataColumns, found: dict[str, Sources], resource: ResourceFact, appended: bool = False
+) -> Sources:
     """What a root table and all tables nested in it depend on.
 
     Args:
         data: Of the root table.
         found: Sources of the root table's columns.
         resource: The resource that writes it.
+        appended: Its rows are appended whatever its disposition says.
     """
-    return joined([*_of_reading(resource), *_of_writing(data, found)])
+    return joined([*_of_reading(resource), *(() if appended else _of_writing(data, found))])
 
 
 def _of_reading(resource: ResourceFact) -> Sources:
@@ -46,19 +50,23 @@ def _of_writing(data: DataColumns, found: dict[str, Sources]) -> Sources:
     def add(column: str, subtype: str, words: str) -> None:
         sources.extend(again(found.get(column, []), _how(subtype, words)))
 
+    def first(hint: str) -> list[str]:
+        return schema.hint_columns(root, hint)[:1]
+
     strategy = schema.merge_strategy(root)
-    primary = schema.hint_columns(root, "primary_key")
-    for key in ("primary_key", "merge_key"):
-        for column in schema.hint_columns(root, key):
-            add(column, "JOIN", f"{key.replace('_', ' ')} of {strategy}")
-    if primary and strategy != "scd2" and not table.get("x-stage-data-deduplicated"):
-        for column in primary:
+    primary, scoped = schema.hint_columns(root, "primary_key"), bool(table.get("x-merge-destination-scope"))
+    if strategy != "scd2":  # which knows records by their versions
+        # a scope is emptied whatever the keys are
+        for column in primary if strategy != "delete-insert" or not scoped else ():
+            add(column, "JOIN", f"primary key of {strategy}")
+        for column in primary if not table.get("x-stage-data-deduplicated") else ():
             add(column, "GROUP_BY", "one row a primary key")
-        sort = tb.get_dedup_sort_tuple(table)
-        if sort is not None:
-            add(sort[0], "SORT", f"dedup sort {sort[1]}")
-    for column in schema.hint_columns(root, "hard_delete"):
-        add(column, "FILTER", "hard delete")
+        if primary and not table.get("x-stage-data-deduplicated") and (sort := first("dedup_sort")):
+            add(sort[0], "SORT", f"dedup sort {table['columns'][sort[0]]['dedup_sort']}")
+        for column in first("hard_delete"):
+            add(column, "FILTER", "hard delete")
+    for column in schema.hint_columns(root, "merge_key") if strategy in _WITH_MERGE_KEY and not scoped else ():
+        add(column, "JOIN", f"merge key of {strategy}")
     return sources
 
 

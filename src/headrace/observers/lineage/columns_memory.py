@@ -77,14 +77,16 @@ class ColumnMemory:
         found = {}
         for table, fresh in lineage.items():
             known = self._document.tables.get(table, {}).get(resource, {})
-            columns = {n: _joined(s, known.get(n, ())) for n, s in fresh.columns.items()}
+            # what the user says of a column is all there is to it, for as long as it is said
+            columns = {n: s if n in fresh.declared else _joined(s, known.get(n, ())) for n, s in fresh.columns.items()}
             columns.update({n: known[n] for n in fresh.unknown if n in known})
             in_order = {n: columns[n] for n in package.columns.get(table, columns) if n in columns}
             # a column of another resource that fills the table is no riddle
             theirs = {n for own in self._document.tables.get(table, {}).values() for n in own}
             unknown = [n for n in fresh.unknown if n not in columns and n not in theirs]
             found[table] = msgspec.structs.replace(fresh, columns=in_order, unknown=unknown)
-            self._learn(table, resource, in_order)
+            seen = {n: s for n, s in in_order.items() if n not in fresh.declared}
+            self._learn(table, resource, seen | {n: known[n] for n in fresh.declared if n in known})
         return found
 
     def remembered(self, resource: str, table: str) -> dict[str, Sources]:

@@ -110,12 +110,14 @@ class TableLineage(msgspec.Struct, omit_defaults=True):
         unknown: Columns of which nobody knows where they come from; they have no entry in ``columns``.
         through: Functions that made the items of those of other resources: they count where the resource has no input
             of its own.
+        declared: Columns that the user has said the sources of.
     """
 
     columns: dict[str, list[Source]] = {}
     indirect: list[Source] = []
     unknown: list[str] = []
     through: str = ""
+    declared: list[str] = []
 
 
 class TableEdges(msgspec.Struct, omit_defaults=True):

@@ -270,13 +270,24 @@ def _assertions(
     for name, column in typed.items():
         if column.get("nullable") is False:
             found.append({"assertion": "not_null", "success": True, "column": name})
-    if root.get("write_disposition") == "merge" and root.get("x-merge-strategy") in (None, "delete-insert", "upsert"):
+    if _keeps_keys(view, root):
         keys = [name for name, column in typed.items() if column.get("primary_key")]
         if len(keys) == 1:
             found.append({"assertion": "unique", "success": True, "column": keys[0]})
         elif keys:
             found.append({"assertion": "unique", "success": True, "params": {"columns": keys}})
     return found
+
+
+def _keeps_keys(view: PackageView, root: Mapping[str, Any]) -> bool:
+    """Whether the load has left one row a primary key."""
+    if root.get("write_disposition") != "merge" or root.get("name") in view.appended:
+        return False
+    if root.get("x-stage-data-deduplicated"):
+        return False  # the user vouches for it, nobody looked
+    strategy = root.get("x-merge-strategy") or "delete-insert"
+    scoped = strategy == "delete-insert" and root.get("x-merge-destination-scope")
+    return strategy in ("delete-insert", "upsert") and not scoped
 
 
 def _modes(contract: Any) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from headrace.model.events import (
     Reopened,
     SchemaMigrated,
 )
-from headrace.model.jobs import Upload
+from headrace.model.jobs import Copy, Upload
 from headrace.model.location import Location
 from headrace.model.rejected import RejectedCount, add_counts
 from headrace.package.decided import decisions, skipped_counts
@@ -152,6 +152,12 @@ class PackageView:
                 for resource in self.owners(name):
                     found.setdefault(resource, []).append(name)
         return found
+
+    @cached_property
+    def appended(self) -> set[str]:
+        """Root tables of disposition ``merge`` whose rows are appended: the destination cannot merge."""
+        found = {table for job in self.jobs.values() if isinstance(job, Copy) for table in job.tables}
+        return {name for name in found if self.tables.get(name, {}).get("write_disposition") == "merge"}
 
     def row_counts(self, resource: str) -> dict[str, int]:
         """Rows that normalize made of a resource's items, by table; of shared files nobody knows."""
