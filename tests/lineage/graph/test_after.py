@@ -79,6 +79,7 @@ def test_on_postgres(asked: Path, postgres_server: Any) -> None:
     assert rows(shop, "SELECT count(*) FROM raw._headrace_lineage_runs") == [(4,)]
 
 
+@pytest.mark.long
 def test_a_new_dataset_each_time(asked: Path) -> None:
     found = set()
     for n in range(2):
@@ -95,7 +96,7 @@ def test_where_nothing_can_be_merged_tables_are_replaced_in_a_dataset_of_their_o
     shop = headrace.pipeline("shop", destination=place, dataset_name="raw")
     for n in range(2):
         shop.run(_orders([n]).apply_hints(write_disposition="append"))
-    dataset = headrace.dataset(place, "shop_lineage")
+    dataset = headrace.pipeline("shop_lineage", destination=place, dataset_name="shop_lineage").dataset()
     edges = dataset("SELECT target_name FROM _headrace_lineage_edges").fetchall()
     assert len(edges) == 2, edges
     assert dataset("SELECT count(*) FROM _headrace_lineage_runs").fetchall() == [(4,)]

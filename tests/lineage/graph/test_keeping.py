@@ -24,9 +24,10 @@ PAD = {"text": {"text": "x" * 6_000}}
 def loaded(number: int, job: str = "copy") -> list[samples.Event]:
     """Two events of a run that reads one table and writes another."""
     one, other = samples.dataset("src", f"{job}_in{number}"), samples.dataset("dwh", f"{job}_out{number}")
-    given = {"inputs": [one], "outputs": [other], "run_facets": PAD}
     number += hash_of(job)
-    return [samples.event(state, job, number, number, **given) for state in ("START", "COMPLETE")]
+    return [
+        samples.event(state, job, number, number, [one], [other], run_facets=PAD) for state in ("START", "COMPLETE")
+    ]
 
 
 def hash_of(job: str) -> int:

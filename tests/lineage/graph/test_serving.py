@@ -24,6 +24,8 @@ from headrace.observers.lineage.graph.local import LocalGraph
 from headrace.observers.lineage.graph.serving import LineageServer
 from tests.lineage.graph import samples
 
+HALF = "a text is no Unicode: it has half of a surrogate pair"
+
 
 class Running:
     def __init__(self, server: LineageServer) -> None:
@@ -183,6 +185,31 @@ def test_large_bodies_are_refused(running: Running) -> None:
         running.post(gzip.compress(json.dumps(event).encode()), Content_Encoding="gzip")[0] == 413
     )  # 200 bytes packed
     assert running.post(samples.load()[0])[0] == 201
+
+
+def test_who_sends_too_much_reads_the_answer(running: Running) -> None:
+    """Clients that send all before they look would otherwise see a broken connection, and try again for ever."""
+    body = b"[" + b" " * (40 * 2**20)
+    assert running.post(body)[0] == 413
+    assert running.post(body, Content_Type="text/plain")[0] == 415
+
+
+def test_half_a_character_is_no_text(running: Running) -> None:
+    [good, *_], bad = samples.load(), samples.load()[0]
+    bad["job"]["name"] = "half \ud800"
+    assert running.post(json.dumps(bad).encode()) == (400, {"code": 400, "message": HALF})
+    status, told = running.post(json.dumps([bad, good]).encode(), "/api/v1/lineage/batch")
+    assert status == 200 and [(one["index"], one["reason"]) for one in told["failed_events"]] == [(0, HALF)]
+    assert running.datasets
+
+
+@pytest.mark.parametrize("rows", ["1e999", "1" + "0" * 40, "-1e30", "NaN"])
+def test_numbers_that_no_table_could_hold_are_none(running: Running, rows: str) -> None:
+    out = samples.written(samples.dataset("n", "t"), 7)
+    text = json.dumps(samples.event("COMPLETE", "j", 1, 0, [], [out])).replace('"rowCount": 7', f'"rowCount": {rows}')
+    assert running.post(text.encode())[0] == 201
+    [one] = running.ask("GET", "/api/v1/graph")[1]["datasets"]
+    assert one["state"] == "COMPLETE" and one.get("rows") is None and one["bytes"] == 70
 
 
 @pytest.mark.parametrize("running", [{"token": "s3cret"}], indirect=True)

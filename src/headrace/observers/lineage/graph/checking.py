@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from headrace.observers.lineage.graph.reading import instant
 
 _TYPES = ("START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER")
@@ -22,6 +24,15 @@ def complaint(event: Any) -> str | None:
     if "job" in event or "run" in event:
         return _of_job(event)
     return _named(event.get("dataset"), "dataset")
+
+
+def line_of(event: Any) -> tuple[bytes, str | None]:
+    """An event as it is kept, and what is wrong with it."""
+    wrong = complaint(event)
+    try:
+        return (b"" if wrong else msgspec.json.encode(event)), wrong
+    except UnicodeEncodeError:  # JSON can name half a character, and UTF-8 cannot
+        return b"", "a text is no Unicode: it has half of a surrogate pair"
 
 
 def _of_job(event: dict[str, Any]) -> str | None:

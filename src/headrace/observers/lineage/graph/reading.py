@@ -9,6 +9,7 @@ from typing import Any
 from headrace.observers.lineage.graph.model import NO_DATASET, FieldEdge, How, Key, Run, Source, Touched
 
 _EPOCH = "0000"
+_MOST = 2**63  # what databases can count to
 
 
 def instant(text: Any) -> str:
@@ -57,7 +58,9 @@ def listed(value: Any) -> list[dict[str, Any]]:
 
 def number(value: Any) -> int | None:
     """A number of rows or bytes."""
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value else None
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) < _MOST:
+        return None
+    return int(value)
 
 
 def text(value: Any) -> str:

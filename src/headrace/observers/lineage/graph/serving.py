@@ -20,8 +20,9 @@ import hmac
 import json
 import logging
 import threading
+import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
@@ -30,7 +31,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from headrace.base.version import VERSION
-from headrace.observers.lineage.graph.checking import complaint
+from headrace.observers.lineage.graph.checking import line_of
 from headrace.observers.lineage.graph.formats import as_json
 from headrace.observers.lineage.graph.html import as_html, policy, slim
 from headrace.observers.lineage.graph.local import LocalGraph
@@ -43,6 +44,8 @@ EVENT_BYTES = 32 * 2**20
 """Largest body, as it is and unpacked."""
 SECONDS = 30
 """How long a client may be silent within a request."""
+_LEFT_SECONDS = 10
+"""How long the rest of a body that is refused is read."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -71,6 +74,8 @@ class LineageServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    # producers may come all at once
+    request_queue_size = 128
     # a second server on the port is an error and not a rival
     allow_reuse_port = False
     look_again: float = 5
@@ -104,8 +109,8 @@ class LineageServer(ThreadingHTTPServer):
                 self._view = (tag, self.graph.view())
             return self._view
 
-    def keep(self, events: list[dict[str, Any]]) -> None:
-        """Keep events that were checked."""
+    def keep(self, events: Sequence[dict[str, Any] | bytes]) -> None:
+        """Keep events that were checked, or their lines."""
         self.graph.received.append(events)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -119,6 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     protocol_version = "HTTP/1.1"
     timeout = SECONDS
+    _left = 0
     takes: ClassVar[Mapping[str, str]] = {"/api/v1/lineage": "_one", "/api/v1/lineage/batch": "_batch"}
 
     def do_GET(self) -> None:
@@ -128,6 +134,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answered(self._get)
 
     def do_POST(self) -> None:
+        length = self.headers.get("Content-Length", "")
+        self._left = int(length) if length.isdecimal() else 0
         self._answered(self._post)
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -142,12 +150,22 @@ class _Handler(BaseHTTPRequestHandler):
         except Refused as refused:
             self.close_connection = True  # what is left of the body is not read
             self._send(refused.status, {"code": int(refused.status), "message": refused.text})
+            self._let_finish()
         except OSError:
             raise
         except Exception as error:
             logger.exception("lineage server: a request failed")
             self.close_connection = True
             self._send(HTTPStatus.INTERNAL_SERVER_ERROR, {"code": 500, "message": type(error).__name__})
+
+    def _let_finish(self) -> None:
+        """Read what is left of a body, for a while: most clients look for the answer only when all is sent."""
+        self.wfile.flush()
+        end = time.monotonic() + _LEFT_SECONDS
+        self.connection.settimeout(_LEFT_SECONDS)
+        while self._left > 0 and time.monotonic() < end:
+            data = self.rfile.read(min(self._left, 1 << 16))
+            self._left = self._left - len(data) if data else 0
 
     def _permitted(self) -> None:
         host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
@@ -202,17 +220,18 @@ class _Handler(BaseHTTPRequestHandler):
         getattr(self, name)(given)
 
     def _one(self, given: Any) -> None:
-        if wrong := complaint(given):
+        line, wrong = line_of(given)
+        if wrong:
             raise Refused(HTTPStatus.BAD_REQUEST, wrong)
-        self.server.keep([given])
+        self.server.keep([line])
         self._send_bytes(HTTPStatus.CREATED, b"", "application/json", {})
 
     def _batch(self, given: Any) -> None:
         if not isinstance(given, list):
             raise Refused(HTTPStatus.BAD_REQUEST, "a batch is a list of events")
-        wrong = [(i, text) for i, one in enumerate(given) if (text := complaint(one))]
-        bad = {i for i, _ in wrong}
-        right = [one for i, one in enumerate(given) if i not in bad]
+        lines = [line_of(one) for one in given]
+        wrong = [(i, text) for i, (_, text) in enumerate(lines) if text]
+        right = [line for line, text in lines if not text]
         if right:
             self.server.keep(right)
         counted = {"received": len(given), "successful": len(right), "failed": len(wrong), "retriable": 0}
@@ -252,6 +271,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _exactly(self, size: int) -> bytes:
         data = self.rfile.read(size)
+        self._left -= len(data)
         if len(data) < size:
             raise Refused(HTTPStatus.BAD_REQUEST, "the body ended early")
         return data
