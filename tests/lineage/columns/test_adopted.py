@@ -1,4 +1,4 @@
-"""A package that was extracted while lineage was off: its journal says what its columns went through, or nobody does."""
+"""A package that was extracted while lineage was off: its journal says what its columns went through, or nobody."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def loaded_later(project: Path, monkeypatch: pytest.MonkeyPatch, *resources: Any
 
 
 def edges(run: RunOf, column: str) -> Any:
-    """What is said of a column of the resource's root table: fields with their last transformation; None for nothing."""
+    """What is said of a column of the resource's root table: fields with their last step; None for nothing."""
     found = run.outputs[0]["facets"].get("columnLineage", {}).get("fields", {}).get(column)
     if found is None:
         return None

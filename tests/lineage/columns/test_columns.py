@@ -87,13 +87,24 @@ def test_arrow_columns_have_the_names_of_the_frame(loads: Loads) -> None:
     assert fields == {"Order ID": "int64", "nested": "struct<a: list<item: int64>>", "day": "string", "Later": "int64"}
 
 
-def test_an_imported_file_is_read_by_its_columns(loads: Loads, tmp_path: Path) -> None:
+@pytest.mark.parametrize("file_format", ["parquet", "csv", "jsonl"])
+def test_an_imported_file_is_read_by_its_columns(loads: Loads, tmp_path: Path, file_format: str) -> None:
     import pyarrow.parquet as pq
 
-    pq.write_table(pa.table({"id": [1]}), path := tmp_path / "given.parquet")
-    mark = dlt.mark.with_file_import(str(path), "parquet", 1)
-    found = loads.run(dlt.resource([mark], name="t", columns={"id": {"data_type": "bigint"}}))
-    assert said(found["t"].columns["id"]) == {"id": [("DIRECT", "IDENTITY", "imported file")]}
+    path = tmp_path / f"given.{file_format}"
+    if file_format == "parquet":
+        pq.write_table(pa.table({"id": [1]}), path)
+    else:
+        path.write_text("id\n1\n" if file_format == "csv" else '{"id": 1}\n')
+    hints: Any = {"id": {"data_type": "bigint"}, "other": {"data_type": "bigint"}}
+    resource = dlt.resource([dlt.mark.with_file_import(str(path), file_format, 1)], name="t", columns=hints)
+    found = loads.run(resource)["t"]
+    assert said(found.columns["id"]) == {"id": [("DIRECT", "IDENTITY", "imported file")]}
+    # what the file does not have did not come from it
+    assert "other" not in found.columns and found.unknown == ["other"]
+    assert loads.rows("t") == [{"id": 1, "other": None}]
+    path.unlink()
+    assert "id" in edges(loads.facts[-1], loads.package, describe(resource))["t"].unknown
 
 
 def test_ids_of_keys_are_masked_hashes(loads: Loads) -> None:

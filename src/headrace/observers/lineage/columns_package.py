@@ -11,6 +11,7 @@ from headrace.model.evolve import KIND_TYPES, ColumnTarget, evolve
 from headrace.model.rawnames import RawNames
 from headrace.model.schema import Schema
 from headrace.model.shape import ChainShape, ColumnShape, join_shapes
+from headrace.observers.lineage.columns_files import columns_of_files
 from headrace.observers.lineage.columns_kinds import may_fit, transformation_of
 from headrace.observers.lineage.columns_paths import Place, Places
 from headrace.observers.lineage.facts import Transformation
@@ -70,13 +71,16 @@ class DataColumns:
     def add(self, files: Iterable[SpoolFile]) -> None:
         """Add what spool files of the root table hold."""
         rows: list[ChainShape] = []
+        given: list[SpoolFile] = []
         for file in files:
             if file.kind == "rows":
                 rows.append(ChainShape.from_dict(file.shape))
             elif file.kind == "arrow" and file.shape:
                 self._arrow(ChainShape.from_dict(file.shape))
             elif file.kind == "file" and file.format != "model":
-                self._imported()
+                given.append(file)
+        for name in columns_of_files(given):
+            self._imported(name)
         if rows:
             self._rows(join_shapes(rows))
 
@@ -138,8 +142,13 @@ class DataColumns:
 
         return is_version_in_row_id(self.package.schema, self.root)
 
-    def _imported(self) -> None:
+    def _imported(self, name: str) -> None:
         """The destination brings in the columns of an imported file by their names."""
-        for name in self.package.columns.get(self.root, {}):
-            if not name.startswith(tb.DLT_NAME_PREFIX):
-                self.way(self.root, name, (name,), Transformation("DIRECT", "IDENTITY", "imported file"))
+        columns = self.package.columns.get(self.root, {})
+        if name not in columns:
+            name_of = {known.casefold(): known for known in columns}
+            column = name_of.get(name.casefold(), "")
+        else:
+            column = name
+        if column and not column.startswith(tb.DLT_NAME_PREFIX):
+            self.way(self.root, column, (name,), Transformation("DIRECT", "IDENTITY", "imported file"))
