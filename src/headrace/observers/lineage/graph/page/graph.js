@@ -31,9 +31,10 @@ class Lineage {
     else { if (failed) old.state = "FAIL"; if (basis !== "run") old.basis = basis; }
   }
 
-  // jobs that only hold others are not drawn
+  // jobs that only hold others are not drawn; one that failed before it wrote anything is
   drawn() {
-    return [...this.datasets.keys(), ...[...this.jobs.keys()].filter((id) => this.ofJob.has(id))];
+    const holders = new Set([...this.jobs.values()].map((j) => j.parent));
+    return [...this.datasets.keys(), ...[...this.jobs.keys()].filter((id) => this.ofJob.has(id) || !holders.has(id))];
   }
 
   // without the name of the job that it is part of

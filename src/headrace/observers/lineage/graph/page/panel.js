@@ -61,7 +61,7 @@ class Panel {
     if (!d.columns || !d.columns.length) return null;
     return el("table", {}, ...d.columns.map((c) => el("tr", {}, el("td", {}, this.to(d.id, c.name, c.name),
       c.description ? el("small", {}, " ", c.description) : "", ...(c.tags || []).map((t) => el("span", { class: "chip" }, t))),
-    el("td", { class: "dim" }, (c.type || "").toLowerCase(), c.generated ? " made by the job" : ""))));
+    el("td", { class: "dim" }, [(c.type || "").toLowerCase(), c.generated && "made by the job"].filter(Boolean).join(", ")))));
   }
 
   column(d, name) {
