@@ -1,4 +1,4 @@
-"""What destinations have said of a package's jobs besides rows: versions, partitions, ids of queries; missing values."""
+"""What destinations have said of jobs besides rows: versions, partitions, ids of queries; and missing values."""
 
 from __future__ import annotations
 
