@@ -183,9 +183,8 @@ def test_a_job_that_failed_before_it_wrote_is_there(browser: Browser, tmp_path: 
     error = {"errorMessage": {"message": "no such host", "programmingLanguage": "python"}}
     failed = samples.event("FAIL", "night.new_york.airports", 2, 0, run_facets={**parent, **error})
     with Page(browser, written(tmp_path, [samples.event("START", "night", 1, 0), failed])) as page:
-        titles = page.js("[...document.querySelectorAll('.node.job .title')].map((t) => t.textContent)")
-        assert titles == ["new_york.airports"], (
-            "the one that only holds it is not drawn; a name is cut for want of room"
-        )
+        drawn = page.js("[...document.querySelectorAll('.node')].map((g) => g.dataset.id)")
+        assert drawn == ["j:prod|night.new_york.airports"], "the one that only holds it is not drawn"
+        assert page.js("document.getElementById('empty').hidden")
         page.click(".node.job", "airports")
         assert "no such host" in page.js("document.getElementById('panel').innerText")

@@ -20,7 +20,7 @@ function start(data) {
   panel = new Panel($("panel"), lineage, pick, () => pick(null));
   const n = data.datasets.length;
   $("title").replaceChildren(data.title, el("small", {}, `${n} ${n === 1 ? "dataset" : "datasets"}, ${moment(data.made_at)} UTC`));
-  $("empty").hidden = n > 0;
+  $("empty").hidden = lineage.drawn().length > 0;
   return picked && (lineage.datasets.has(picked.id) || lineage.jobs.has(picked.id)) ? picked : null;
 }
 
