@@ -275,9 +275,21 @@ def test_18_19_errors_have_no_secrets_and_a_real_traceback(lab: Lab) -> None:
             pipeline().run(leaks())
         except Exception:
             pass
+        @dlt.source
+        def shop(pass_phrase=dlt.secrets.value):
+            @dlt.resource
+            def tells():
+                raise ValueError(f"{pass_phrase} is refused")
+                yield {"a": 1}
+            return tells
+        try:
+            pipeline("q").run(shop())
+        except Exception:
+            pass
         """,
-        {"LINEAGE__STACK_TRACES": "true"},
+        {"LINEAGE__STACK_TRACES": "true", "SOURCES__PASS_PHRASE": "plain-HUNTER2-words"},
     )
+    assert lab.one("tells").end == "FAIL"
     assert "HUNTER2" not in (lab.folder / "events.ndjson").read_text()
     run = lab.one("leaks")
     assert run.end == "FAIL" and lab.stream.invocations[0].states == ["START", "FAIL"]
@@ -370,6 +382,9 @@ def test_25_29_every_event_is_whole_and_ours(lab: Lab) -> None:
         assert event["run"]["facets"]["processing_engine"]["version"].startswith("1.31")
         assert event["job"]["facets"]["jobType"]["integration"] == "DLT"
         assert "headrace" in event["producer"]
+    parent = lab.one("t").facet("parent")
+    assert parent["run"]["facets"]["processing_engine"]["name"] == "dlt"
+    assert parent["job"]["facets"]["jobType"]["integration"] == "DLT"
     text = (lab.folder / "events.ndjson").read_text()
     assert "openlineage-python" not in text
     lab.check()

@@ -269,5 +269,6 @@ def test_older_dlt_says_that_it_does_not_know_inputs(old_lab: Lab) -> None:
     assert run.inputs == [] and run.end == "COMPLETE"
     assert "dlt before 1.31" in run.facet("extractionError")["errors"][0]["errorMessage"]
     assert columns(written(run)["t"]).keys() == {"_dlt_id", "_dlt_load_id"}
+    assert edges(run) == edges(old_lab.one("g")) == {}  # that there are no inputs is not known
     assert old_lab.outputs() == old_lab.rows() == {"raw.t": 2, "raw.g": 1, "raw.g__tags": 1}
     old_lab.check()

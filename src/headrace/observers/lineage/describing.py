@@ -79,11 +79,9 @@ def caller() -> Place | None:
 
 def reference(run: Run) -> RunRef:
     """A run to be pointed at as a parent, with the facets that are handed on."""
-    return RunRef(
-        run_id=run.run_id,
-        job=run.job.id,
-        facets={"run": {"processing_engine": engine()}, "job": {"jobType": job_type(run.job.kind)}},
-    )
+    kind = job_type(run.job.kind, run.job.integration)
+    facets = {"run": {"processing_engine": engine(run.engine)}, "job": {"jobType": kind}}
+    return RunRef(run_id=run.run_id, job=run.job.id, facets=facets)
 
 
 def owners(settings: LineageConfiguration) -> list[tuple[str, str]]:

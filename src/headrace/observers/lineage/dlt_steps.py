@@ -266,4 +266,8 @@ def culprit_of(error: BaseException | None) -> str:
 def failure_of(error: BaseException) -> Failure:
     """The error without secrets, with its traceback."""
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return Failure(message=without_secrets(str(error) or type(error).__name__), trace=without_secrets(text))
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 # code of the user, and it may fail as well
+        message = ""
+    return Failure(message=without_secrets(message or type(error).__name__), trace=without_secrets(text))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors.masking import without_secrets
-from headrace.observers.lineage import describing, dlt_lost, dlt_pipes, dlt_steps
+from headrace.observers.lineage import describing, dlt_lost, dlt_pipes, dlt_secrets, dlt_steps
 from headrace.observers.lineage.dlt_facts import OpenInvocation, Seen, plain_instant, process_started
 from headrace.observers.lineage.dlt_lost import Fate
 from headrace.observers.lineage.dlt_places import Target, target
@@ -52,6 +52,7 @@ class _Live:
     stopped: bool = False
     failed_jobs: list[str] = field(default_factory=list)
     packages: list[dict[str, Any]] = field(default_factory=list)
+    resolved: int = 0
 
     @property
     def parent(self) -> Parent:
@@ -127,7 +128,10 @@ class DltTracker:
         """A step has ended, well or not."""
         live = self._live.get(trace.transaction_id)
         if live is None or step.step not in _STEPS:
+            if live is not None and not live.steps and not step.step_exception:
+                self._ask(live, pipeline)  # a run without data, which does not load
             return
+        self._hide_secrets(live)
         error = self._error(live, step)
         live.steps.append(_step(step))
         info = None if isinstance(step_info, BaseException) else step_info
@@ -163,6 +167,18 @@ class DltTracker:
         run.state = {"COMPLETE": "loaded", "FAIL": "failed", "ABORT": "aborted"}[state]  # type: ignore[assignment]
         live.sink.emit(lambda: live.runs.end(live.document, state, now))
         _mark(live.sink, "end")
+
+    @staticmethod
+    def _hide_secrets(live: _Live) -> None:
+        found = dlt_secrets.resolved(live.resolved)
+        live.resolved += len(found)
+
+        def hide() -> list[Event]:
+            dlt_secrets.hide(found)
+            return []
+
+        if found:
+            live.sink.emit(hide)
 
     # ---- snapshots -------------------------------------------------------------------------------------------------
 
@@ -287,6 +303,10 @@ class DltTracker:
                 live.packages.append({**told, "failedJobs": len(broken)})
                 live.runs.handed.add(made.load_id)
             live.sink.emit(_work(live.runs, made))
+        self._ask(live, pipeline)
+
+    def _ask(self, live: _Live, pipeline: Any) -> None:
+        """Packages that are gone and nobody has told of: dlt has just been in the destination, which may know."""
         gone = dlt_lost.gone(live.runs.documents.packages(), live.scope.working_dir)
         fates = self._fates(live.runs, pipeline, gone, ask=True)
         if fates:
