@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 import headrace as dlt
-from headrace.model.events import Extracted, SourceEnded
+from headrace.model.events import Extracted, Normalized, SourceEnded
 from headrace.observers.lineage.columns import edges
 from headrace.observers.lineage.columns_memory import ColumnMemory
 from headrace.observers.lineage.columns_model import ResourceFact, Source, TableLineage
@@ -41,9 +43,25 @@ class Loads:
         found = edges(self.facts[-1], package, self.described or describe(resource), models=self.models)
         return self.memory.merged(resource.name, found, package) if remember else found
 
+    def sealed(self, source: Any) -> tuple[dict[tuple[str, str], list[Any]], PackageSchema]:
+        """The columns of what a source becomes, by table and name, and its schema; nothing of it is loaded."""
+        self.pipeline.extract(source)
+        self.pipeline.normalize()
+        found: dict[tuple[str, str], list[Any]] = {}
+        (load_id,) = self.pipeline.list_normalized_load_packages()
+        package = self.pipeline._store.get(load_id)
+        fact, schema = package.fact(Normalized), PackageSchema(package.load_schema())
+        assert fact is not None
+        for file in fact.files:
+            with pa.OSFile(str(package.path / file.path)) as opened, pa.ipc.open_stream(opened) as stream:
+                for name, values in stream.read_all().to_pydict().items():
+                    found.setdefault((file.table, name), []).extend(values)
+        self.pipeline.drop_pending_packages()
+        return found, schema
+
     def _note(self, event: Any, run: Any) -> None:
         if isinstance(event, SourceEnded):
-            (self.described,) = [describe(one) for one in run.extras["source"].resources.selected.values()]
+            self.described = describe(next(iter(run.extras["source"].resources.selected.values())))
         if isinstance(event, Extracted):
             self.facts.append(event)
             for file in event.files:

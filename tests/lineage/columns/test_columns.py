@@ -276,6 +276,7 @@ def test_input_fields_are_the_shape_of_the_items(loads: Loads) -> None:
         ("$['it\\'s'].x", ["it's", "x"]),
         ("Order ID", ["Order ID"]),
         ("a[0]", ["a", None]),
+        ("$['_element'].x", ["_element", "x"]),
     ],
 )
 def test_paths_are_read_as_people_write_them(text: str, path: list[str | None]) -> None:

@@ -204,9 +204,19 @@ def _declare(
         table = naming.normalize_tables_path(table) if dot else root
         column = naming.normalize_path(column)
         if table in found and column in package.columns[table] and not column.startswith(tb.DLT_NAME_PREFIX):
-            found[table][column] = _declared(declared)
-            names.setdefault(table, []).append(column)
+            for own in (column, *_variants(package, table, column)):
+                found[table][own] = _declared(declared)
+                names.setdefault(table, []).append(own)
     return names
+
+
+def _variants(package: PackageSchema, table: str, column: str) -> list[str]:
+    """The columns that hold those values of a column which its type cannot take."""
+    return [
+        name
+        for name, own in package.columns[table].items()
+        if own.get("variant") and name == package.names.variant(column, own["data_type"])
+    ]
 
 
 def _declared(declared: Declared) -> Sources:

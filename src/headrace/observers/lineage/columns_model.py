@@ -138,7 +138,7 @@ def json_path(path: list[str | None]) -> str:
     for key in path:
         if key is None:
             parts.append("[*]")
-        elif key.isidentifier():
+        elif key.isidentifier() and key != ELEMENT:
             parts.append(f".{key}")
         else:
             escaped = key.replace("\\", "\\\\").replace("'", "\\'")
