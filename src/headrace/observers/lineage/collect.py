@@ -351,9 +351,9 @@ class LineageObserver:
             return
         for opened in self.open.ending_packages():
             view = self._view(opened.load_id, run)
-            self.teller.ended(opened, view, [one for one in opened.runs.values() if one.ending is not None])
+            self.teller.ended(opened, view, [one for one in opened.runs.values() if one.ending is not None], True)
         for invocation in self.open.ending_invocations():
-            self.teller.invocation_ended(invocation)
+            self.teller.invocation_ended(invocation, True)
         # those that a lost invocation has begun end before it
         self._settle(run, None)
         for invocation in self.open.invocations():

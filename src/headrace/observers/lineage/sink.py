@@ -37,6 +37,12 @@ class Sink(Protocol):
             now: Nobody would tell it again if the process died: it does not wait for a better time.
         """
 
+    def told(self, run_ids: set[str]) -> set[tuple[str, str]]:
+        """The events of some runs that are safe, those of earlier processes too: (run id, state).
+
+        Called on the sink's thread, where a process that is no more may have told some of its last events.
+        """
+
     def drain(self, seconds: float) -> bool:
         """Wait until all that was emitted is safe on disk (not: sent), at most so long; whether it is."""
 
@@ -67,6 +73,14 @@ class FileSink:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="headrace lineage", daemon=True)
                 self._thread.start()
+
+    def told(self, run_ids: set[str]) -> set[tuple[str, str]]:
+        """See `Sink`."""
+        if not self.path.exists():
+            return set()
+        events = [msgspec.json.decode(line) for line in self.path.read_bytes().splitlines()]
+        found = {(str(event.get("run", {}).get("runId")), str(event.get("eventType"))) for event in events}
+        return {one for one in found if one[0] in run_ids}
 
     def drain(self, seconds: float) -> bool:
         """See `Sink`."""

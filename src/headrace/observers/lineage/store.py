@@ -199,6 +199,16 @@ class EventStore:
                 continue
             yield msgspec.json.decode(line)
 
+    def told(self, run_ids: Collection[str]) -> set[tuple[str, str]]:
+        """Which events of some runs are there: (run id, state)."""
+        names = [run_id.encode() for run_id in run_ids]
+        found = set()
+        for _, line in self.lines():
+            # a run is named by others too: what its line is about is in the head
+            if any(name in line for name in names) and (head := head_of(line)) and head.run_id in run_ids:
+                found.add((head.run_id, head.eventType))
+        return found
+
     def lines(self, after: Position = START, changed_since: float = 0.0) -> Iterator[tuple[Position, bytes]]:
         """Lines as they are on disk, each with the place behind it. A line that is still being written is not told.
 

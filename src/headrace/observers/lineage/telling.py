@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Event: TypeAlias = "dict[str, Any]"
 
+ENDS = ("COMPLETE", "FAIL", "ABORT")
+
 logger = logging.getLogger("headrace")
 
 
@@ -40,6 +42,9 @@ class Teller:
         self._unsaid: dict[str, list[Callable[[], list[Event]]]] = {}
         # packages of which nothing is open any more: nobody needs to know what state they were in
         self._ended: set[str] = set()
+        # names of what a process that is no more has begun, and what this one has told of it: (run id, state)
+        self._left: set[str] = set()
+        self._said: set[tuple[str, str]] = set()
 
     @cached_property
     def _build(self) -> Builder:
@@ -73,15 +78,41 @@ class Teller:
 
         return make
 
+    def _untold(self, name: str, make: Callable[[], list[Event]]) -> Callable[[], list[Event]]:
+        """What makes events of runs that a process that is no more may have told before: those that it has not."""
+        if name not in self._left:
+            return make
+
+        def rest() -> list[Event]:
+            events = make()
+            runs = {str(event["run"]["runId"]) for event in events}
+            self._said |= {(run, "END" if state in ENDS else state) for run, state in self._sink.told(runs)}
+            found = []
+            for event in events:
+                key = (str(event["run"]["runId"]), "END" if event["eventType"] in ENDS else str(event["eventType"]))
+                if key not in self._said:
+                    self._said.add(key)
+                    found.append(event)
+            return found
+
+        return rest
+
     # ---- resource runs -----------------------------------------------------------------------------------------------
 
     def started(self, opened: OpenPackage, runs: Iterable[OpenRun], again: bool = False) -> None:
         """Runs have started; ``again``: in a process that may have died before it told so."""
-        copy, names = _copied(opened), {run.run_id for run in runs}
+        if again:
+            self._left.add(opened.name)
+        start = self._untold(opened.name, self._starts(opened, {run.run_id for run in runs}))
+        # by the name that it has then: the package may move meanwhile
+        self._sink.emit(self._first(opened, start), lambda: self._open.told(opened.name))
+
+    def _starts(self, opened: OpenPackage, names: set[str]) -> Callable[[], list[Event]]:
+        copy = _copied(opened)
 
         def start() -> list[Event]:
             # asked here, behind what this process has yet to tell
-            if again and self._open.is_told(opened.name):
+            if opened.name in self._left and self._open.is_told(opened.name):
                 return []
             package = copy()
             return [
@@ -90,8 +121,7 @@ class Teller:
                 if run.run_id in names
             ]
 
-        # by the name that it has then: the package may move meanwhile
-        self._sink.emit(self._first(opened, start), lambda: self._open.told(opened.name))
+        return start
 
     def running(self, opened: OpenPackage, view: PackageView, at: dt.datetime) -> None:
         """The extract of the package is sealed: not told of what has ended before anybody could have read it."""
@@ -105,10 +135,14 @@ class Teller:
 
         self._sink.emit(make)
 
-    def ended(self, opened: OpenPackage, view: PackageView | None, runs: Iterable[OpenRun]) -> None:
-        """Runs have ended; forgets the package once nothing of it is open."""
+    def ended(
+        self, opened: OpenPackage, view: PackageView | None, runs: Iterable[OpenRun], again: bool = False
+    ) -> None:
+        """Runs have ended, ``again``: in a process that is no more; forgets the package once nothing of it is open."""
         copy, names = _copied(opened), {run.run_id for run in runs}
         name, left = opened.name, bool(opened.left)
+        if again:
+            self.start_again(opened)
         if not left:
             self._ended.add(name)
 
@@ -122,7 +156,8 @@ class Teller:
             self._ended.discard(name)
             return found
 
-        self._sink.emit(self._last(name, end), None if left else lambda: self._open.forget(name))
+        end_ = self._untold(name, self._last(name, end))
+        self._sink.emit(end_, None if left else lambda: self._open.forget(name))
 
     def _end(self, package: OpenPackage, run: OpenRun, ending: Ending, view: PackageView | None) -> Event:
         made = self._build.resource_run(package, run, view, ended=True)
@@ -155,9 +190,11 @@ class Teller:
         self._open.end(opened)
         self.invocation_ended(opened)
 
-    def invocation_ended(self, opened: OpenInvocation) -> None:
-        """An invocation has ended, here or in a process that is no more."""
+    def invocation_ended(self, opened: OpenInvocation, again: bool = False) -> None:
+        """An invocation has ended, here or, ``again``, in a process that is no more."""
         copy, name = _copied(opened), opened.name
+        if again:
+            self._start_lost(opened)
 
         def end() -> list[Event]:
             found = copy()
@@ -167,15 +204,19 @@ class Teller:
             run.ended_at, run.failure = ending.at, ending.failure
             return [self._event(run, ending.state, ending.at)]
 
-        self._sink.emit(self._last(name, end), lambda: self._open.forget(name))
+        self._sink.emit(self._untold(name, self._last(name, end)), lambda: self._open.forget(name))
 
     def lost(self, opened: OpenInvocation) -> None:
         """The process of an invocation died before it could say how that ended."""
         failure = Failure(message="the process ended before the run did, without a word: it was killed, or crashed")
         opened.ending = Ending(state="ABORT", at=now(), failure=failure)
-        start = self._start_of(opened)
-        self._sink.emit(lambda: [] if self._open.is_told(opened.name) else start())
+        self._start_lost(opened)
         self.invocation_ends(opened)
+
+    def _start_lost(self, opened: OpenInvocation) -> None:
+        self._left.add(opened.name)
+        start, name = self._untold(opened.name, self._start_of(opened)), opened.name
+        self._sink.emit(lambda: [] if self._open.is_told(name) else start())
 
     def start_again(self, opened: OpenPackage) -> None:
         """Tell the START of runs whose process died before it was told."""

@@ -134,6 +134,10 @@ class ClientOutlet:
         except Exception as error:
             raise judged(error) from error
 
+    def lacking(self, lines: Sequence[bytes]) -> list[bytes]:
+        """See `Outlet`: it cannot be asked. What it gets twice is the same, with the same id and the same time."""
+        return list(lines)
+
     def close(self, seconds: float) -> None:
         """See `Outlet`."""
         self.transport.close(seconds)

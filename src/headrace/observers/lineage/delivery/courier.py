@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from headrace.base import failpoints
 from headrace.errors.masking import without_secrets
 from headrace.observers.lineage.delivery.breaker import Breaker
 from headrace.observers.lineage.delivery.marks import Mark
@@ -53,6 +54,7 @@ class Courier:
         self._stopped = False
         self._broken = self._nobody = False
         self._named: set[int] = set()
+        self._resumed: set[int] = set()
         self._told: set[str] = set()
         self._due: float | None = None
         self._hard: dict[tuple[int, Position], int] = {}
@@ -212,8 +214,13 @@ class Courier:
         """Send some events at once and move the mark; False when the receiver takes nothing."""
         wanted = [line for _, line in group if _is_wanted(line, spool)]
         try:
+            if wanted and id(spool) not in self._resumed:
+                # whoever sent before us may have died before it could move the mark
+                wanted = outlet.lacking(wanted)
+                self._resumed.add(id(spool))
             if wanted:
                 outlet.send(wanted)
+                failpoints.hit("lineage.sent")
         except Unwanted as error:
             if len(group) > 1:
                 return all(self._bring([one], mark, spool, outlet) for one in group)

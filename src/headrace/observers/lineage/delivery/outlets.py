@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +12,8 @@ from headrace.observers.lineage.delivery.spool import PATH, append_locked
 
 ANSWER = 2_000
 """Characters of an answer that are kept."""
+
+_LOOKED_AT = 2**20  # bytes that others may have written to the file since a process died
 
 # answers that say that the event is wrong; others of 4xx (a key that is not valid, a wrong address) are of the set-up
 _OF_THE_EVENT = frozenset({400, 406, 409, 411, 413, 414, 415, 422, 431})
@@ -57,6 +60,9 @@ class Outlet(Protocol):
     def send(self, lines: Sequence[bytes]) -> None:
         """Send events. Raises Unwanted (of one event) or Trouble; none of them counts as sent then."""
 
+    def lacking(self, lines: Sequence[bytes]) -> list[bytes]:
+        """Without the first ones that it has already; all where it cannot be asked."""
+
     def close(self, seconds: float) -> None:
         """No more events come."""
 
@@ -86,6 +92,20 @@ class FileOutlet:
                 append_locked(self.path, data)
         except OSError as error:
             raise Trouble(f"{type(error).__name__}: {error}") from error
+
+    def lacking(self, lines: Sequence[bytes]) -> list[bytes]:
+        """See `Outlet`: lines that are at the end of the file. A killed process wrote a group whole, or nothing."""
+        try:
+            with self.path.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - _LOOKED_AT - sum(len(line) + 1 for line in lines)))
+                there = b"\n" + file.read()
+        except OSError:
+            return list(lines)
+        known = 0
+        while known < len(lines) and b"\n%s\n" % lines[known] in there:
+            known += 1
+        return list(lines[known:])
 
     def close(self, seconds: float) -> None:
         """See `Outlet`."""

@@ -44,6 +44,12 @@ class DiskSink:
         """
         self._runtime().put(self, make, after, now)
 
+    def told(self, run_ids: set[str]) -> set[tuple[str, str]]:
+        """The events of some runs that are on disk: (run id, state). For the writer's thread."""
+        from headrace.observers.lineage.store import EventStore
+
+        return EventStore(self.folder).told(run_ids)
+
     def begin(self) -> None:
         """A run begins: what takes the processor for long (loading OpenLineage's client) waits for its end."""
         self._runtime().begin()
