@@ -157,3 +157,25 @@ def test_a_package_dropped_at_the_end_of_a_script(lab: Lab) -> None:
     assert lab.one("gone").states == ["START", "RUNNING", "ABORT"]
     assert lab.rows() == lab.outputs() == {"raw.kept": 1}
     lab.check()
+
+
+def test_a_forked_child_tells_its_own_runs(lab: Lab) -> None:
+    """The thread that writes does not run in a child, which ends without a word."""
+    lab.run(
+        """
+        import multiprocessing
+        files = dlt.destinations.filesystem("files")  # no threads of a database, which must not be forked
+        pipeline("p", files).run([{"a": 1}], table_name="t")
+        def work():
+            pipeline("child", files).run([{"b": 1}, {"b": 2}], table_name="u")
+        child = multiprocessing.get_context("fork").Process(target=work)
+        child.start(); child.join()
+        assert child.exitcode == 0
+        pipeline("p", files).run([{"a": 2}], table_name="t")
+        """
+    )
+    jobs = [run.job for run in lab.stream.resources]
+    assert jobs == ["p.p.t", "child.child.u", "p.p.t"]
+    assert [run.end for run in lab.stream.runs] == ["COMPLETE"] * 6
+    assert lab.one("u").outputs[0]["outputFacets"]["outputStatistics"]["rowCount"] == 2
+    assert not lab.verdict().findings

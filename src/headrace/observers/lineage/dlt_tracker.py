@@ -86,6 +86,12 @@ class DltTracker:
         self._targets: dict[tuple[str, str, str], tuple[Any, Target]] = {}
         self._known: dict[tuple[str, str], tuple[Runs, Sink, Callable[[], Any]]] = {}
         self._lock = threading.Lock()
+        _trackers.add(self)
+
+    def after_fork(self) -> None:
+        """In a child process: the runs that are under way are the parent's, and so is who holds the lock."""
+        self._lock = threading.Lock()
+        self._live, self._known = {}, {}
 
     def drain(self, seconds: float) -> bool:
         """Wait until all events are safe, at most so long; whether they are."""
@@ -377,3 +383,15 @@ def _step(step: Any) -> dict[str, Any]:
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.timezone.utc)
+
+
+_trackers: weakref.WeakSet[DltTracker] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for tracker in list(_trackers):
+        tracker.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

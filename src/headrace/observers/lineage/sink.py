@@ -7,8 +7,10 @@ The pipeline's thread hands over a function, never events: finding columns, nami
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -22,6 +24,9 @@ FOLDER = "lineage"
 
 Event: TypeAlias = dict[str, Any]
 Make: TypeAlias = Callable[[], list[Event]]
+
+
+_SECONDS = 1.0
 
 
 class Sink(Protocol):
@@ -62,9 +67,19 @@ class FileSink:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._forked = False
+        self._begin()
+        _sinks.add(self)
+
+    def _begin(self) -> None:
         self._queue: queue.Queue[tuple[Make, Callable[[], None] | None]] = queue.Queue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+
+    def after_fork(self) -> None:
+        """In a child process, where the thread does not run; what was in the queue is the parent's to write."""
+        self._begin()
+        self._forked = True
 
     def emit(self, make: Make, after: Callable[[], None] | None = None, now: bool = False) -> None:
         """See `Sink`."""
@@ -93,6 +108,8 @@ class FileSink:
 
     def end(self) -> None:
         """See `Sink`."""
+        if self._forked:
+            self.drain(_SECONDS)  # a child ends without a word to anybody
 
     def _work(self) -> None:
         while True:
@@ -107,3 +124,15 @@ class FileSink:
                     after()
             except Exception:
                 logger.warning("lineage: an event could not be written to %s", self.path, exc_info=True)
+
+
+_sinks: weakref.WeakSet[FileSink] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for sink in list(_sinks):
+        sink.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
