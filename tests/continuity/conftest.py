@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,13 +13,6 @@ from tests.continuity.engines import Engine, NoDlt, dlt_python
 # with HEADRACE_LONG=1 also the version whose schemas the model's test vectors come from
 LONG = bool(os.environ.get("HEADRACE_LONG"))
 VERSIONS = ["1.31", "1.26"] if LONG else ["1.31"]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests in one process of the run, so that each engine starts once."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("continuity"))
 
 
 @pytest.fixture(scope="session", params=VERSIONS)

@@ -93,7 +93,6 @@ def pipeline_of(shared: Path, kind: str) -> hr.Pipeline:
     return p
 
 
-@pytest.mark.xdist_group("contract-matrix")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("entity", ENTITIES)
 @pytest.mark.parametrize("kind", KINDS)

@@ -37,7 +37,6 @@ def ask(demo: tuple[str, Path], sql: str) -> list[tuple[Any, ...]]:
         return connection.execute(sql).fetchall()
 
 
-@pytest.mark.xdist_group("demo")
 class TestDemo:
     def test_all_flights_are_there_once(self, demo: tuple[str, Path]) -> None:
         """336,776 flights left New York in 2013; the two runs have loaded each of them once."""

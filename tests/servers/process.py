@@ -138,7 +138,9 @@ class Server:
             guard.stdout.close()
 
     def close(self) -> None:
-        """End it and remove its folder."""
+        """End it at once, nobody needs what it has, and remove its folder."""
+        if self._guard is not None and self.pid:
+            self.kill()
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -37,12 +37,7 @@ def _buckets() -> dict[str, Place]:
 KINDS = ("local", "memory", "s3", "gcs", "azure", "sftp")
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(kind, marks=[pytest.mark.destination(f"filesystem-{kind}"), pytest.mark.xdist_group(f"fs-{kind}")])
-        for kind in KINDS
-    ]
-)
+@pytest.fixture(params=[pytest.param(kind, marks=[pytest.mark.destination(f"filesystem-{kind}")]) for kind in KINDS])
 def place(request: pytest.FixtureRequest, tmp_path: Path, _buckets: dict[str, Place]) -> Place:
     """A new folder at each kind of place."""
     kind = request.param

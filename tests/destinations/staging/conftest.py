@@ -25,7 +25,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def _kinds(*names: str) -> list[Any]:
     marks = {name: [pytest.mark.destination(name.partition("-")[0] + " through staging")] for name in names}
-    return [pytest.param(name, marks=[*marks[name], pytest.mark.xdist_group(f"staging-{name}")]) for name in names]
+    return [pytest.param(name, marks=marks[name]) for name in names]
 
 
 @pytest.fixture(params=_kinds("duckdb-local", "duckdb-s3", "postgres-local", "postgres-s3"))

@@ -15,13 +15,6 @@ from tests.lineage.dlt.lab import Lab
 _MODULES = ("headrace.lineage", "headrace.observers.lineage.dlt", "dlt.destinations.impl.duckdb.duck", "sqlalchemy")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests in one process of the run, so that dlt starts once."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("dlt-lineage"))
-
-
 def started(version: str) -> Engine:
     """dlt of a version in an environment that headrace can be imported in; skips where it cannot be installed."""
     own = [need for need in importlib.metadata.requires("headrace") or () if "extra ==" not in need]
