@@ -294,7 +294,7 @@ def _killed(place: str) -> Any:
         w.killed("run", "fresh", place)
         w.child("run", "fresh")
         told = ends(w)
-        assert told["shop"] == ["COMPLETE", "ABORT", "COMPLETE"]
+        assert told["shop"] == ["COMPLETE", "ABORT", "COMPLETE"], told
         assert all(end in ("COMPLETE", "ABORT") for end in told["shop.shop.orders"])
         lost = place in ("PackageCreated:after", "Extracted:before")
         assert told["shop.shop.orders"].count("COMPLETE") == (2 if lost else 3)

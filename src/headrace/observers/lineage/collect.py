@@ -111,8 +111,11 @@ class LineageObserver:
                 self._run_ended(event, run)
 
     def _step_began(self, event: StepStarted, run: Run) -> None:
-        if event.step in _STEPS and self._cycle.step_began(event, run):
-            self._close_dead(run)
+        if event.step in _STEPS:
+            if self._cycle.is_new:
+                # what others have left is told first: it came to pass before
+                self._close_dead(run)
+            self._cycle.step_began(event, run)
 
     def _step_ended(self, event: StepEnded, run: Run) -> None:
         if event.step == "extract":

@@ -92,15 +92,20 @@ class Invocations:
         )
         self._going, self._parent = _Going(run), None
 
-    def step_began(self, event: StepStarted, run: Run) -> bool:
-        """A step begins; True for the first one of the invocation."""
+    @property
+    def is_new(self) -> bool:
+        """Whether a run has begun that has done no step yet."""
+        return self._going is not None and self._going.opened is None
+
+    def step_began(self, event: StepStarted, run: Run) -> None:
+        """A step begins: with the first one it is an invocation."""
         going = self._going
         if going is None:
-            return False
+            return
         going.steps[event.step] = {"step": event.step, "startedAt": describing.instant(event.at)}
         going.used[event.step] = run.pipeline._settings.used.get(event.step)
         if going.opened is not None:
-            return False
+            return
         going.run.parent = find_parent(self._settings.parent)
         going.run.parameters = describing.parameters(run)
         going.run.tags = [*going.run.tags, *describing.pairs(self._settings.run_tags)]
@@ -110,7 +115,6 @@ class Invocations:
         going.place = describing.caller()
         going.opened = OpenInvocation(run=going.run, pid=os.getpid(), place=going.place)
         self._teller.invocation_started(going.opened)
-        return True
 
     def keep(self) -> None:
         """There is data that may be loaded: another process must be able to tell how that ended."""
