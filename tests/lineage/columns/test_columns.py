@@ -323,3 +323,47 @@ def test_what_is_declared_is_all_there_is_to_a_column(loads: Loads) -> None:
     assert [s.field for s in found["t"].columns["m"]] == ["user.mail"]
     found = loads.run(one(), remember=True)
     assert [s.field for s in found["t"].columns["m"]] == ["m"]
+
+
+def test_what_keys_and_cursors_are_read_from_is_told_as_declared(loads: Loads) -> None:
+    def tidy(item: Any) -> Any:
+        return {"id": item["Id"], "at": item["updatedAt"], "v": item["V"]}
+
+    def read(strategy: str, **hints: Any) -> Any:
+        @dlt.resource(name=strategy.replace("-", "_"), write_disposition={"disposition": "merge", "strategy": strategy})
+        def rows(at: Any = dlt.sources.incremental("at", initial_value=0)) -> Any:
+            yield [{"Id": 1, "updatedAt": 1, "V": 1}, {"Id": 2, "updatedAt": 2, "V": "text"}]
+
+        made = rows().add_map(tidy)
+        made.apply_hints(**hints)
+        return made
+
+    found = loads.run(read("upsert", primary_key="id").map_columns({"id": "Id", "at": "updatedAt", "v": "V"}))["upsert"]
+    assert said(found.indirect) == {
+        "updatedAt": [("INDIRECT", "FILTER", "incremental, max")],
+        "Id": [("INDIRECT", "JOIN", "primary key of upsert"), ("INDIRECT", "GROUP_BY", "one row a primary key")],
+    }
+    assert [s.field for s in found.columns["_dlt_id"]] == ["Id"]
+    assert [s.field for n in ("v", "v__v_text") for s in found.columns[n]] == ["V", "V"]
+    plain = loads.run(read("scd2"))["scd2"]
+    assert said(plain.indirect) == {"at": [("INDIRECT", "FILTER", "incremental, max; after tidy()")]}
+    assert {t.description for s in plain.columns["_dlt_id"] for t in s.transformations} == {
+        "hash of the row; after tidy()"
+    }
+    said_all = read("scd2").with_name("scd2b").map_columns({"id": "Id", "at": "updatedAt", "v": "V"})
+    assert {s.field for s in loads.run(said_all)["scd2b"].columns["_dlt_id"]} == {"Id", "updatedAt", "V"}
+
+
+def test_fields_of_rows_that_are_gone_are_forgotten(loads: Loads) -> None:
+    def one(key: str, **hints: Any) -> Any:
+        return dlt.resource([{key: 1}], name="t", **hints)
+
+    for key in ("userName", "user_name"):
+        found = loads.run(one(key), remember=True)
+    assert [s.field for s in found["t"].columns["user_name"]] == ["user_name", "userName"]
+    lineage = edges(loads.facts[-1], loads.package, describe(one("user_name")))
+    dropped = loads.memory.merged("t", lineage, loads.package, {"t"})
+    assert [s.field for s in dropped["t"].columns["user_name"]] == ["user_name"]
+    for key in ("userName", "user_name"):
+        found = loads.run(one(key, write_disposition="replace"), remember=True)
+    assert [s.field for s in found["t"].columns["user_name"]] == ["user_name"]

@@ -271,7 +271,7 @@ class Builder:
             package = view.package_schema
             found = edges(extracted, package, reading.described, reading.models, view.appended)
             memory = self._memory_of(str(view.schema.get("name") or ""))
-            found = memory.merged(reading.resource, found, package)
+            found = memory.merged(reading.resource, found, package, view.refresh.get("dropped_tables") or ())
         except Exception as error:  # noqa: BLE001 - told in `extractionError`, and the rest goes on
             _trouble(made, f"columns of {reading.resource}", error)
             return {}

@@ -22,7 +22,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.model import tables as tb
-from headrace.observers.lineage.columns_indirect import indirect_of, joined
+from headrace.observers.lineage.columns_indirect import after_words, indirect_of, joined
 from headrace.observers.lineage.columns_keys import Sources, engine_columns, rejected_columns
 from headrace.observers.lineage.columns_kinds import also, by_code
 from headrace.observers.lineage.columns_model import (
@@ -114,7 +114,7 @@ def _root(
 ) -> dict[str, TableLineage]:
     data = DataColumns(package, root)
     data.add(files)
-    after = "" if resource.keep_others else _after([s.name for s in resource.steps if s.kind == "map"], "after")
+    after = after_words(resource, [s.name for s in resource.steps if s.kind == "map"])
     found: dict[str, dict[str, Sources]] = {table: {} for table in package.chain(root)}
     for table, columns in data.ways.items():
         own = found.setdefault(table, {})
@@ -126,9 +126,9 @@ def _root(
     more = _models(package, root, queries, found[root])
     more += _models(package, root, [q.text for q in resource.queries], {})
     declared = _declare(package, root, resource, found)
-    engine_columns(data, found)
-    indirect = joined([*indirect_of(data, found[root], resource, appended), *more])
-    found.update(rejected_columns(data))
+    engine_columns(data, found, declared.get(root, []), after)
+    indirect = joined([*indirect_of(data, found[root], resource, declared.get(root, []), appended), *more])
+    found.update(rejected_columns(data, after))
     through = "" if resource.keep_others else _after(resource.through, "by")
     return {
         table: TableLineage(
@@ -253,8 +253,9 @@ def resolve(lineage: TableLineage, inputs: Sequence[DatasetId], parents: Sequenc
     for source in lineage.indirect:
         if source.parent and not inputs:
             continue  # the parents' inputs are its inputs then
-        candidates, _ = _candidates(source, inputs, parents, "")
-        edges.indirect += _refs(source, candidates, "")
+        # filters and parents concern whole inputs, whatever a function made of their items
+        candidates, words = _candidates(source, inputs, parents, lineage.through if source.path else "")
+        edges.indirect += _refs(source, candidates, words if source.path else "")
     return edges
 
 
@@ -263,7 +264,8 @@ def _candidates(
 ) -> tuple[list[DatasetId], str]:
     """The inputs that a source may be of, and what to say of the way from there."""
     if source.dataset:
-        return [d for d in dict.fromkeys([*inputs, *parents]) if _is_named(d, source.dataset)], ""
+        named = [d for d in dict.fromkeys([*inputs, *parents]) if _is_named(d, source.dataset)]
+        return named, f"of one of {len(named)} inputs" if len(named) > 1 else ""
     if source.parent:
         return list(dict.fromkeys(parents)), ""
     found = list(dict.fromkeys(inputs or parents))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from headrace.observers.lineage.columns_keys import Sources, again
+from headrace.observers.lineage.columns_kinds import by_code
 from headrace.observers.lineage.columns_model import ResourceFact, Source
 from headrace.observers.lineage.columns_package import DataColumns
 from headrace.observers.lineage.facts import Transformation
@@ -11,7 +14,11 @@ _WITH_MERGE_KEY = ("delete-insert", "cdc", "scd2")
 
 
 def indirect_of(
-    data: DataColumns, found: dict[str, Sources], resource: ResourceFact, appended: bool = False
+    data: DataColumns,
+    found: dict[str, Sources],
+    resource: ResourceFact,
+    declared: Collection[str] = (),
+    appended: bool = False,
 ) -> Sources:
     """What a root table and all tables nested in it depend on.
 
@@ -19,19 +26,29 @@ def indirect_of(
         data: Of the root table.
         found: Sources of the root table's columns.
         resource: The resource that writes it.
+        declared: Columns that the user has said the sources of.
         appended: Its rows are appended whatever its disposition says.
     """
-    return joined([*_of_reading(resource), *(() if appended else _of_writing(data, found))])
+    reading = _of_reading(data, found, resource, declared)
+    return joined([*reading, *(() if appended else _of_writing(data, found, resource, declared))])
 
 
-def _of_reading(resource: ResourceFact) -> Sources:
+def _of_reading(
+    data: DataColumns, found: dict[str, Sources], resource: ResourceFact, declared: Collection[str]
+) -> Sources:
     sources: Sources = []
     cursor = resource.cursor
     if cursor is not None:
-        words = f"incremental, {cursor.function}" if cursor.function else "incremental"
-        sources.append(Source(cursor.path, [_how("FILTER", words)]))
+        hows = [_how("FILTER", f"incremental, {cursor.function}" if cursor.function else "incremental")]
         if cursor.order:
-            sources.append(Source(cursor.path, [_how("SORT", f"row order {cursor.order}")]))
+            hows.append(_how("SORT", f"row order {cursor.order}"))
+        keys = [key for key in cursor.path if key is not None]
+        column = data.package.names.column(tuple(keys)) if len(keys) == len(cursor.path) else ""
+        if cursor.after and column in declared:
+            sources += [one for how in hows for one in again(found[column], how)]
+        else:
+            words = after_words(resource, cursor.after)
+            sources += [Source(cursor.path, [by_code(how, words)]) for how in hows]
     for step in resource.steps:
         if step.kind in ("filter", "limit"):
             sources.append(Source([], [_how("FILTER", step.name)]))
@@ -40,15 +57,25 @@ def _of_reading(resource: ResourceFact) -> Sources:
     return sources
 
 
-def _of_writing(data: DataColumns, found: dict[str, Sources]) -> Sources:
+def after_words(resource: ResourceFact, functions: list[str]) -> str:
+    """What to say of values that went through functions of the user; nothing where they leave values alone."""
+    return "" if resource.keep_others or not functions else f"after {', '.join(f'{name}()' for name in functions)}"
+
+
+def _of_writing(
+    data: DataColumns, found: dict[str, Sources], resource: ResourceFact, declared: Collection[str]
+) -> Sources:
     schema, root = data.package.schema, data.root
     if root not in schema.tables or schema.write_disposition(root) != "merge":
         return []
     table = schema.tables[root]
     sources: Sources = []
 
+    after = after_words(resource, [step.name for step in resource.steps if step.kind == "map"])
+
     def add(column: str, subtype: str, words: str) -> None:
-        sources.extend(again(found.get(column, []), _how(subtype, words)))
+        how = by_code(_how(subtype, words), "" if column in declared else after)
+        sources.extend(again(found.get(column, []), how))
 
     def first(hint: str) -> list[str]:
         return schema.hint_columns(root, hint)[:1]

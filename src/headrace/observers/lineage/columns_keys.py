@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from headrace.model import tables as tb
 from headrace.model.rejected import REJECTED_OF
 from headrace.model.rowkeys import RowKeys, decide_row_keys
+from headrace.observers.lineage.columns_kinds import by_code
 from headrace.observers.lineage.columns_model import Source
 from headrace.observers.lineage.columns_package import DataColumns
 from headrace.observers.lineage.facts import Transformation
@@ -18,30 +21,56 @@ _VALID = Transformation("INDIRECT", "CONDITIONAL", "scd2: a version ends when th
 _REJECTED = Transformation("DIRECT", "TRANSFORMATION", "rejected items")
 
 
-def engine_columns(data: DataColumns, found: dict[str, dict[str, Sources]]) -> None:
+def engine_columns(
+    data: DataColumns, found: dict[str, dict[str, Sources]], declared: Collection[str] = (), after: str = ""
+) -> None:
     """Add the columns that the engine makes in the tables of a root table.
 
     Args:
         data: Of the root table.
         found: Sources of the data columns by table; extended.
+        declared: Columns of the root table that the user has said the sources of.
+        after: What to say of values that went through functions of the user.
     """
+    row = _whole_row(data, found.get(data.root, {}), declared, after)
     package = data.package
     ids: dict[str, Sources] = {}
     for table in package.chain(data.root):
         parent = package.schema.tables[table].get("parent")
         keys = decide_row_keys(package.schema, table, parent, data.root)
-        ids[table] = _row_id(data, table, keys, found.setdefault(table, {}), ids.get(parent or "", []))
+        own = found.setdefault(table, {})
+        ids[table] = (
+            row if _is_hash_of_row(keys, own) else _row_id(keys, own, ids.get(parent or "", []), declared, after)
+        )
         _fill(data, table, keys, found[table], ids, parent or "")
 
 
-def _row_id(data: DataColumns, table: str, keys: RowKeys, found: dict[str, Sources], above: Sources) -> Sources:
+def _is_hash_of_row(keys: RowKeys, found: dict[str, Sources]) -> bool:
+    return keys.row_id == "row_hash" and tb.C_DLT_ID not in found
+
+
+def _whole_row(data: DataColumns, found: dict[str, Sources], declared: Collection[str], after: str) -> Sources:
+    """All fields of an item, as it came to be hashed."""
+    sources: Sources = []
+    for place in data.fields:
+        column = data.package.names.column(tuple(str(key) for key in place))
+        if column in declared:
+            sources += again(found.get(column, []), _OF_ROW)
+        else:
+            sources.append(Source(list(place), [by_code(_OF_ROW, after)]))
+    return sources
+
+
+def _row_id(keys: RowKeys, found: dict[str, Sources], above: Sources, declared: Collection[str], after: str) -> Sources:
     given = found.get(tb.C_DLT_ID)
     if given is not None:
         return given
-    if keys.row_id == "row_hash":
-        return [Source(list(place), [_OF_ROW]) for place in data.fields]
     if keys.row_id == "key_hash":
-        return again([s for key in keys.key_columns for s in found.get(key, ())], _OF_KEY)
+        return [
+            source
+            for key in keys.key_columns
+            for source in again(found.get(key, []), by_code(_OF_KEY, "" if key in declared else after))
+        ]
     return again(above, _OF_PARENT) if keys.nested and keys.deterministic else []
 
 
@@ -66,11 +95,11 @@ def _version(data: DataColumns, table: str, found: dict[str, Sources], row_id: S
     return [s for n in own for s in found.get(n, ())] if own else row_id
 
 
-def rejected_columns(data: DataColumns) -> dict[str, dict[str, Sources]]:
+def rejected_columns(data: DataColumns, after: str = "") -> dict[str, dict[str, Sources]]:
     """The table that keeps the rejected items of the root table: the item is the whole of what came."""
     for name, columns in data.package.columns.items():
         if data.package.schema.tables[name].get(REJECTED_OF) == data.root:
-            item = [Source(list(place), [_REJECTED]) for place in data.fields]
+            item = [Source(list(place), [by_code(_REJECTED, after)]) for place in data.fields]
             first = next(iter(columns), "")
             return {name: {n: item if n == first else [] for n in columns}}
     return {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,11 @@ class ColumnMemory:
         return found if found.version == _VERSION else _Document()
 
     def merged(
-        self, resource: str, lineage: Mapping[str, TableLineage], package: PackageSchema
+        self,
+        resource: str,
+        lineage: Mapping[str, TableLineage],
+        package: PackageSchema,
+        dropped: Collection[str] = (),
     ) -> dict[str, TableLineage]:
         """The lineage of a load with what is remembered of columns and fields that the load did not bring.
 
@@ -72,13 +76,18 @@ class ColumnMemory:
             resource: Its name: two resources that fill one table have other inputs.
             lineage: As `columns.edges` gives it; not changed.
             package: Its schema.
+            dropped: Tables that the load has dropped first: what they held before is gone.
         """
         self._forget(package)
+        for table in dropped:
+            self._document.tables.get(table, {}).pop(resource, None)
         found = {}
         for table, fresh in lineage.items():
             known = self._document.tables.get(table, {}).get(resource, {})
-            # what the user says of a column is all there is to it, for as long as it is said
-            columns = {n: s if n in fresh.declared else _joined(s, known.get(n, ())) for n, s in fresh.columns.items()}
+            # rows of earlier loads are gone, or what the user says is all there is to a column
+            replaced = table in package.schema.tables and package.schema.write_disposition(table) == "replace"
+            only = fresh.columns.keys() if replaced else fresh.declared
+            columns = {n: s if n in only else _joined(s, known.get(n, ())) for n, s in fresh.columns.items()}
             columns.update({n: known[n] for n in fresh.unknown if n in known})
             in_order = {n: columns[n] for n in package.columns.get(table, columns) if n in columns}
             # a column of another resource that fills the table is no riddle

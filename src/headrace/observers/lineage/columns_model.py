@@ -26,11 +26,15 @@ class StepFact(msgspec.Struct, omit_defaults=True):
 
 
 class CursorFact(msgspec.Struct, omit_defaults=True):
-    """The incremental: the place of its cursor (None for elements of lists), the rows' ``order``, its function."""
+    """The incremental: the place of its cursor (None for elements of lists), the rows' ``order``, its function.
+
+    The cursor is read from items that went through the functions ``after``.
+    """
 
     path: list[str | None]
     order: str = ""
     function: str = ""
+    after: list[str] = []
 
 
 class Declared(msgspec.Struct, omit_defaults=True):

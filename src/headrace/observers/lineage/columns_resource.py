@@ -31,7 +31,7 @@ def describe(resource: DltResource[Any]) -> ResourceFact:
         steps=_steps(pipe),
         through=through(pipe),
         parents=[parent.name for parent in above],
-        cursor=_cursor(resource.incremental),
+        cursor=_cursor(resource.incremental, pipe),
         declared={k: Declared(**v) for k, v in resource.column_sources.items() if k},
         keep_others="" in resource.column_sources,
         queries=[fact for query in pipe.queries if (fact := _query(query)) is not None],
@@ -77,7 +77,7 @@ def _limit(step: LimitItem) -> str:
     return f"limit {', '.join(parts)}".strip()
 
 
-def _cursor(wrapper: Any) -> CursorFact | None:
+def _cursor(wrapper: Any, pipe: Pipe) -> CursorFact | None:
     found = wrapper.incremental if wrapper is not None else None
     path = getattr(found, "cursor_path", None)
     if not path:
@@ -88,4 +88,7 @@ def _cursor(wrapper: Any) -> CursorFact | None:
     place = [s if isinstance(s, str) else None for s in steps] if steps is not None else parse_path(path)
     function = getattr(found, "last_value_func", None)
     name = function if isinstance(function, str) else getattr(function, "__name__", "")
-    return CursorFact(place, getattr(found, "row_order", None) or "", name or "")
+    before = pipe.steps[1:]
+    before = before[: next((at for at, step in enumerate(before) if step is wrapper), 0)]
+    after = [step_name(step) for step in before if changes_items(step)]
+    return CursorFact(place, getattr(found, "row_order", None) or "", name or "", after)
