@@ -250,6 +250,9 @@ def test_columns_through_a_step_of_the_user(lab: Lab) -> None:
     table = written(lab.one("t"))["t"]["facets"]["columnLineage"]
     indirect = {(ref["field"], ref["transformations"][0]["subtype"]) for ref in table["dataset"]}
     assert indirect == {("id", "FILTER"), ("id", "JOIN")}
+    subset = lab.one("t").inputs[0]["inputFacets"]["subset"]["inputCondition"]
+    assert subset["left"] == {"type": "field", "field": "id"}
+    assert subset["comparison"] == "LESS_EQUAL_THAN" and subset["right"]["value"] == "2"
     assert lab.verdict().score >= 84
     lab.check()
 

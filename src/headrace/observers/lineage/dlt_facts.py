@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from headrace.observers.lineage.facts import Invocation, ResourceRun
+from headrace.observers.lineage.opened import Cursor
 
 FOLDER = ".headrace_lineage"
 """Beside the working folders of pipelines: dlt wipes those, with the packages in them, and their runs end then."""
@@ -32,6 +33,7 @@ class Seen(msgspec.Struct, omit_defaults=True):
         plain_sql: It reads one table of a database as it is.
         columns: Names of the columns at the source, as they are spelled there; empty when they are not known.
         cursor: Path of the incremental's cursor.
+        window: The range that the incremental has let pass; None before dlt 1.31, which does not keep its start.
         primary_key: Columns.
         table: The table it writes to, when that is a fixed name.
         inputs: dlt's locations.
@@ -48,6 +50,7 @@ class Seen(msgspec.Struct, omit_defaults=True):
     plain_sql: bool = False
     columns: list[str] = []
     cursor: str = ""
+    window: Cursor | None = None
     primary_key: list[str] = []
     table: str = ""
     inputs: list[dict[str, object]] = []

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.observers.lineage.dlt_facts import Seen
+from headrace.observers.lineage.opened import Cursor
 
 _DEEP = 6
 _MOST = 1_000
@@ -54,7 +55,9 @@ def seen(source: str, resource: Any) -> Seen:
     """
     found = Seen(name=str(resource.name), source=source)
     found.changes, found.filters = _steps(resource)
-    found.cursor = _cursor(resource)
+    incremental = _incremental(resource)
+    found.cursor = _text(getattr(incremental, "cursor_path", ""))
+    found.window = _window(incremental)
     found.inputs = [absolute(one) for one in getattr(resource, "inputs", None) or ()]
     hints = getattr(resource, "_hints", None) or {}
     found.table = _text(hints.get("table_name"))
@@ -100,10 +103,33 @@ def _name(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _cursor(resource: Any) -> str:
-    incremental = getattr(resource, "incremental", None)
-    incremental = getattr(incremental, "incremental", None) or getattr(incremental, "_incremental", None)
-    return _text(getattr(incremental, "cursor_path", ""))
+def _incremental(resource: Any) -> Any:
+    wrapped = getattr(resource, "incremental", None)
+    return getattr(wrapped, "incremental", None) or getattr(wrapped, "_incremental", None)
+
+
+def _window(incremental: Any) -> Cursor | None:
+    """The range of a cursor that runs up or down; where a function of the user compares, there is none to tell."""
+    compares = getattr(incremental, "last_value_func", None)
+    if compares not in (max, min) or not hasattr(incremental, "_start_value"):
+        return None
+    asked = incremental.end_value
+    end = asked if asked is not None else (incremental._cached_state or {}).get("last_value")
+    return Cursor(
+        path=str(incremental.cursor_path),
+        start=_value(incremental._start_value),
+        end=_value(end),
+        given_end=asked is not None,
+        open_start=incremental.range_start == "open",
+        closed_end=asked is None or incremental.range_end == "closed",
+        descending=compares is min,
+    )
+
+
+def _value(value: Any) -> str | None:
+    if value is None:
+        return None
+    return str(value.isoformat() if hasattr(value, "isoformat") else value)
 
 
 def _of_database(found: Seen, resource: Any, hints: dict[str, Any]) -> None:

@@ -38,6 +38,7 @@ from headrace.observers.lineage.events import Event, EventType, run_event
 from headrace.observers.lineage.facts import Failure, Field, Input, Job, Parent, ResourceRun, Run, RunRef
 from headrace.observers.lineage.ids import resource_run_id
 from headrace.observers.lineage.opened import Place
+from headrace.observers.lineage.subsets import subset_of
 
 if TYPE_CHECKING:
     from headrace.config.lineage import LineageConfiguration
@@ -109,6 +110,8 @@ class Runs:
             own = [absolute(row) for row in rows if row.get("resource_name") == name]
             above = [absolute(row) for row in rows if row.get("resource_name") in _ancestors(edges, str(name))]
             found = [self._namespaces.apply(one) for one in naming.inputs([*own, *above])]
+            if seen is not None and not seen.changes and not run.inputs and len(found) == 1:
+                found[0].subset = subset_of(found[0].subset, seen.window)
             run.inputs = _joined(run.inputs, found)
             items = (metrics.get("resource_metrics") or {}).get(name)
             self._measure(run, seen, own, items)
