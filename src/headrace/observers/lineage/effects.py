@@ -93,12 +93,9 @@ def null_counts(view: PackageView, table: str, rows: int) -> dict[str, int]:
     columns = view.tables.get(table, {}).get("columns") or {}
     if any(column.get("variant") and name not in names for name, column in columns.items()):
         return {}  # where another writer was first, values may have been diverted to that column on their way
-    found: dict[str, int] = {}
-    for name in names:
-        # a file that lacks the column has no value of it
-        counts = [dict(zip(file.columns, file.nulls, strict=True)).get(name, file.rows) for file in files]
-        found[name] = sum(counts)
-    return found
+    counts = [(file.rows, dict(zip(file.columns, file.nulls, strict=True))) for file in files]
+    # a file that lacks the column has no value of it
+    return {name: sum(nulls.get(name, rows) for rows, nulls in counts) for name in names}
 
 
 def queries_of(view: PackageView, tables: set[str]) -> list[str]:
