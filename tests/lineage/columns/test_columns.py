@@ -87,6 +87,7 @@ def test_arrow_columns_have_the_names_of_the_frame(loads: Loads) -> None:
     assert fields == {"Order ID": "int64", "nested": "struct<a: list<item: int64>>", "day": "string", "Later": "int64"}
 
 
+@pytest.mark.each(2)
 @pytest.mark.parametrize("file_format", ["parquet", "csv", "jsonl"])
 def test_an_imported_file_is_read_by_its_columns(loads: Loads, tmp_path: Path, file_format: str) -> None:
     import pyarrow.parquet as pq
@@ -291,6 +292,7 @@ def test_a_wide_table(loads: Loads) -> None:
     assert len(edges(fact, document, described)["wide"].columns) == 2_002
 
 
+@pytest.mark.each(2)
 @pytest.mark.parametrize(
     ("strategy", "hints", "expected"),
     [
