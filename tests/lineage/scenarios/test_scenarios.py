@@ -12,13 +12,13 @@ import pytest
 
 from headrace.observers.lineage import code
 from tests.e2e.project import project as project
-from tests.lineage.scenarios import deaths, elsewhere, foretold, gated, outcomes, shapes
+from tests.lineage.scenarios import around, deaths, elsewhere, foretold, gated, outcomes, shapes
 from tests.lineage.scenarios.places import Delta, DuckDb, Files, Iceberg, MySql, Place, Postgres, Sqlite
 from tests.lineage.scenarios.scenario import SCENARIOS, Scenario
 from tests.lineage.scenarios.world import World, make_project, settle
 from tests.secrets.search import Planted
 
-assert deaths and foretold and gated and outcomes and shapes  # they fill the table
+assert around and deaths and foretold and gated and outcomes and shapes  # they fill the table
 
 MINIMUM = 95.0
 LONG = ("jsonl", "delta", "mysql")  # others cover the same ground thinly

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from headrace.observers.lineage.delivery.masks import masked
+from headrace.observers.lineage.encoding import encoded
 from headrace.observers.lineage.facets.base import EVENTS, PRODUCER, deleted, facet, instant
 from headrace.observers.lineage.facets.dataset import dataset_facets, input_dataset, output_dataset
 from headrace.observers.lineage.facets.edges import BUDGET, explicit_lineage, within_budget
@@ -132,7 +133,7 @@ def _fitting(make: Callable[[Run, bool, bool], Event], run: Run) -> Event:
                 run, lineage_errors=[*run.lineage_errors, _cut(f"{left_out}: the event would be too large")]
             )
         event = make(told, columns, fields)
-        if _surely_small(told) or len(msgspec.json.encode(event)) <= MAX_BYTES:
+        if _surely_small(told) or len(encoded(event)) <= MAX_BYTES:
             break
     return event
 

@@ -26,6 +26,7 @@ import msgspec
 
 from headrace.base.files import write_atomic
 from headrace.observers.lineage.columns_model import ResourceFact
+from headrace.observers.lineage.encoding import encoded
 from headrace.observers.lineage.facts import Failure, Invocation, JobId, Parent, RunRef, Value
 
 DOCUMENT = "lineage.json"
@@ -221,7 +222,7 @@ class OpenRuns:
     def _put(self, state: str, one: Open) -> None:
         name = one.name
         self._kept.add(name)
-        path, data = self.folder / state / name, msgspec.json.encode(one)
+        path, data = self.folder / state / name, encoded(one)
         # not synced: should the machine lose it, a run stays open, which harms no data
         try:
             write_atomic(path, data)
@@ -305,7 +306,7 @@ class OpenRuns:
 
 def write_document(folder: Path, one: OpenPackage) -> None:
     """Keep the runs of a package in its own folder."""
-    (folder / DOCUMENT).write_bytes(msgspec.json.encode(one))
+    (folder / DOCUMENT).write_bytes(encoded(one))
 
 
 def read_document(folder: Path) -> OpenPackage | None:

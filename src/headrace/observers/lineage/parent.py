@@ -122,12 +122,16 @@ def from_context(text: str | None) -> Parent | None:
     if not text:
         return None
     document = json.loads(text)
-    told = document.get("parent") if isinstance(document, dict) else None
-    if told is None:
+    if isinstance(document, dict) and document.get("parent") is None:
         return None
-    # the page of dbt-ol has `root` beside `parent`, its code within
-    root = told.get("root") or document.get("root")
-    return _with_root(_ref(told), _ref(root) if root else None)
+    try:
+        told = document["parent"]
+        # the page of dbt-ol has `root` beside `parent`, its code within
+        root = told.get("root") or document.get("root")
+        return _with_root(_ref(told), _ref(root) if root else None)
+    except (KeyError, TypeError, AttributeError) as error:
+        wanted = '{"parent": {"run": {"runId": …}, "job": {"namespace": …, "name": …}, "root": {…}}}'
+        raise ValueError(f"it should be {wanted}") from error
 
 
 def _ref(told: dict[str, Any]) -> RunRef:

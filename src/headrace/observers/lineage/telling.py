@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
 from headrace.base.time import now
+from headrace.observers.lineage.encoding import encoded
 from headrace.observers.lineage.facts import Failure, Run
 from headrace.observers.lineage.opened import Ending, OpenInvocation, OpenPackage, OpenRun, OpenRuns, decoded
 
@@ -266,5 +265,5 @@ class Teller:
 
 def _copied(one: Any) -> Callable[[], Any]:
     """What gives a copy of a value as it is now: encoding takes a fraction of what copying does."""
-    data, kind = msgspec.json.encode(one), type(one)
+    data, kind = encoded(one), type(one)
     return lambda: decoded(data, kind)
