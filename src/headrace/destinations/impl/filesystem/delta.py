@@ -311,9 +311,7 @@ class DeltaTable(LakeTable):
         table = self._load()
         schema = pa.schema(table.schema().to_arrow())
         failpoints.hit("job.before_commit")
-        seen = PartitionsSeen(
-            table.metadata().partition_columns, rows_as_table(rows, schema, self.place.table_name)
-        )
+        seen = PartitionsSeen(table.metadata().partition_columns, rows_as_table(rows, schema, self.place.table_name))
         stream = Remembered(seen)
         # what is only added does not mind what others do meanwhile; a second writer with the same key is refused
         tries = None if mode == "append" else 0
