@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +151,8 @@ class Spool:
             if not self._forgot:
                 self._forgot = True
                 logger.warning(
-                    "lineage of pipeline `%s`: old events are deleted, as `lineage.store_max_bytes` says (%d bytes), and "
-                    "`headrace lineage show` will not know of them: the graph could not take them: %s: %s",
+                    "lineage of pipeline `%s`: old events are deleted, as `lineage.store_max_bytes` says (%d bytes), "
+                    "and `headrace lineage show` will not know of them: the graph could not take them: %s: %s",
                     *(self.pipeline, self.keep, type(error).__name__, error),
                 )
         self.store.trim(self.keep, self.unsent_from, place)
