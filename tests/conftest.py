@@ -52,7 +52,8 @@ def no_secret_stays_known() -> Iterator[None]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put what takes long first, and leave out tests marked ``long`` (others cover the same ground thinly).
 
-    Of those marked ``each(n)``, one in n stays. All are run when asked for, or named one by one.
+    Of those marked ``each(n)``, one in n stays; ``each(n, first)`` begins with another one, so that two classes of the
+    same tests have different ones. All are run when asked for, or named one by one.
     """
     items.sort(key=_rank)
     if os.environ.get("HEADRACE_LONG") or any("::" in arg for arg in config.args):
@@ -62,7 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if (mark := item.get_closest_marker("each")) is not None:
             group = item.nodeid.partition("[")[0].rpartition("::")[0]
-            turn = turns[group] = turns.get(group, -1) + 1
+            turn = turns[group] = turns.get(group, -1 - (mark.args[1] if len(mark.args) > 1 else 0)) + 1
             left_out += [item] if turn % mark.args[0] else []
     if left_out:
         config.hook.pytest_deselected(items=left_out)

@@ -6,14 +6,13 @@ import logging
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import headrace
 from tests.concurrency.world import DATASET, DuckDbWorld
+from tests.crash import forks
 
 SCRIPT = f"""
 import sys, headrace
@@ -28,9 +27,7 @@ UNKNOWN = "SELECT count(*) FROM plain WHERE _dlt_load_id NOT IN (SELECT load_id 
 
 def run(world: DuckDbWorld, folder: Path, failpoint: str = "") -> int:
     environment = {**os.environ, "HEADRACE_FAILPOINT": failpoint}
-    return subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(world.path), str(folder)], env=environment, check=False, timeout=120
-    ).returncode
+    return forks.python(SCRIPT, world.path, folder, env=environment).returncode
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")

@@ -14,26 +14,17 @@ import pytest
 from tests.concurrency.check import faults
 from tests.concurrency.world import DuckDbWorld, PostgresWorld, World
 from tests.concurrency.writer import Written, write
+from tests.crash.forks import PRELOAD
 
 LONG = bool(os.environ.get("HEADRACE_LONG"))
-PROCESSES, ROUNDS = (8, 50) if LONG else (4, 4)
-_PRELOADED = [
-    "tests.concurrency.writer",
-    "duckdb",
-    "headrace.destinations.impl.duckdb.client",
-    "headrace.destinations.impl.postgres.client",
-    "headrace.extract.stage",
-    "headrace.normalize.stage",
-    "headrace.load.stage",
-    "headrace.pipeline.run",
-]
+PROCESSES, ROUNDS = (8, 50) if LONG else (4, 3)
 
 
 def in_processes(world: World, folder: Path, processes: int, rounds: int) -> list[Written]:
     """Let processes write at the same time, from the first load on."""
     context = multiprocessing.get_context("forkserver")
     # all processes begin with what takes time done, or the first would be through before the last begins
-    context.set_forkserver_preload(_PRELOADED)
+    context.set_forkserver_preload(PRELOAD)
     with ProcessPoolExecutor(processes, mp_context=context) as pool, context.Manager() as manager:
         start = manager.Barrier(processes)
         writing = [pool.submit(write, world, folder, number, rounds, start) for number in range(processes)]

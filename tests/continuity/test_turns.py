@@ -104,9 +104,16 @@ def by_dlt(dlt_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> list
     return found
 
 
-HISTORIES = [("dhhdh", "fresh"), ("hdhdh", "kept")]
+HISTORIES = [("dhhdh", "kept")]
 if LONG:
-    HISTORIES += [("dhdhd", "kept"), ("hdhdh", "fresh"), ("hhddh", "shared"), ("ddhhd", "shared")]
+    HISTORIES += [
+        ("dhhdh", "fresh"),
+        ("hdhdh", "kept"),
+        ("dhdhd", "kept"),
+        ("hdhdh", "fresh"),
+        ("hhddh", "shared"),
+        ("ddhhd", "shared"),
+    ]
 
 
 @pytest.mark.parametrize(("letters", "mode"), HISTORIES)

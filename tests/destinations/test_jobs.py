@@ -25,6 +25,7 @@ from headrace.errors.destination import (
 )
 from headrace.load.destination import PipelineFacts
 from headrace.model.jobs import LoadFile, Truncate
+from tests.crash import forks
 from tests.destinations.bench import Bench, bench, column, table
 
 T = table("t", column("id"), column("v", "text"))
@@ -237,13 +238,12 @@ def test_killed_around_the_commit(tmp_path: Path, place: str) -> None:
     """SIGKILL before the commit leaves nothing, after it the rows; one more run makes it right either way."""
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, "HEADRACE_FAILPOINT": place, "PYTHONPATH": root}
-    command = [sys.executable, "-c", KILLED, str(tmp_path)]
-    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    assert forks.python(KILLED, tmp_path, env=environment).returncode == -signal.SIGKILL
     with duckdb.connect(str(tmp_path / "pipe.duckdb")) as database:
         rows = database.execute("SELECT count(*) FROM ds.t").fetchone()
     assert rows == ((0,) if place == "job.before_commit" else (2,))
     del environment["HEADRACE_FAILPOINT"]
-    subprocess.run(command, env=environment, check=True)
+    assert forks.python(KILLED, tmp_path, env=environment).returncode == 0
     with duckdb.connect(str(tmp_path / "pipe.duckdb")) as database:
         assert database.execute("SELECT id FROM ds.t ORDER BY id").fetchall() == [(1,), (2,)]
         assert database.execute("SELECT count(*) FROM ds._headrace_jobs").fetchone() == (0,)

@@ -163,6 +163,7 @@ CASES = [
 
 @pytest.mark.parametrize(("strategy", "oracle", "pk", "mk", "sort"), CASES, ids=lambda x: str(x).split(" at ")[0])
 @pytest.mark.parametrize("unique", [False, True], ids=["", "indexed"])
+@pytest.mark.each(2)
 def test_merges_are_those_of_the_oracle(
     tmp_path: Path, strategy: str, oracle: Any, pk: list[str], mk: list[str], sort: str | None, unique: bool
 ) -> None:

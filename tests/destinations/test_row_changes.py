@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import pytest
 import headrace
 from headrace.model.changes import UNKNOWN_CHANGES, RowChanges, add_changes
 from headrace.model.tracejson import trace_from_json, trace_to_json
+from tests.crash import forks
 
 UPSERT = {"disposition": "merge", "strategy": "upsert"}
 
@@ -113,8 +112,7 @@ def test_a_load_that_another_process_finishes(tmp_path: Path, place: str) -> Non
 
     def run(number: int, failpoint: str = "") -> Any:
         environment = {**os.environ, "HEADRACE_DATA_DIR": str(tmp_path / "data"), "HEADRACE_FAILPOINT": failpoint}
-        command = [sys.executable, "-c", SCRIPT, str(number)]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        return forks.python(SCRIPT, number, cwd=tmp_path, env=environment)
 
     assert run(1).returncode == 0
     assert run(2, place).returncode == -signal.SIGKILL

@@ -103,9 +103,13 @@ def tidy(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip().splitlines()) + "\n"
 
 
-if __name__ == "__main__":
+def main(page: str) -> None:
+    """Run a page."""
     socket.socket.connect = connect_locally  # type: ignore[method-assign]
     # no pages end in warnings that nobody sees
     logging.basicConfig(stream=sys.stderr, format="LOG %(levelname)s %(message)s")
-    where = Path(sys.argv[1])
-    run(where, blocks(where))
+    run(Path(page), blocks(Path(page)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

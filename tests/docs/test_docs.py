@@ -6,11 +6,11 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.crash import forks
 from tests.docs.pages import ROOT, Block, blocks, pages
 
 PAGES = {str(page.relative_to(ROOT)): page for page in pages()}
@@ -36,15 +36,8 @@ def environment(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize("name", [n for n, p in PAGES.items() if any(b.language in RUN for b in blocks(p))])
 def test_blocks_run(name: str, tmp_path: Path) -> None:
     """The blocks of a page run one after the other as one script, without network, and print what the page shows."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.docs.run_page", str(PAGES[name])],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    code = "import sys; from tests.docs.run_page import main; main(sys.argv[1])"
+    done = forks.python(code, PAGES[name], cwd=tmp_path, env=environment(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

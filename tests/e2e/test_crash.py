@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import headrace
+from tests.crash import forks
 from tests.e2e.project import rows
 
 SCRIPT = """
@@ -44,7 +45,7 @@ def run(project: Path, failpoint: str = "", script: str = SCRIPT) -> int:
     environment = {**os.environ, "HEADRACE_DATA_DIR": str(project / "data")}
     if failpoint:
         environment["HEADRACE_FAILPOINT"] = failpoint
-    return subprocess.run([sys.executable, "-c", script], cwd=project, env=environment, capture_output=True).returncode
+    return forks.python(script, cwd=project, env=environment).returncode
 
 
 PLACES = [

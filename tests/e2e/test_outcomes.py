@@ -97,6 +97,7 @@ def fail_jobs(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("refresh", REFRESH)
 @pytest.mark.parametrize("data", DATA)
+@pytest.mark.each(3)
 def test_what_the_destination_holds(project: Path, monkeypatch: pytest.MonkeyPatch, data: str, refresh: str) -> None:
     """All dispositions of one column of the table in one dataset: one load costs less than nine."""
     wanted = {c.disposition: EXPECTED[c.outcome] for c in cells() if (c.data, c.refresh) == (data, refresh)}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 import headrace
 from headrace.base.failpoints import ENVIRONMENT_VARIABLE
 from headrace.destinations.impl.duckdb.client import DuckDbClient
+from tests.crash import forks
 from tests.e2e.project import rows
 
 STRATEGIES = ["insert-from-staging", "staging-optimized", "truncate-and-insert"]
@@ -66,8 +65,7 @@ def test_readers_see_the_old_rows_until_the_new_ones_are_there(
 def test_a_death_half_way_leaves_the_old_rows_and_is_made_good(project: Path, strategy: str) -> None:
     def run(low: int, high: int, place: str = "") -> int:
         env = {**os.environ, **({ENVIRONMENT_VARIABLE: place} if place else {})}
-        command = [sys.executable, "-c", SCRIPT, strategy, str(low), str(high)]
-        return subprocess.run(command, env=env, check=False, timeout=120, capture_output=True).returncode
+        return forks.python(SCRIPT, strategy, low, high, env=env).returncode
 
     p = headrace.pipeline("shop", destination="duckdb", dataset_name="raw")
     load(p, strategy, 1, 2)

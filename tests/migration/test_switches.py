@@ -163,6 +163,7 @@ def destination(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.mark.parametrize("old", DISPOSITIONS)
+@pytest.mark.each(4)
 def test_every_switch_is_defined(project: Path, destination: Any, old: str) -> None:
     """One dataset with a table for each new disposition, as one load costs less than nine."""
     p = headrace.pipeline("shop", destination=destination, dataset_name="raw")

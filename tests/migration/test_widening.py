@@ -71,6 +71,7 @@ DATABASE = {
 
 
 @pytest.mark.parametrize("case", WIDENED)
+@pytest.mark.each(3)
 def test_a_declared_type_that_holds_all_the_old_one_does_is_applied(project: Path, case: str) -> None:
     before, old, after, new = WIDENED[case]
     p = pipeline()

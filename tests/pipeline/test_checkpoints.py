@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 
 import headrace
 from headrace.errors.pipeline import PipelineStepFailed
+from tests.crash import forks
 
 PROGRAM = """
 import os, sys
@@ -165,8 +164,7 @@ def test_what_is_replaced_is_replaced_once_and_whole(tmp_path: Path, every_100: 
 
 def test_killed_in_the_middle(tmp_path: Path) -> None:
     def start(fault: int) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", PROGRAM, str(tmp_path), str(fault), "1000"]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
+        return forks.python(PROGRAM, tmp_path, fault, 1000)
 
     killed = start(777)
     assert killed.returncode == -signal.SIGKILL

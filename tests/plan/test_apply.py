@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from headrace.errors.plan import PlanNotAllowed, PlanNotFound, PlanOutdated
 from headrace.load.destination import Client
 from headrace.load.rehearsal import RehearsalClient
 from headrace.pipeline import planning
+from tests.crash import forks
 from tests.e2e.project import rows
 from tests.plan.world import ORDERS, numbers, pipeline
 
@@ -49,7 +48,7 @@ p = headrace.pipeline("shop", destination="duckdb", dataset_name="raw")
 assert p.list_plans() == [{plan.id!r}]
 print(p.get_plan({plan.id!r}).apply())
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=project, capture_output=True, text=True)
+    done = forks.python(script, cwd=project)
     assert done.returncode == 0, done.stderr
     assert plan.load_ids[0] in done.stdout
     p = pipeline()
@@ -197,7 +196,7 @@ def _long(place: str) -> Any:
 
 def _killed(project: Path, place: str) -> int:
     environment = {**os.environ, "HEADRACE_DATA_DIR": str(project / "data"), "HEADRACE_FAILPOINT": place}
-    return subprocess.run([sys.executable, "-c", SCRIPT], cwd=project, env=environment, capture_output=True).returncode
+    return forks.python(SCRIPT, cwd=project, env=environment).returncode
 
 
 @pytest.mark.parametrize("place", ["plan.extracted", _long("Normalized:after"), "plan.written"])

@@ -43,6 +43,7 @@ def test_rows_that_are_loaded(record: Record, secrets: dict[str, str]) -> None:
         ({"id": "{}", "note": "x"}, {"data_type": "discard_row"}),
     ],
 )
+@pytest.mark.each(3)
 def test_a_contract_is_broken(record: Record, secrets: dict[str, str], row: Any, contract: Any) -> None:
     """The error shows the one value that broke it, unless its column is sensitive or named like a secret."""
     pipeline = shop(record)

@@ -30,6 +30,7 @@ def finish(record: Record, pipeline: Any, **more: Any) -> None:
 @pytest.mark.destination("postgres")
 @pytest.mark.parametrize("where", ["code", "environment", "toml", "words"])
 @pytest.mark.parametrize("right", [True, False])
+@pytest.mark.each(2)
 def test_postgres(
     record: Record, secrets: dict[str, str], postgres_server: Any, project: Path, monkeypatch: pytest.MonkeyPatch,
     where: str, right: bool,
@@ -84,6 +85,7 @@ def test_postgres_options(record: Record, secrets: dict[str, str], postgres_serv
     ],
 )
 @pytest.mark.parametrize("kind", ["postgres", "sqlalchemy"])
+@pytest.mark.each(2)
 def test_a_dsn_that_cannot_be_read(record: Record, secrets: dict[str, str], url: str, kind: str) -> None:
     text = url.format(quote(secrets["dsn"], safe=""))
     finish(record, run(record, getattr(headrace.destinations, kind)(text)))

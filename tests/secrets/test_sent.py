@@ -15,6 +15,8 @@ from urllib.parse import quote
 import pytest
 
 import headrace
+from headrace.base.retry import RetryPolicy
+from headrace.observers.alerts import delivery
 from tests.observers.alerts.servers import inbox, mail_server
 from tests.observers.receivers import Receiver, SentryReceiver
 from tests.secrets.record import Record
@@ -143,6 +145,7 @@ def test_receivers_that_refuse(world: Record, secrets: dict[str, str], monkeypat
     monkeypatch.setenv("RUNTIME__ALERTS__EMAIL_PORT", "9")
     monkeypatch.setenv("RUNTIME__ALERTS__EMAIL_USER", "etl")
     monkeypatch.setenv("RUNTIME__ALERTS__EMAIL_PASSWORD", secrets["dsn"])
+    monkeypatch.setattr(delivery, "_RETRIES", RetryPolicy(attempts=2, first_wait=0.05))
     pipeline = world.watch(headrace.pipeline("shop", destination="duckdb", dataset_name="raw"))
     world.attempt(pipeline.run, failing(secrets))
     world.pipeline(pipeline)
@@ -153,6 +156,8 @@ def test_receivers_that_refuse(world: Record, secrets: dict[str, str], monkeypat
 
 SCRIPT = """
 import headrace
+from headrace.base.retry import RetryPolicy
+from headrace.observers.alerts import delivery
 
 @headrace.source(name="shop", section="shop")
 def shop(api_key: str = headrace.secrets.value, password: str = headrace.secrets.value):

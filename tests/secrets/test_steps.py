@@ -128,6 +128,7 @@ def texts(secrets: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", texts({"exception": ""}))
+@pytest.mark.each(2)
 def test_libraries_say_them(record: Record, secrets: dict[str, str], kind: str) -> None:
     """Secrets that were never resolved: what looks like one is hidden."""
     text = texts(secrets)[kind]

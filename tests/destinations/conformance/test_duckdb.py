@@ -10,6 +10,7 @@ import headrace
 from headrace.testing import DestinationTests
 
 
+@pytest.mark.each(2)
 @pytest.mark.destination("duckdb")
 class TestDuckDb(DestinationTests):
     keep_datasets = True

@@ -16,6 +16,7 @@ def kit_database(postgres_server: Any) -> str:
     return str(postgres_server.database())
 
 
+@pytest.mark.each(2, 1)  # those that DuckDB has not
 @pytest.mark.destination("postgres")
 class TestPostgres(DestinationTests):
     secrets = ("secret-of-postgres",)

@@ -10,7 +10,7 @@ import headrace
 from headrace.testing import DestinationTests
 
 
-@pytest.mark.each(2)
+@pytest.mark.each(3, 1)
 @pytest.mark.destination("sqlite")
 class TestSqlite(DestinationTests):
     keep_datasets = True
@@ -31,7 +31,7 @@ class TestSqlite(DestinationTests):
         return headrace.destinations.sqlalchemy(f"sqlite:///{self.folder}/no/such/folder/kit.db")
 
 
-@pytest.mark.each(3)
+@pytest.mark.each(4)
 @pytest.mark.destination("mariadb")
 class TestMariaDb(DestinationTests):
     secrets = ("secret-of-mariadb",)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from decimal import Decimal
@@ -23,6 +21,7 @@ from headrace.destinations.impl.custom.errors import UnknownCustomDestinationCal
 from headrace.errors.config import ConfigFieldMissingException
 from headrace.errors.destination import DestinationTerminalException
 from headrace.testing import assert_load_failed, assert_load_ok
+from tests.crash import forks
 
 UTC = dt.timezone.utc
 
@@ -293,8 +292,7 @@ def test_killed_in_the_function(tmp_path: Path) -> None:
     """After `kill -9` the batch in hand comes again, and no other."""
 
     def run(*kill: str) -> int:
-        command = [sys.executable, "-c", SCRIPT, *kill]
-        return subprocess.run(command, cwd=tmp_path, env={**os.environ}, capture_output=True).returncode
+        return forks.python(SCRIPT, *kill, cwd=tmp_path).returncode
 
     assert run("2") == -signal.SIGKILL
     assert run("4") == -signal.SIGKILL

@@ -5,12 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import headrace
+from tests.crash import forks
 
 # gcsfs would else ask an emulator for a service that it has not, and wait a minute for it
 os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
@@ -52,7 +51,7 @@ class Place(NamedTuple):
         environment = {**os.environ, "HEADRACE_FAILPOINT": failpoint}
         environment["PYTHONPATH"] = str(Path(__file__).parents[3])
         given = json.dumps([[self.url, self.settings], str(home), name, last, hints])
-        return subprocess.run([sys.executable, "-c", _RUN, given], env=environment, capture_output=True).returncode
+        return forks.python(_RUN, given, env=environment).returncode
 
 
 def numbers(last: int) -> Any:

@@ -66,7 +66,7 @@ def test_location_tells_no_secret(place: Place, home: Path) -> None:
     assert "secret-of" not in f"{p.destination.describe_location()} {p.last_trace} {p.destination!r}"
 
 
-@pytest.mark.parametrize("write_disposition", ["append", "replace"])
+@pytest.mark.parametrize("write_disposition", ["append", pytest.param("replace", marks=pytest.mark.long)])
 def test_killed_between_file_and_record(place: Place, home: Path, write_disposition: str) -> None:
     """New files are there and nobody knows: the next run writes them again, under the same names."""
     if place.url.startswith("memory:"):

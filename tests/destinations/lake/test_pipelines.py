@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from headrace.destinations.impl.filesystem.iceberg_adapter import iceberg_adapte
 from headrace.destinations.opentables import get_delta_tables, get_iceberg_tables
 from headrace.errors.destination import OpenTableFormatNotSupported
 from headrace.errors.pipeline import PipelineStepFailed
+from tests.crash import forks
 from tests.destinations.lake.tables import FORMATS, made_table, merge, rows_of, schema
 
 UPSERT = {"disposition": "merge", "strategy": "upsert"}
@@ -144,11 +143,8 @@ def test_killed_between_commits(kind: str, tmp_path: Path, failpoint: str) -> No
     p = pipeline(tmp_path)
     p.run(orders(kind, range(10), "old"))
     root = str(Path(__file__).parents[3])
-    command = [sys.executable, "-c", _RUN, str(tmp_path), kind]
-    environment = {**os.environ, "PYTHONPATH": root}
-    killed = subprocess.run(
-        command, env={**environment, "HEADRACE_FAILPOINT": failpoint}, capture_output=True, check=False
-    )
+    environment = {**os.environ, "PYTHONPATH": root, "HEADRACE_FAILPOINT": failpoint}
+    killed = forks.python(_RUN, tmp_path, kind, env=environment)
     assert killed.returncode == -9, killed.stderr[-2000:]
     p.run()
     assert state(p) == wanted(old=range(5), new=range(5, 12))
@@ -218,6 +214,7 @@ def test_nested_arrow_columns_are_json(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("before", [None, "native", *FORMATS])
 @pytest.mark.parametrize("write_disposition", ["append", "replace"])
+@pytest.mark.each(4)
 def test_table_format_of_rows_is_not_changed_unawares(
     kind: str, before: Any, write_disposition: Any, tmp_path: Path
 ) -> None:

@@ -89,10 +89,10 @@ def test_renamed_columns(pair: World) -> None:
 @pytest.mark.parametrize(
     ("pair", "place"),
     [
-        ("duckdb-local", "files.staged"),
+        pytest.param("duckdb-local", "files.staged", marks=pytest.mark.long),
         ("duckdb-local", "job.before_commit"),
         ("postgres-s3", "JobDone:after"),
-        ("postgres-s3", "complete.after"),
+        pytest.param("postgres-s3", "complete.after", marks=pytest.mark.long),
     ],
     indirect=["pair"],
 )

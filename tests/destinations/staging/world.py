@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import headrace
+from tests.crash import forks
 
 DATASET = "shop"
 _RUN = """
@@ -96,7 +95,7 @@ class World(NamedTuple):
         """Run `orders` in a process that is killed at a failpoint."""
         environment = {**os.environ, "HEADRACE_FAILPOINT": failpoint, "PYTHONPATH": str(Path(__file__).parents[3])}
         given = json.dumps([self, "shop", last, hints])
-        done = subprocess.run([sys.executable, "-c", _RUN, given], env=environment, capture_output=True, text=True)
+        done = forks.python(_RUN, given, env=environment)
         assert done.returncode == -signal.SIGKILL, done.stderr
 
 
