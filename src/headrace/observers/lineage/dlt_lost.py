@@ -17,8 +17,9 @@ from headrace.observers.lineage.dlt_steps import LoadedPackage, chain
 
 logger = logging.getLogger("headrace")
 
-# in this order: dlt puts a package into the next one before it takes it out of the one before
-_PENDING = ("normalize/extracted", "load/new", "load/normalized")
+# in this order: dlt puts a package into the second before it takes it out of the first; what a killed normalize has
+# left in `load/new` alone waits for nothing
+_PENDING = ("normalize/extracted", "load/normalized")
 _LOADED = "load/loaded"
 _NOTHING_YET = ("DatabaseUndefinedRelation", "FileNotFoundError")
 """What dlt and file systems raise where nothing was ever loaded."""

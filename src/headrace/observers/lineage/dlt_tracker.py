@@ -309,7 +309,8 @@ class DltTracker:
                 live.packages.append({**told, "failedJobs": len(broken)})
                 live.runs.handed.add(made.load_id)
             live.sink.emit(_work(live.runs, made))
-        self._ask(live, pipeline)
+        if error is None:
+            self._ask(live, pipeline)
 
     def _ask(self, live: _Live, pipeline: Any) -> None:
         """Packages that are gone and nobody has told of: dlt has just been in the destination, which may know."""
