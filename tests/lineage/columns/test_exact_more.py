@@ -32,7 +32,7 @@ from tests.lineage.columns.test_exact import pipelines as pipelines
 
 def at_length(test: Any) -> Any:
     """More examples than a test of every day has."""
-    return pytest.mark.long(settings(_QUICKLY, max_examples=200)(test))
+    return pytest.mark.long(settings(_QUICKLY, max_examples=80)(test))
 
 
 # ---- several resources of one table --------------------------------------------------------------------------------
