@@ -1,4 +1,4 @@
-"""The run around a run, and what it must not tell: parents from the environment, scripts that start scripts, secrets."""
+"""The run around a run, and what it must not tell: parents, scripts that start scripts, secrets, large tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 import headrace
-from tests.lineage.scenarios.scenario import ends, scenario
+from tests.lineage.scenarios.scenario import ends, failing, scenario
 from tests.lineage.scenarios.world import World
 
 ABOVE = "0195f6de-0000-7000-8000-000000000001"
@@ -92,3 +92,109 @@ def garbage(w: World, patch: Any) -> None:
         w.run(w.shop.shop(w.shop.visits()))
     assert w.stream().invocations[-1].facet("parent")["job"]["name"] == "b?"
     assert ends(w)["shop"] == ["COMPLETE"] * (2 * len(GARBAGE) + 1)
+
+
+@scenario("secrets in all places of a user's own")
+def secrets(w: World, patch: Any) -> None:
+    """In docstrings, descriptions, hints, tags, addresses, paths, queries and errors."""
+    patch.setenv("LINEAGE__TAGS", json.dumps({"note": f"password={SECRET}"}))
+    patch.setenv("LINEAGE__DESCRIPTION", f"Reads https://shop:{SECRET}@api.example.com.")
+    address = f"https://reader:{SECRET}@api.example.com"
+
+    @headrace.resource(
+        name="things",
+        columns={
+            "id": {"data_type": "bigint", "description": f"token={SECRET}", "x-annotation-note": f"api_key={SECRET}"}
+        },
+    )
+    def things() -> Any:
+        yield {"id": 1}
+
+    read = things().add_input(
+        {
+            "kind": "rest_api",
+            "location": f"{address}?api_key={SECRET}",
+            "endpoints": [f"/v1/orders?access_token={SECRET}"],
+            "params": {"api_key": SECRET, "state": "paid"},
+        }
+    )
+
+    @headrace.resource(name="files")
+    def files() -> Any:
+        yield {"id": 1}
+
+    where = {
+        "kind": "filesystem",
+        "location": f"s3://key:{SECRET}@lake/in",
+        "glob": "*.csv",
+        "files": [f"1.csv?X-Amz-Signature={SECRET}"],
+    }
+
+    @headrace.resource(name="bad")
+    def bad() -> Any:
+        yield {"id": 1}
+        raise ValueError(f"GET {address}/v1/orders failed; Authorization: Bearer {SECRET}")
+
+    for one in (things, files, bad):
+        one.__doc__ = f"Reads with postgresql://reader:{SECRET}@erp/shop."
+    w.run(w.shop.shop(read, files().add_input(where)))
+    with failing():
+        w.pipeline().run(w.shop.shop(bad().add_input(dict(w.shop.API))))
+    w.look()
+    p = w.pipeline()
+    headrace.lineage.note_plans(p)
+    plan = p.plan(w.shop.shop(things().add_input({"kind": "rest_api", "location": address, "endpoints": ["/x"]})))
+    told = json.dumps(headrace.lineage.events_of_plan(plan))
+    plan.discard()
+    assert SECRET not in told, told[max(0, told.find(SECRET) - 200) :][:300]
+
+
+@scenario("a table of many columns", long=True)
+def broad(w: World, patch: Any) -> None:
+    """Their edges are told once, as all that there are do not fit."""
+
+    @headrace.resource(name="broad")
+    def broad() -> Any:
+        yield [{f"Column No {n}": n for n in range(1200)}]
+
+    broad.__doc__ = "x" * 3_000_000
+    w.run(w.shop.shop(broad().add_input(dict(w.shop.TABLE))))
+    assert max(map(len, w.stream().text.splitlines())) < 1_000_000
+    (run,) = w.stream().of("broad")
+    assert len(run.outputs[0]["facets"]["columnLineage"]["fields"]) >= 1200
+
+
+_LINES = [
+    *("input: subset or version (what was read)", "output: columns with lineage", "output: columnLineage"),
+    *("output: schema", "output: dataSource", "output: datasetType", "output: hierarchy", "output: version"),
+    *("output: any lifecycleStateChange seen", "output: data quality metrics or assertions"),
+]
+TOO_LARGE = dict.fromkeys(_LINES, "the event would be too large, and says so")
+
+
+@scenario("a table of very many columns", long=True, less=TOO_LARGE)
+def wide(w: World, patch: Any) -> None:
+    rows = [{f"Column No {n}": n for n in range(5000)}]
+
+    @headrace.resource(name="wide")
+    def wide() -> Any:
+        yield rows
+
+    wide.__doc__ = "x" * 3_000_000
+    w.run(w.shop.shop(wide().add_input(dict(w.shop.TABLE))))
+    lines = w.stream().text.splitlines()
+    assert max(map(len, lines)) < 1_000_000
+    (run,) = w.stream().of("wide")
+    assert len(run.outputs) == 1 and len(run.inputs) == 1
+
+
+@scenario("very many tables", long=True, less=TOO_LARGE)
+def many(w: World, patch: Any) -> None:
+    @headrace.resource(name="many", table_name=lambda row: f"table_{row['id']}")
+    def many() -> Any:
+        yield [{"id": n, "a": 1, "b": "x"} for n in range(500)]
+
+    w.run(w.shop.shop(many().add_input(dict(w.shop.TABLE))))
+    assert max(map(len, w.stream().text.splitlines())) < 1_000_000
+    (run,) = w.stream().of("many")
+    assert len(run.outputs) == 500

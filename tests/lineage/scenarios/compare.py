@@ -130,9 +130,15 @@ def _of_resource(run: RunOf, place: Place, looks: list[Look]) -> Iterator[str]:
         if table is None:
             yield f"{run!r}: {identity} is not in the destination, which has {sorted(names)}"
             continue
-        yield from (f"{run!r}: {fault}" for fault in _of_output(out, table, look.tables[table], counts.get(table, 0)))
-    if run.end == "COMPLETE":
+        held = look.tables[table] if not _cut(run) or "schema" in out.get("facets", {}) else Held({}, [])
+        yield from (f"{run!r}: {fault}" for fault in _of_output(out, table, held, counts.get(table, 0)))
+    if run.end == "COMPLETE" and not _cut(run):
         yield from (f"{run!r}: {fault}" for fault in _lineage_gaps(run))
+
+
+def _cut(run: RunOf) -> bool:
+    """Whether its last event says that it would be too large with everything in it."""
+    return "the event would be too large" in str(run.facet("extractionError"))
 
 
 def _of_output(out: dict[str, Any], table: str, held: Held, count: int) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -49,23 +49,21 @@ def run_event(run: Run, state: EventType, at: dt.datetime, budget: int = BUDGET)
     run = msgspec.structs.replace(run, outputs=outputs)
     if cut:
         run.lineage_errors = [*run.lineage_errors, _cut(f"{cut} column edges over the budget of {budget}")]
-    return _fitting(lambda run, columns, fields: _run_event(run, state, at, columns, fields), run)
+    return _fitting(lambda run, told: _run_event(run, state, at, told), run)
 
 
-def _run_event(run: Run, state: EventType, at: dt.datetime, columns: bool, fields: bool) -> Event:
+def _run_event(run: Run, state: EventType, at: dt.datetime, told: _Told) -> Event:
     datasets = not isinstance(run, Invocation)
     ended = state in TERMINAL
     event: Event = {"eventType": state, "eventTime": instant(at), "producer": PRODUCER}
     event["schemaURL"] = f"{EVENTS}/RunEvent"
     event["run"] = {"runId": run.run_id, "facets": run_facets(run, state)}
     known = not run.unknown_inputs
-    event["job"] = _job(run.job, run.inputs if datasets else (), run.outputs if datasets else (), columns, known)
+    event["job"] = _job(run.job, run.inputs if datasets else (), run.outputs if datasets else (), told.explicit, known)
     if datasets:
         bare = state == "START"
-        event["inputs"] = [input_dataset(one if fields else _bare(one), identity_only=bare) for one in run.inputs]
-        event["outputs"] = [
-            output_dataset(one if fields else _bare(one), written=ended, columns=columns) for one in run.outputs
-        ]
+        event["inputs"] = [input_dataset(told.of(one), identity_only=bare) for one in run.inputs]
+        event["outputs"] = [output_dataset(told.of(one), written=ended, columns=told.columns) for one in run.outputs]
     else:
         event["inputs"], event["outputs"] = [], []
     return event
@@ -73,10 +71,14 @@ def _run_event(run: Run, state: EventType, at: dt.datetime, columns: bool, field
 
 def job_event(job: Job, inputs: Sequence[Input], outputs: Sequence[Output], at: dt.datetime) -> Event:
     """The event that a job, once it runs, reads and writes these datasets: declared, not run."""
-    event: Event = {"eventTime": instant(at), "producer": PRODUCER, "schemaURL": f"{EVENTS}/JobEvent"}
-    event["job"] = _job(job, inputs, outputs, True)
-    event["inputs"] = [input_dataset(one) for one in inputs]
-    event["outputs"] = [output_dataset(one, written=False) for one in outputs]
+    event: Event = {}
+    for told in _LEVELS:
+        event = {"eventTime": instant(at), "producer": PRODUCER, "schemaURL": f"{EVENTS}/JobEvent"}
+        event["job"] = _job(job, inputs, outputs, told.explicit)
+        event["inputs"] = [input_dataset(told.of(one)) for one in inputs]
+        event["outputs"] = [output_dataset(told.of(one), written=False, columns=told.columns) for one in outputs]
+        if len(encoded(event)) <= MAX_BYTES:
+            break
     return masked(event)
 
 
@@ -122,17 +124,52 @@ def _bare(dataset: Any) -> Any:
 # ---- size ----------------------------------------------------------------------------------------------------------
 
 
-def _fitting(make: Callable[[Run, bool, bool], Event], run: Run) -> Event:
+class _Told(NamedTuple):
+    """How much of datasets is told.
+
+    Attributes:
+        left_out: What is not, in words.
+        explicit: Edges of columns in the job's facet `lineage`.
+        columns: … and in `columnLineage`.
+        fields: Columns, and what is said of them.
+        names: Nothing but names and counts of rows.
+    """
+
+    left_out: str = ""
+    explicit: bool = True
+    columns: bool = True
+    fields: bool = True
+    names: bool = False
+
+    def of(self, dataset: Any) -> Any:
+        """The dataset as it is told."""
+        if not self.names:
+            return dataset if self.fields else _bare(dataset)
+        known = {"id": dataset.id, "rows": dataset.rows, "bytes": dataset.bytes, "files": dataset.files}
+        if isinstance(dataset, Output):
+            known |= {"table": dataset.table, "written": dataset.written}
+        return type(dataset)(**known)
+
+
+_LEVELS = (
+    _Told(),
+    _Told("column edges in the facet `lineage`; `columnLineage` has them", explicit=False),
+    _Told("column edges", explicit=False, columns=False),
+    _Told("column edges and fields", explicit=False, columns=False, fields=False),
+    _Told("all of datasets but their names and rows", explicit=False, columns=False, fields=False, names=True),
+)
+
+
+def _fitting(make: Callable[[Run, _Told], Event], run: Run) -> Event:
     """The event with as much in it as fits: columns' edges go first, then fields; edges of tables always stay."""
-    said = ((True, True, ""), (False, True, "column edges"), (False, False, "column edges and fields"))
     event: Event = {}
-    for columns, fields, left_out in said:
+    for level in _LEVELS:
         told = run
-        if left_out:
+        if level.left_out:
             told = msgspec.structs.replace(
-                run, lineage_errors=[*run.lineage_errors, _cut(f"{left_out}: the event would be too large")]
+                run, lineage_errors=[*run.lineage_errors, _cut(f"{level.left_out}: the event would be too large")]
             )
-        event = make(told, columns, fields)
+        event = make(told, level)
         if _surely_small(told) or len(encoded(event)) <= MAX_BYTES:
             break
     return event
