@@ -60,7 +60,7 @@ GARBAGE = {
 }
 
 
-@scenario("a run around that cannot be read")
+@scenario("a run around that cannot be read", long=True)
 def garbage(w: World, patch: Any) -> None:
     from headrace.observers.lineage import parent
 
