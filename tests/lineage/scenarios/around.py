@@ -1,4 +1,4 @@
-"""The run around a run, and what it must not tell: parents, scripts that start scripts, secrets, large tables."""
+"""The run around a run, and what it must not tell: parents of the environment, scripts that start scripts, secrets."""
 
 from __future__ import annotations
 

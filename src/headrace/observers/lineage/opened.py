@@ -191,7 +191,7 @@ class OpenRuns:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._guard = threading.Lock()
-        # by name, those that are not on disk yet; names of those that ended before they were, and of those that we wrote
+        # by name, those that are not on disk yet; names of those that ended before they were, and of those we wrote
         self._held: dict[str, Open] = {}
         self._over: set[str] = set()
         self._kept: set[str] = set()
