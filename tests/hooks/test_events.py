@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any, get_args
@@ -138,7 +139,10 @@ def content(p: Any) -> Any:
         return found
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=120 if os.environ.get("HEADRACE_LONG") else 6,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     kinds=st.sets(st.sampled_from(EVENTS)),
     error=st.sampled_from([ValueError, KeyError, RuntimeError, OSError, AssertionError]),

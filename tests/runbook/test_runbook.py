@@ -16,15 +16,31 @@ from urllib.parse import parse_qs, urlsplit
 import duckdb
 import pytest
 
+from tests.crash import forks
+from tests.runbook import quick
 from tests.runbook.walk import PAGE, Walk, sections
 
 RUN = "headrace run shop.py"
 
 
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the command that shells find."""
+    folder = tmp_path_factory.mktemp("bin")
+    server = forks.start(quick.serve, folder / "s")
+    quick.client(folder, folder / "s")
+    end = time.monotonic() + 60
+    while not (folder / "s").exists():
+        assert server.is_alive() and time.monotonic() < end
+        time.sleep(0.01)
+    yield folder
+    server.kill()
+
+
 @pytest.fixture
-def walk(tmp_path: Path) -> Callable[[str], Walk]:
+def walk(tmp_path: Path, commands: Path) -> Callable[[str], Walk]:
     """Begins a walk through a section."""
-    return lambda title: Walk(title, tmp_path)
+    return lambda title: Walk(title, tmp_path, commands)
 
 
 def rows(folder: Path, sql: str = "SELECT id FROM raw.orders ORDER BY ALL") -> list[Any]:

@@ -44,12 +44,14 @@ class Walk:
     Attributes:
         title: The section.
         folder: The project; its script is ``shop.py``.
+        commands: A folder with what shells find first.
         variables: Environment variables of all that is run.
         place: Where a shell is: next block to come.
     """
 
     title: str
     folder: Path
+    commands: Path
     variables: dict[str, str] = field(default_factory=dict)
     at: int = 0
 
@@ -83,7 +85,7 @@ class Walk:
         done = subprocess.run(
             ["bash", "-c", command],
             cwd=self.folder,
-            env=self.environment(),
+            env={**self.environment(), "PATH": f"{self.commands}:{self.environment()['PATH']}"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

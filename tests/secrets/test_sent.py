@@ -211,6 +211,7 @@ def test_the_command_line(record: Record, secrets: dict[str, str], project: Path
         "DESTINATION__SINK__TOKEN": secrets["header"],
         "DESTINATION__POSTGRES__CREDENTIALS": f"postgresql://u:{quote(secrets['dsn'], safe='')}@127.0.0.1:9/db",
         "RUNTIME__SLACK_INCOMING_HOOK": f"http://127.0.0.1:9/{quote(secrets['query'])}",
+        "RUNTIME__ALERTS__WAIT": "0.2",
         "RUNTIME__LOG_LEVEL": "DEBUG",
         luck: "true",
     }

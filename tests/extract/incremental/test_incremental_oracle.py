@@ -16,7 +16,7 @@ from headrace.extract.incremental.hashes import digest, to_text
 
 from .driver import UTC, run_with
 
-LONG = 10 if os.environ.get("HEADRACE_LONG") else 1
+LONG = 25 if os.environ.get("HEADRACE_LONG") else 1
 NUMBERS = st.integers(0, 6)
 DAYS = st.integers(1, 6).map(lambda d: dt.date(2020, 1, d))
 INSTANTS = st.integers(1, 6).map(lambda d: dt.datetime(2020, 1, d, 12, tzinfo=UTC))
@@ -114,7 +114,7 @@ def _text(value: Any) -> str:
     return repr(value)
 
 
-@settings(max_examples=400 * LONG, deadline=None)
+@settings(max_examples=150 * LONG, deadline=None)
 @given(cases())
 def test_rows_pass_as_the_rules_say(case: tuple[dict[str, Any], list[list[list[dict[str, Any]]]]]) -> None:
     options, runs = case
@@ -135,7 +135,7 @@ def test_rows_pass_as_the_rules_say(case: tuple[dict[str, Any], list[list[list[d
             assert _same(state, {"c": wanted})
 
 
-@settings(max_examples=200 * LONG, deadline=None)
+@settings(max_examples=80 * LONG, deadline=None)
 @given(cases(), st.sampled_from(["table", "batch", "pandas", "polars"]))
 def test_frames_pass_as_rows_do(case: tuple[dict[str, Any], list[list[list[dict[str, Any]]]]], make: str) -> None:
     options, runs = case
