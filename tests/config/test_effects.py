@@ -130,16 +130,16 @@ def test_workers_of_normalize(monkeypatch: pytest.MonkeyPatch) -> None:
 
     seen: set[str] = set()
     wanted, all_here = 1, threading.Event()
-    real = stage.normalize_file
+    real = stage.normalize_files
 
-    def spy(task: Any) -> Any:
+    def spy(tasks: Any) -> Any:
         seen.add(threading.current_thread().name)
         if len(seen) == wanted:
             all_here.set()
         assert all_here.wait(60), seen
-        return real(task)
+        return real(tasks)
 
-    monkeypatch.setattr(stage, "normalize_file", spy)
+    monkeypatch.setattr(stage, "normalize_files", spy)
     data = [headrace.resource([{"id": 1}], name=f"t{n}") for n in range(6)]
     put(monkeypatch, normalize__workers=1)
     shop().run(data)

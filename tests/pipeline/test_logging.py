@@ -212,20 +212,20 @@ def test_threads_of_normalize_and_load_have_the_context(
     logger: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from headrace.destinations.impl.duckdb.client import DuckDbClient
-    from headrace.normalize import stage
+    from headrace.normalize import worker
 
     seen: dict[str, list[dict[str, str]]] = {"normalize": [], "load": []}
-    normalize_file, apply = stage.normalize_file, DuckDbClient.apply
+    read_spool, apply = worker.read_spool, DuckDbClient.apply
 
-    def watched_file(task: Any) -> Any:
+    def watched_file(path: Path) -> Any:
         seen["normalize"].append({**logs.current_context(), "thread": threading.current_thread().name})
-        return normalize_file(task)
+        return read_spool(path)
 
     def watched_apply(self: Any, job: Any, context: Any) -> Any:
         seen["load"].append(logs.current_context())
         return apply(self, job, context)
 
-    monkeypatch.setattr(stage, "normalize_file", watched_file)
+    monkeypatch.setattr(worker, "read_spool", watched_file)
     monkeypatch.setattr(DuckDbClient, "apply", watched_apply)
     monkeypatch.setenv("NORMALIZE__WORKERS", "2")
     _run(tmp_path, [dlt.resource([{"id": 1}], name="orders"), dlt.resource([{"id": 1}], name="customers")])

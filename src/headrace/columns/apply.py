@@ -66,7 +66,7 @@ class Origin(NamedTuple):
 
 
 class FrameNormalizer:
-    """Turns the frames of one spool file into batches of tables.
+    """Turns the frames of spool files, one file after the other, into batches of tables.
 
     Args:
         chain: Targets from `model.evolve`.
@@ -78,7 +78,7 @@ class FrameNormalizer:
 
     Attributes:
         variants: Table to new variant columns, in the order of discovery.
-        losses: What the contract let go.
+        losses: What the contract let go, of the file that is under way.
     """
 
     def __init__(
@@ -91,20 +91,25 @@ class FrameNormalizer:
         origin: Origin = Origin(),
     ) -> None:
         self.chain, self.schema, self.capabilities = chain, schema, capabilities
-        self.load_id, self.seed, self.origin = load_id, seed, origin
+        self.load_id = load_id
         self.names = RawNames(schema)
         self.variants: dict[str, dict[str, TColumnSchema]] = {}
-        hidden = {
+        self._hidden = {
             (target.path, path)
             for target in chain.tables.values()
             for path, column in target.columns.items()
             if column.rule == DROPPED
         }
-        self.losses = Losses(bool(origin.rejected), hidden)
         self._batches: list[pa.RecordBatch] = []
-        self._rows_before = origin.start
         self._heads: dict[bytes, TableHead] = {}
         self._plans: dict[tuple[bytes, int], TablePlan] = {}
+        self.begin(seed, origin)
+
+    def begin(self, seed: tuple[int, ...], origin: Origin) -> None:
+        """Go on with another file of the chain: what is known of its frames' columns serves again."""
+        self.seed, self.origin = seed, origin
+        self.losses = Losses(bool(origin.rejected), self._hidden)
+        self._rows_before = origin.start
         self._frame = 0
 
     def apply(self, frame: list[pa.RecordBatch]) -> list[TableBatch]:

@@ -57,7 +57,9 @@ class LoadFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         nulls: How many values are missing in each of `columns`; empty for files that normalize did not write itself.
         remote: Where the file is in the staging place, as a url; empty for files that are loaded from the package.
             Filled when the job begins, not in the plan: the place may have moved since.
-        resource: Whose rows they are, where several resources write the table; empty where only one does.
+        resource: Whose rows they are, where several resources write the table; empty where only one does, and where
+            `shares` says it.
+        shares: How many rows are of which resource, where it holds rows of several that write the table.
     """
 
     id: str
@@ -70,6 +72,12 @@ class LoadFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     nulls: list[int] = []
     remote: str = ""
     resource: str = ""
+    shares: dict[str, int] = {}
+
+    @property
+    def by_resource(self) -> dict[str, int]:
+        """Its rows by resource, where several write the table; empty where only one does, or nobody has noted it."""
+        return self.shares or ({self.resource: self.rows} if self.resource else {})
 
     @property
     def name(self) -> str:

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from headrace.base.ids import new_file_id
-from headrace.base.logs import log_context
 from headrace.errors.destination import DestinationIncompatibleLoaderFileFormatException
 from headrace.errors.normalize import NormalizeJobFailed
 from headrace.errors.schema import DataValidationError, UnboundColumnException
@@ -35,13 +34,15 @@ from headrace.model.shape import ChainShape, join_shapes
 from headrace.normalize.growth import tell_growth
 from headrace.normalize.locate import tell_where
 from headrace.normalize.settings import NormalizeSettings
-from headrace.normalize.worker import FileResult, Task, normalize_file
+from headrace.normalize.worker import FileRows, Made, Task, normalize_files
 from headrace.normalize.writers import WRITERS
 from headrace.package.package import Package
 from headrace.typing import TTableSchema
 
 logger = logging.getLogger("headrace")
 DEFAULT_FILE_BYTES = 64 * 1024 * 1024
+GROUP_BYTES = 16 * 1024 * 1024  # as extract's files: what one thread takes
+SMALL_GROUP_BYTES = 4 * 1024 * 1024  # less is not worth a thread and a loader file
 
 
 class NormalizeResult(NamedTuple):
@@ -98,10 +99,10 @@ def normalize(
     for clash in find_clashes(schema, chains):
         logger.warning("Schema `%s`: %s. %s", schema.name, clash, CLASH_FIX)
     shared = shared_tables(fact.files)
-    tasks = list(_tasks(package, fact, chains, schema, capabilities, settings, shared))
-    results = _run(tasks, settings.workers, package.load_id, publish)
-    _take_in(schema, tasks, results)
-    files = [f for r in results for f in r.files] + _given_files(fact.files, shared)
+    tasks = grouped(_tasks(package, fact, chains, schema, capabilities, settings, shared), _threads(settings))
+    made = _run(tasks, _threads(settings), publish)
+    results = _take_in(schema, tasks, made)
+    files = [f for m in made for f in m.files] + _given_files(fact.files, shared)
     rows, rejected = _totals(results, fact.files)
     _check_bound(schema, rows)
     update = _update(before, schema)
@@ -117,14 +118,21 @@ def normalize(
     return NormalizeResult(schema, update, rows, files, rejected, null_only)
 
 
-def _take_in(schema: Schema, tasks: list[Task], results: list[FileResult]) -> None:
-    """Put what the files turned out to need into the schema: variants, and tables of rejected rows."""
-    for result in results:
-        for table, columns in result.variants.items():
+def _take_in(schema: Schema, groups: list[list[Task]], made: list[Made]) -> list[FileRows]:
+    """Put what the files turned out to need into the schema: variants, and tables of rejected rows.
+
+    Returns:
+        What became of the rows of each file.
+    """
+    for one in made:
+        for table, columns in one.variants.items():
             schema.update_table(tb.partial_of(schema.tables[table], columns), normalize_identifiers=False)
-    for task, result in zip(tasks, results, strict=True):
+    results = []
+    for task, result in zip((task for group in groups for task in group), (r for m in made for r in m.of), strict=True):
+        results.append(result)
         if task.rejected in result.rows:
             put_rejected_table(schema, task.file.table, task.file.resource)
+    return results
 
 
 def _clear(package: Package) -> None:
@@ -274,30 +282,57 @@ def file_format(table: TTableSchema, capabilities: Capabilities, settings: Norma
     return wanted
 
 
-def _run(tasks: list[Task], workers: int, load_id: str, publish: Callable[[AnyEvent], None]) -> list[FileResult]:
-    count = min(len(tasks), workers or min(4, os.cpu_count() or 1))
-    results: list[FileResult] = []
+def _threads(settings: NormalizeSettings) -> int:
+    return settings.workers or min(4, os.cpu_count() or 1)
 
-    def guarded(task: Task) -> FileResult:
-        try:
-            with log_context(table_name=task.file.table, resource_name=task.file.resource or ""):
-                return normalize_file(task)
-        except Exception as error:
-            raise NormalizeJobFailed(load_id, task.file.path, str(error)) from error
 
+def grouped(tasks: Iterable[Task], threads: int) -> list[list[Task]]:
+    """Put small files of one table together: each group becomes as few loader files as one file would.
+
+    Resources that share a table have files of their own, and there may be hundreds of a few rows.
+
+    Args:
+        tasks: In the order of the files.
+        threads: So many groups a large table has at least.
+
+    Returns:
+        Groups in the order of their first files; the files of a table stay in their order.
+    """
+    ordered = list(tasks)
+    sizes: dict[str, int] = {}
+    for task in ordered:
+        sizes[task.file.table] = sizes.get(task.file.table, 0) + task.file.size
+    groups: list[list[Task]] = []
+    last: dict[str, tuple[list[Task], int]] = {}  # the group of a table that may still grow, and its bytes
+    for task in ordered:
+        table, kind, size = task.file.table, task.file.kind, task.file.size
+        group, held = last.get(table, ([], 0))
+        most = min(GROUP_BYTES, max(SMALL_GROUP_BYTES, sizes[table] // max(threads, 1)))
+        if not group or group[0].file.kind != kind or held + size > most:
+            group, held = [], 0
+            groups.append(group)
+        group.append(task)
+        last[table] = group, held + size
+    return groups
+
+
+def _run(groups: list[list[Task]], threads: int, publish: Callable[[AnyEvent], None]) -> list[Made]:
+    count = min(len(groups), threads)
+    total = sum(map(len, groups))
+    results: list[Made] = []
     if count <= 1:
-        done: Iterator[FileResult] = map(guarded, tasks)
+        done: Iterator[Made] = map(normalize_files, groups)
         pool = None
     else:
         pool = ThreadPoolExecutor(count, thread_name_prefix="normalize")
         # what is current here (the run, its package) is current for the files
-        scopes = [contextvars.copy_context() for _ in tasks]
-        done = pool.map(lambda scope, task: scope.run(guarded, task), scopes, tasks)
+        scopes = [contextvars.copy_context() for _ in groups]
+        done = pool.map(lambda scope, group: scope.run(normalize_files, group), scopes, groups)
     try:
-        for result in done:
-            results.append(result)
-            publish(Progress(step="normalize", name="Files", total=len(tasks)))
-            publish(Progress(step="normalize", name="Rows", inc=sum(result.rows.values())))
+        for made in done:
+            results.append(made)
+            publish(Progress(step="normalize", name="Files", inc=len(made.of), total=total))
+            publish(Progress(step="normalize", name="Rows", inc=sum(sum(one.rows.values()) for one in made.of)))
     finally:
         if pool is not None:
             pool.shutdown(cancel_futures=True)
@@ -321,7 +356,7 @@ def _given_files(files: list[SpoolFile], shared: Collection[str]) -> list[LoadFi
     ]
 
 
-def _totals(results: list[FileResult], files: list[SpoolFile]) -> tuple[dict[str, int], list[RejectedCount]]:
+def _totals(results: list[FileRows], files: list[SpoolFile]) -> tuple[dict[str, int], list[RejectedCount]]:
     rows: dict[str, int] = {}
     for result in results:
         for table, count in result.rows.items():

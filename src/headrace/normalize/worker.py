@@ -1,20 +1,24 @@
-"""The task of normalize: one spool file into loader files, the schema frozen.
+"""The task of normalize: spool files of one table into loader files, the schema frozen.
 
 Tasks share nothing, so any may run anywhere.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from headrace.base.files import link_or_copy
+from headrace.base.logs import log_context
 from headrace.columns.apply import FrameNormalizer, Origin
 from headrace.columns.coerce import arrow_type
 from headrace.columns.frame import group_frames
 from headrace.columns.keys import key_ids, random_ids
+from headrace.errors.normalize import NormalizeJobFailed
 from headrace.formats.spool import read_spool
 from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
@@ -28,13 +32,19 @@ from headrace.normalize.writers import TableWriters
 from headrace.typing import TColumnSchema
 
 
-class FileResult(NamedTuple):
-    """What became of one spool file."""
+class FileRows(NamedTuple):
+    """What became of the rows of one spool file."""
+
+    rows: dict[str, int]
+    rejected: list[RejectedCount]
+
+
+class Made(NamedTuple):
+    """What became of spool files that were normalized together: loader files, new variants, the rows of each."""
 
     files: list[LoadFile]
-    rows: dict[str, int]
     variants: dict[str, dict[str, TColumnSchema]]
-    rejected: list[RejectedCount]
+    of: list[FileRows]
 
 
 class Task(NamedTuple):
@@ -65,11 +75,34 @@ class Task(NamedTuple):
     owner: str = ""
 
 
-def normalize_file(task: Task) -> FileResult:
-    """Run a task."""
-    if task.chain is None:
-        return _arrow_file(task)
-    return _row_file(task, task.chain)
+def normalize_files(tasks: Sequence[Task]) -> Made:
+    """Normalize spool files of one table, of one kind, one after the other into the same loader files.
+
+    Raises:
+        NormalizeJobFailed: A file could not be normalized; its cause is chained.
+    """
+    first, of = tasks[0], list[FileRows]()
+    writers, rows = _writers(first), None
+    for task in tasks:
+        with _at_work(task):
+            writers.owner = task.owner
+            if task.chain is None:
+                of.append(_arrow_file(task, writers, alone=len(tasks) == 1))
+            else:
+                rows = rows or _RowFiles(task, task.chain, writers)
+                of.append(rows.add(task))
+    with _at_work(tasks[-1]):
+        return Made(writers.finish(), rows.variants if rows is not None else {}, of)
+
+
+@contextlib.contextmanager
+def _at_work(task: Task) -> Iterator[None]:
+    """Let logs and errors say which file it is."""
+    try:
+        with log_context(table_name=task.file.table, resource_name=task.file.resource or ""):
+            yield
+    except Exception as error:
+        raise NormalizeJobFailed(task.load_id, task.file.path, str(error)) from error
 
 
 def _writers(task: Task) -> TableWriters:
@@ -77,27 +110,37 @@ def _writers(task: Task) -> TableWriters:
     if options.compress and not task.capabilities.compresses_text:
         options = options._replace(compress=False)
     limit = task.settings.file_max_items
-    return TableWriters(task.root, task.file_format, task.max_bytes, limit, options, task.schema, task.owner)
+    return TableWriters(task.root, task.file_format, task.max_bytes, limit, options, task.schema)
 
 
-def _row_file(task: Task, chain: ChainTarget) -> FileResult:
-    normalizer = FrameNormalizer(
-        chain,
-        task.schema,
-        task.capabilities,
-        task.load_id,
-        (task.seed & (1 << 63) - 1, task.number),
-        Origin(task.file.resource, task.file.start, task.rejected),
-    )
-    fields = _fields(chain, task.schema, task.capabilities)
-    writers = _writers(task)
-    rows: dict[str, int] = {}
-    for frame in group_frames(read_spool(task.root / task.file.path)):
-        for batch in normalizer.apply(frame):
-            writers.write(batch.table, fields.get(batch.table, {}), batch.columns, batch.rows)
-            rows[batch.table] = rows.get(batch.table, 0) + batch.rows
-    rejected = as_counts(normalizer.losses.reasons, task.file.resource)
-    return FileResult(writers.finish(), rows, normalizer.variants, rejected)
+class _RowFiles:
+    """Files of documents: what is found out for the columns of one serves the others too."""
+
+    def __init__(self, task: Task, chain: ChainTarget, writers: TableWriters) -> None:
+        self._fields = _fields(chain, task.schema, task.capabilities)
+        self._writers = writers
+        self._normalizer = FrameNormalizer(
+            chain, task.schema, task.capabilities, task.load_id, _seed(task), _origin(task)
+        )
+        self.variants = self._normalizer.variants
+
+    def add(self, task: Task) -> FileRows:
+        normalizer, fields = self._normalizer, self._fields
+        normalizer.begin(_seed(task), _origin(task))
+        rows: dict[str, int] = {}
+        for frame in group_frames(read_spool(task.root / task.file.path)):
+            for batch in normalizer.apply(frame):
+                self._writers.write(batch.table, fields.get(batch.table, {}), batch.columns, batch.rows)
+                rows[batch.table] = rows.get(batch.table, 0) + batch.rows
+        return FileRows(rows, as_counts(normalizer.losses.reasons, task.file.resource))
+
+
+def _seed(task: Task) -> tuple[int, ...]:
+    return task.seed & (1 << 63) - 1, task.number
+
+
+def _origin(task: Task) -> Origin:
+    return Origin(task.file.resource, task.file.start, task.rejected)
 
 
 def _fields(chain: ChainTarget, schema: Schema, capabilities: Capabilities) -> dict[str, dict[str, pa.DataType]]:
@@ -117,12 +160,14 @@ def _fields(chain: ChainTarget, schema: Schema, capabilities: Capabilities) -> d
     }
 
 
-def _arrow_file(task: Task) -> FileResult:
-    """Arrow data is in its final form since extract: a link does, unless ids or another format are wanted."""
+def _arrow_file(task: Task, writers: TableWriters, alone: bool) -> FileRows:
+    """Arrow data is in its final form since extract: a link does, unless ids or another format are wanted, or small
+    files become one.
+    """
     table, extra = task.file.table, _added_columns(task)
-    rows = {table: task.file.rows}
+    rows = FileRows({table: task.file.rows}, [])
     source = task.root / task.file.path
-    if not extra and task.file_format == "arrow":
+    if alone and not extra and task.file_format == "arrow":
         target = task.root / "files" / source.name
         link_or_copy(source, target)
         with pa.OSFile(str(target)) as opened, pa.ipc.open_stream(opened) as stream:
@@ -137,8 +182,8 @@ def _arrow_file(task: Task) -> FileResult:
             columns=names,
             resource=task.owner,
         )
-        return FileResult([made], rows, {}, [])
-    writers = _writers(task)
+        writers.files.append(made)
+        return rows
     for number, batch in enumerate(read_spool(source)):
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         if tb.C_DLT_LOAD_ID in extra:
@@ -146,7 +191,7 @@ def _arrow_file(task: Task) -> FileResult:
         if tb.C_DLT_ID in extra and tb.C_DLT_ID not in columns:
             columns[tb.C_DLT_ID] = _row_ids(task, columns, batch.num_rows, number)
         writers.write(table, {}, columns, batch.num_rows)
-    return FileResult(writers.finish(), rows, {}, [])
+    return rows
 
 
 def _row_ids(task: Task, columns: dict[str, Any], rows: int, number: int) -> pa.Array:
@@ -155,7 +200,7 @@ def _row_ids(task: Task, columns: dict[str, Any], rows: int, number: int) -> pa.
     keys = decide_row_keys(task.schema, name, None, name)
     if keys.row_id == "key_hash" and keys.key_columns and all(k in columns for k in keys.key_columns):
         return key_ids({k: columns[k].to_pylist() for k in keys.key_columns}, rows)
-    return random_ids(rows, (task.seed & (1 << 63) - 1, task.number, number))
+    return random_ids(rows, (*_seed(task), number))
 
 
 def _added_columns(task: Task) -> list[str]:

@@ -1,4 +1,4 @@
-"""Loader files of one worker: a file a table, rotated by bytes."""
+"""Loader files of one worker: a file a table, rotated by bytes, for the rows of one resource or of several."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ class TableWriters:
         max_rows: A file is closed when it has so many rows; None for no limit.
         options: How the files are written.
         schema: Tells which columns are JSON.
-        owner: The resource that the files are to name; empty for none.
+
+    Attributes:
+        owner: The resource whose rows come next, where files are to name it; empty for none.
     """
 
     def __init__(
@@ -65,9 +67,8 @@ class TableWriters:
         max_rows: int | None = None,
         options: FileOptions | None = None,
         schema: Schema | None = None,
-        owner: str = "",
     ) -> None:
-        self._owner = owner
+        self.owner = ""
         self.root, self.file_format = root, file_format
         self._options, self._schema = options or FileOptions(), schema
         self.max_bytes, self.max_rows = max_bytes, max_rows
@@ -75,6 +76,7 @@ class TableWriters:
         self._open: dict[str, Writer] = {}
         self._ids: dict[str, str] = {}
         self._nulls: dict[str, list[int]] = {}
+        self._shares: dict[str, dict[str, int]] = {}
 
     def write(self, table: str, fields: dict[str, pa.DataType], columns: dict[str, pa.Array], rows: int) -> None:
         """Append rows to the table's file.
@@ -82,11 +84,11 @@ class TableWriters:
         Args:
             table: The table's name.
             fields: All columns the file should have; one that ``columns`` lacks is null.
-            columns: The rows, a column each; one that ``fields`` lacks opens a new file.
+            columns: The rows, a column each; one that the open file lacks, or has of another type, opens a new file.
             rows: How many.
         """
         writer = self._open.get(table)
-        if writer is not None and not columns.keys() <= set(writer.schema.names):
+        if writer is not None and not _takes(writer.schema, columns):
             self._close(table)
             writer = None
         if writer is None:
@@ -96,6 +98,9 @@ class TableWriters:
         writer.write(pa.RecordBatch.from_arrays(arrays, schema=schema))
         # the writers have needed these numbers themselves: arrays keep them
         self._nulls[table] = [before + a.null_count for before, a in zip(self._nulls[table], arrays, strict=True)]
+        if self.owner:
+            shares = self._shares.setdefault(table, {})
+            shares[self.owner] = shares.get(self.owner, 0) + rows
         if writer.size >= self.max_bytes or (self.max_rows is not None and writer.rows >= self.max_rows):
             self._close(table)
 
@@ -117,6 +122,7 @@ class TableWriters:
     def _close(self, table: str) -> None:
         writer = self._open.pop(table)
         size = writer.close()
+        shares = self._shares.pop(table, {})
         self.files.append(
             LoadFile(
                 id=self._ids.pop(table),
@@ -127,7 +133,8 @@ class TableWriters:
                 size=size,
                 columns=list(writer.schema.names),
                 nulls=self._nulls.pop(table),
-                resource=self._owner,
+                resource=next(iter(shares)) if len(shares) == 1 else "",
+                shares=shares if len(shares) > 1 else {},
             )
         )
 
@@ -136,3 +143,9 @@ class TableWriters:
         for table in list(self._open):
             self._close(table)
         return self.files
+
+
+def _takes(schema: pa.Schema, columns: dict[str, pa.Array]) -> bool:
+    """Whether a file of a schema has room for columns."""
+    types = dict(zip(schema.names, schema.types, strict=True))
+    return all(types.get(name) == values.type for name, values in columns.items())

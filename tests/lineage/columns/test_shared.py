@@ -183,7 +183,7 @@ def test_journals_of_shared_files_are_read_and_nothing_is_made_up(tmp_path: Path
     one = resource("one", [{"id": 1, "x": 1}])
     shop.pipeline.run([one, resource("two", [{"id": 2, "y": 1}])])
     (fact,), (normalized,) = shop.of(Extracted), shop.of(Normalized)
-    assert {f.resource for f in normalized.files if f.table == "t"} == {"one", "two"}
+    assert [f.by_resource for f in normalized.files if f.table == "t"] == [{"one": 1, "two": 1}]
     first = next(f for f in fact.files if f.resource == "one")
     old = msgspec.structs.replace(fact, files=[msgspec.structs.replace(first, others=["two"])])
     package = PackageSchema(shop.pipeline.default_schema.to_dict())

@@ -27,7 +27,7 @@ class Written(msgspec.Struct):
     Attributes:
         written: Some job that writes it is done.
         rows: Rows written; None where the destination does not say.
-        bytes: Of the files that were copied.
+        bytes: Of the files that were copied; None where rows of others are in them too.
         files: Their number.
         changes: What became of rows; None where nobody counted.
         lifecycle: What happened to the table.
@@ -36,7 +36,7 @@ class Written(msgspec.Struct):
 
     written: bool = False
     rows: int | None = None
-    bytes: int = 0
+    bytes: int | None = 0
     files: int = 0
     changes: RowChanges | None = None
     lifecycle: list[str] = []
@@ -53,6 +53,7 @@ def lifecycle_of(view: PackageView, table: str, resource: str | None = None) -> 
     """
     found = Written()
     rows: list[int | None] = []
+    sizes: list[int | None] = []
     for job_id, job in view.jobs.items():
         if table not in job.tables or isinstance(job, Upload) or job_id not in view.done_now:
             continue
@@ -61,10 +62,9 @@ def lifecycle_of(view: PackageView, table: str, resource: str | None = None) -> 
             continue
         found.written = True
         alone = resource is None or whose == {resource}
-        own = [file for file in job.files if file.table == table and (alone or file.resource == resource)]
-        found.bytes += sum(file.size for file in own)
-        found.files += len(own)
-        rows.append(_rows(view, job, table) if alone else _rows_among(job, own))
+        own = [file for file in job.files if file.table == table and (alone or resource in file.by_resource)]
+        sizes.extend(file.size if alone or not file.shares else None for file in own)
+        rows.append(_rows(view, job, table) if alone else _rows_among(job, own, str(resource)))
         if not alone:
             found.changes = UNKNOWN_CHANGES
         elif (changes := view.done[job_id].changes.get(table)) is not None:
@@ -73,9 +73,13 @@ def lifecycle_of(view: PackageView, table: str, resource: str | None = None) -> 
             found.strategy = job.strategy
         found.lifecycle += [change for change in _of_job(job) if change not in found.lifecycle]
     if found.written:
-        found.rows = None if None in rows else sum(row for row in rows if row is not None)
+        found.rows, found.bytes, found.files = _sum(rows), _sum(sizes), len(sizes)
         found.lifecycle = [*_of_schema(view, table), *found.lifecycle]
     return found
+
+
+def _sum(counts: list[int | None]) -> int | None:
+    return None if None in counts else sum(one for one in counts if one is not None)
 
 
 def _of_job(job: Job) -> list[str]:
@@ -119,11 +123,13 @@ def _rows(view: PackageView, job: Job, table: str) -> int | None:
     return done.rows if len(job.tables) == 1 and done.rows > held else held
 
 
-def _rows_among(job: Job, own: list[LoadFile]) -> int | None:
+def _rows_among(job: Job, own: list[LoadFile], resource: str) -> int | None:
     """Rows that a job has written for one of several resources: what becomes of those of a merge is told of all."""
     if isinstance(job, Truncate):
         return 0
-    return None if isinstance(job, Merge) or any(file.format == MODEL for file in own) else sum(f.rows for f in own)
+    if isinstance(job, Merge) or any(file.format == MODEL for file in own):
+        return None
+    return sum(file.by_resource[resource] for file in own)
 
 
 def _typed(column: Mapping[str, Any]) -> bool:

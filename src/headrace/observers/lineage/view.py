@@ -117,8 +117,8 @@ class PackageView:
         """By table, the resources that loader files name: those of tables that several resources write."""
         found: dict[str, set[str]] = {}
         for file in self.normalized.files if self.normalized else ():
-            if file.resource:
-                found.setdefault(file.table, set()).add(file.resource)
+            if named := file.by_resource:
+                found.setdefault(file.table, set()).update(named)
         return found
 
     def root_of(self, table: str) -> str:
@@ -137,8 +137,8 @@ class PackageView:
 
     def whose(self, job: PlannedJob, table: str) -> set[str]:
         """The resources whose rows a job brings to a table; all of the table's where its files do not say."""
-        named = {file.resource for file in job.files if file.table == table}
-        return self.owners(table) if not named or "" in named else named
+        named = [file.by_resource for file in job.files if file.table == table]
+        return set().union(*named) if named and all(named) else self.owners(table)
 
     def tables_of(self, resource: str) -> list[str]:
         """The tables of a resource, those of the system apart, in the schema's order."""
@@ -167,9 +167,9 @@ class PackageView:
         own = set(self.tables_of(resource))
         found = {name: rows for name, rows in normalized.row_counts.items() if name in own}
         for name in [name for name in found if len(self.owners(name)) > 1 or name in self._of_files]:
-            files = [file for file in normalized.files if file.table == name]
-            if all(file.resource for file in files):
-                found[name] = sum(file.rows for file in files if file.resource == resource)
+            files = [file.by_resource for file in normalized.files if file.table == name]
+            if all(files):
+                found[name] = sum(shares.get(resource, 0) for shares in files)
             else:
                 del found[name]
         return found
