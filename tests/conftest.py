@@ -28,6 +28,7 @@ if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).
     # id, not by process: pytest keeps the last three of those that failed
     folder = MEMORY / f"headrace-tests-{os.getuid()}"
     folder.mkdir(exist_ok=True)
+    folder.chmod(0o1777)  # servers that refuse to be root are somebody else
     os.environ["TMPDIR"], tempfile.tempdir = str(folder), None
 
 pytest_plugins = ["tests.servers.fixtures", "tests.crash.summary"]

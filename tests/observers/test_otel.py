@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,12 @@ from opentelemetry.util._once import Once
 
 import headrace
 from headrace.errors.pipeline import PipelineStepFailed
-from headrace.observers import facts, otel, otel_metrics, otel_providers
+from headrace.observers import facts, otel, otel_metrics
+from tests.observers.providers import own_providers
 from tests.observers.receivers import Receiver, dead, hanging
 
 SECRET = "tr0ub4dor-and-3"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-
-
-def _forget() -> None:
-    for made in (otel_providers.own_traces, otel_providers.own_metrics, otel_providers._pair):
-        made.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -40,26 +36,8 @@ def fresh(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every test has providers of its own, and the setting on."""
     monkeypatch.setenv("RUNTIME__OTEL", "true")
     monkeypatch.delenv("TRACEPARENT", raising=False)
-    made: list[Any] = []
-    kinds = otel_providers._exporters
-
-    def kept(kind: Any) -> Callable[[], Any]:
-        def make() -> Any:
-            made.append(kind())
-            return made[-1]
-
-        return make
-
-    monkeypatch.setattr(otel_providers, "_exporters", lambda signal: [kept(kind) for kind in kinds(signal)])
-    _forget()
-    yield
-    # first those who wait for a server that does not answer: the others wait for them
-    for one in made:
-        one.shutdown()
-    for own in (otel_providers.own_traces, otel_providers.own_metrics):
-        if own.cache_info().currsize and hasattr(own(), "shutdown"):
-            own().shutdown()
-    _forget()
+    with own_providers(monkeypatch):
+        yield
 
 
 class Collector(Receiver):

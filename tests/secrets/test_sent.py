@@ -27,11 +27,8 @@ def world(record: Record, secrets: dict[str, str], monkeypatch: pytest.MonkeyPat
     """Everybody is told of everything; what they got is added to the record at its end (`told`)."""
     pytest.importorskip("sentry_sdk")
     pytest.importorskip("opentelemetry.sdk")
-    from headrace.observers import otel_providers
+    from tests.observers.providers import own_providers
 
-    made = (otel_providers.own_traces, otel_providers.own_metrics, otel_providers._pair)
-    for one in made:
-        one.cache_clear()
     sentry, collector = SentryReceiver(), Receiver()
     with inbox() as web, mail_server(login=False) as mail:
         settings = {
@@ -68,9 +65,8 @@ def world(record: Record, secrets: dict[str, str], monkeypatch: pytest.MonkeyPat
                 *[("OpenTelemetry", body) for _, body in collector.got],
             ]
         )
-        yield record
-        for one in made:
-            one.cache_clear()
+        with own_providers(monkeypatch):
+            yield record
     sentry.close()
     collector.close()
 
