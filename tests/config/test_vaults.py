@@ -85,3 +85,25 @@ def test_variables_of_airflow_are_read_when_airflow_runs(monkeypatch: pytest.Mon
     monkeypatch.setenv("PROVIDERS__ENABLE_AIRFLOW_SECRETS", "false")
     registry.reset()
     assert dlt_secrets.get("api.key") is None
+
+
+def test_what_is_only_called_airflow_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        @staticmethod
+        def get(name: str, default_var: Any = None) -> Any:
+            raise RuntimeError("no such table: variable")
+
+    without_database = types.ModuleType("airflow.models")
+    without_database.Variable = Broken  # type: ignore[attr-defined]
+    monkeypatch.setenv("API__KEY", "own")
+    for models in (None, without_database):  # a folder of somebody's, and an installation nobody has set up
+        monkeypatch.setitem(sys.modules, "airflow", types.ModuleType("airflow"))
+        monkeypatch.setitem(sys.modules, "airflow.models", models)
+        registry.reset()
+        assert resolve_configuration(Api(), sections=("api",)).key == "own"
+    monkeypatch.setitem(sys.modules, "airflow", None)
+    registry.reset()
+    assert resolve_configuration(Api(), sections=("api",)).key == "own"
+    assert caplog.text.count("Airflow's variables cannot be read") == 2

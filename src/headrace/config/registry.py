@@ -95,7 +95,7 @@ def _start() -> None:
 
 
 def _switches() -> Iterator[tuple[str, bool]]:
-    yield "enable_airflow_secrets", "airflow" in sys.modules
+    yield "enable_airflow_secrets", bool(sys.modules.get("airflow"))
     yield "enable_google_secrets", False
     yield "enable_aws_secrets", False
 
@@ -106,15 +106,18 @@ def _is_on(name: str, default: bool) -> bool:
 
     found = Lookup(None).find(name, False, (("providers",), ()))
     value = default if found is None else bool(coerce(found.value, bool))
-    return value and (name != "enable_airflow_secrets" or "airflow" in sys.modules)
+    return value and (name != "enable_airflow_secrets" or bool(sys.modules.get("airflow")))
 
 
 def _add_vaults(names: Sequence[str]) -> None:
-    from headrace.config.vaults import make_provider
+    from headrace.config.vaults import AirflowSecretsTomlProvider, make_provider
 
     for name in names:
         try:
-            add_provider(make_provider(name))
+            made = make_provider(name)
+            if isinstance(made, AirflowSecretsTomlProvider):
+                made.probe()  # what is called airflow may be a folder of somebody's, or have no database
+            add_provider(made)
         except Exception as error:
             if name != "enable_airflow_secrets":
                 raise

@@ -53,6 +53,17 @@ class VaultDocProvider(DocProvider):
         """Name of the entry for a path."""
         return ".".join(path)
 
+    def probe(self) -> None:
+        """Ask for the document that all paths share, which is asked for in any case, and kept.
+
+        Raises:
+            Exception: Whatever the vault raises when it cannot be asked.
+        """
+        try:
+            self._load(SECRETS_TOML_KEY, ())
+        except TomlProviderReadException:
+            self._asked.pop(SECRETS_TOML_KEY)  # it is there; who looks something up is told what is wrong with it
+
     def get_value(self, key: str, hint: Any, pipeline_name: str | None, *sections: str) -> tuple[Any | None, str]:
         """Look at one place."""
         path = tuple(filter(None, (pipeline_name, *sections)))

@@ -19,6 +19,7 @@ from headrace.extract.materials import data_of, parent_pipe_of
 from headrace.extract.pipe import Pipe
 from headrace.extract.state import peek_resource_state
 from headrace.extract.stepped import WithSteps
+from headrace.model.location import path_of_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -162,6 +163,7 @@ class DltResource(WithSteps, Iterable[Any], Generic[TDataItem]):
             if not self.source_name:
                 raise DataLocationKindRequired(self.name)
             told["kind"] = self.source_name
+        told.update(path_of_text(told))
         if replace:
             self._pipe.inputs.clear()
         if told not in self._pipe.inputs:

@@ -6,15 +6,17 @@ them (`headrace.observers.lineage.naming`), by the rules of each kind of store.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 from typing_extensions import NotRequired, TypedDict
 
-from headrace.errors.masking import without_secrets
+from headrace.errors.masking import HIDDEN, names_a_secret, without_secrets
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -142,7 +144,49 @@ class ResourceInputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 def plain_location(location: Mapping[str, Any]) -> dict[str, Any]:
     """A location as plain data that can be kept and shown: other values as text, secrets hidden."""
-    return {str(key): _plain(value) for key, value in location.items()}
+    found = {str(key): HIDDEN if names_a_secret(str(key)) else _plain(value) for key, value in location.items()}
+    for name, made in (("params", plain_params), ("columns", _as_told)):
+        if isinstance(location.get(name), Mapping):
+            found[name] = made(location[name], location.get("endpoints") or ())
+    return found
+
+
+def plain_params(params: Mapping[str, Any], endpoints: Iterable[Any] = ()) -> dict[str, Any]:
+    """Parameters as plain data; those that are called like a secret are hidden, whatever their value looks like.
+
+    Args:
+        params: Names to values.
+        endpoints: Templates of paths. A variable of one (``countries/{code}``) is no key to the interface, though in a
+            query (``?code=…``) it may be one.
+    """
+    paths = " ".join([endpoints] if isinstance(endpoints, str) else map(str, endpoints))
+    return {str(name): _param(str(name), value, f"{{{name}}}" in paths) for name, value in params.items()}
+
+
+def _param(name: str, value: Any, is_in_path: bool) -> Any:
+    query = f"?{name}=value"
+    if names_a_secret(name) or (not is_in_path and without_secrets(query) != query):
+        return HIDDEN
+    return _plain(value)
+
+
+def _as_told(columns: Mapping[str, Any], _: Any) -> dict[str, Any]:
+    """Names of columns and their types: one that is called `password` has a type like others."""
+    return {str(name): _plain(value) for name, value in columns.items()}
+
+
+def path_of_text(location: Mapping[str, Any]) -> dict[str, str]:
+    """The field ``path`` of a place whose text is a relative path, seen from where the program is now.
+
+    Empty for all others: urls, absolute paths, and words that only people understand.
+    """
+    text = location.get("location")
+    if not isinstance(text, str) or not text or "://" in text or location.get("path") or location.get("scheme"):
+        return {}
+    path = Path(text.removeprefix("file:")).expanduser()
+    if Path(text).is_absolute() or not (location.get("kind") == "filesystem" or os.path.exists(path)):  # noqa: PTH110
+        return {}  # `Path.exists` raises for what cannot be a path at all
+    return {"path": str(path.absolute())}
 
 
 def _plain(value: Any) -> Any:

@@ -19,7 +19,7 @@ from typing import Any
 
 from headrace.config.credentials import ConnectionStringCredentials
 from headrace.errors.masking import without_secrets
-from headrace.model.location import Location, TDataLocation, location_of_url
+from headrace.model.location import Location, TDataLocation, location_of_url, plain_params
 
 __all__ = [
     "dataset",
@@ -116,7 +116,7 @@ def rest_endpoint(
     if place.path:
         found["path"] = place.path
     if params:
-        found["params"] = {name: without_secrets(str(value)) for name, value in params.items()}
+        found["params"] = {name: str(value) for name, value in plain_params(params, [path]).items()}
     if entity:
         found["entity"] = entity
     return found

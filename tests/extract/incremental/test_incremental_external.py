@@ -127,6 +127,15 @@ def test_the_interval_can_be_set_and_changed() -> None:
     assert interval() is None
 
 
+@pytest.mark.parametrize("context", [None, {"data_interval_start": 1, "data_interval_end": "x"}])
+def test_a_context_of_airflow_that_cannot_be_used(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sdk = types.ModuleType("airflow.sdk")
+    sdk.get_current_context = lambda: context  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "airflow", types.ModuleType("airflow"))
+    monkeypatch.setitem(sys.modules, "airflow.sdk", sdk)
+    assert interval() is None
+
+
 def test_the_data_interval_of_airflow_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fake of Airflow's module: a task runs in a process that has imported it."""
     context: dict[str, Any] = {"data_interval_start": at(2), "data_interval_end": at(4)}

@@ -6,15 +6,18 @@ import json
 import logging
 import os
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
+import headrace
 from headrace import lineage
 from headrace.observers.lineage import parent as room
 from headrace.observers.lineage.facts import JobId, Parent, RunRef
 from headrace.observers.lineage.parent import below, find_parent, from_id, variables
+from tests.e2e.project import project as project
 
 RUN, ROOT = "0195f6de-0000-7000-8000-000000000001", "0195f6de-0000-7000-8000-000000000002"
 
@@ -164,6 +167,44 @@ def test_airflow_without_a_task_or_with_an_old_provider(monkeypatch: pytest.Monk
     assert (found := find_parent()) is not None and found.root.run_id == RUN
     monkeypatch.setitem(sys.modules, "airflow.providers.openlineage.plugins.macros", None)
     assert find_parent() is None
+
+
+@pytest.mark.parametrize(
+    ("macros", "root"),
+    [
+        ({"lineage_run_id": lambda ti: "scheduled__2026"}, None),
+        ({"lineage_run_id": lambda ti: None}, None),
+        ({"lineage_job_namespace": lambda: None}, None),
+        ({"lineage_job_name": lambda ti: ""}, None),
+        ({"lineage_job_name": lambda ti: 1 / 0}, None),
+        ({"lineage_root_run_id": lambda ti: ""}, RUN),
+        ({"lineage_root_job_name": lambda ti: 1 / 0}, RUN),
+    ],
+)
+def test_macros_that_say_nothing_of_use(macros: Any, root: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    airflow(monkeypatch, True)
+    for name, macro in macros.items():
+        monkeypatch.setattr(sys.modules["airflow.providers.openlineage.plugins.macros"], name, macro)
+    found = find_parent()
+    assert (found and found.root.run_id) == root
+
+
+def test_orchestrators_that_are_not_what_they_are_called(
+    monkeypatch: pytest.MonkeyPatch, project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    airflow(monkeypatch, True)
+    monkeypatch.setattr(sys.modules["airflow.sdk"], "get_current_context", lambda: None)
+    module(monkeypatch, "dagster", OpExecutionContext=SimpleNamespace(get=lambda: SimpleNamespace(run_id="x")))
+    module(monkeypatch, "prefect")
+    monkeypatch.setenv("LINEAGE__PATH", "events.ndjson")
+    pipeline = headrace.pipeline("alone", destination=headrace.destinations.dummy(completed_prob=1.0))
+    pipeline.run([{"id": 1}], table_name="t")
+    headrace.lineage.flush(pipeline)
+    events = [json.loads(line) for line in Path("events.ndjson").read_text().splitlines()]
+    runs = [(e["job"]["name"], e["eventType"]) for e in events if e["eventType"] in ("START", "COMPLETE")]
+    assert sorted(runs) == [(job, state) for job in ("alone", "alone.alone.t") for state in ("COMPLETE", "START")]
+    assert all("parent" not in e["run"]["facets"] for e in events if e["job"]["name"] == "alone")
+    assert "Observer" not in caplog.text
 
 
 def test_a_step_of_dagster(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -224,6 +224,52 @@ def test_a_generator_has_no_input(project: Path) -> None:
     assert read(reader(), [made_up, headrace.resource([{"id": 2}], name="listed")]) == {}
 
 
+def test_paths_that_are_relative_are_seen_from_where_the_program_is(project: Path) -> None:
+    Path("orders.csv").write_text("id\n1\n")
+
+    def told(name: str, **location: str) -> Any:
+        return headrace.resource([{"id": 1}], name=name).add_input(location)
+
+    found = read(
+        reader(),
+        [
+            told("there", kind="csv", location="orders.csv"),
+            told("later", kind="filesystem", location="data/in"),
+            told("words", kind="excel", location="the sheet of the shop"),
+        ],
+    )
+    here = Path.cwd()
+    names = {name: [(one.id.namespace, one.id.name) for one in ones] for name, ones in found.items()}
+    assert names == {"there": [("file", f"{here}/orders.csv")], "later": [("file", f"{here}/data/in")], "words": []}
+
+
+def test_stores_that_have_a_usual_database() -> None:
+    rows = [inputs.vectors("http://db.example.com:19530", "docs", scheme="milvus"), inputs.sql_tables("sqlite://", "t")]
+    found = naming.inputs([{**row, "resource_name": "r"} for row in rows])
+    assert [one.id.name for one in found] == ["default.docs", "r.memory.main.t"]
+
+
+def test_secrets_among_parameters_are_told_nowhere(project: Path) -> None:
+    given = {"owner": "acme", "code": "AT", "key": "Uq7zXwVk3JrLm", "api_token": ["Uq7zXwVk3JrLm"]}
+    place = inputs.rest_endpoint("https://api.example.com", "x/{owner}/{code}", params=given)
+    by_hand = {
+        "kind": "api",
+        "location": "https://api.example.com",
+        "endpoints": ["y"],
+        "columns": {"password": "text"},
+    }
+    ours = headrace.resource([{"id": 1}], name="ours").add_input(place)
+    own = headrace.resource([{"id": 1}], name="own").add_input({**by_hand, "params": given, "api_key": "Uq7zXwVk3JrLm"})
+    pipeline = reader()
+    found = read(pipeline, [ours, own])
+    hidden = {"owner": "acme", "key": "***", "api_token": "***"}
+    assert found["ours"][0].subset == {"type": "partition", "partitions": [{"dimensions": {**hidden, "code": "AT"}}]}
+    assert found["own"][0].subset == {"type": "partition", "partitions": [{"dimensions": {**hidden, "code": "***"}}]}
+    assert [field.name for field in found["own"][0].fields] == ["password"]
+    kept = [path for path in Path(pipeline.working_dir).rglob("*") if path.is_file()]
+    assert kept and not [path for path in kept if b"Uq7zXwVk3JrLm" in path.read_bytes()]
+
+
 def test_many_files_are_one_dataset_and_not_all_are_named() -> None:
     found = naming.inputs([inputs.files("s3://lake/in", "a/*.csv", files=[f"a/{i}.csv" for i in range(1000)])])
     assert [(one.id.name, one.files) for one in found] == [("in/a", 1000)]
@@ -233,5 +279,10 @@ def test_many_files_are_one_dataset_and_not_all_are_named() -> None:
 def test_places_that_nothing_is_known_of_are_no_datasets() -> None:
     silent = [{"kind": "k"}, {"kind": "k", "location": "postgresql://db:5432"}, {"kind": "sql_database"}]
     assert naming.inputs(silent) == []
+    words: list[Any] = [
+        {"kind": "excel", "location": "the sheet of the shop"},
+        {"kind": "legacy", "location": "x", "tables": ["a"]},
+    ]
+    assert naming.inputs(words) == []
     named = inputs.dataset("https://api.stripe.com", "/v1/charges")
     assert naming.inputs([named, named])[0].id.name == "/v1/charges"

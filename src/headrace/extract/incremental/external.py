@@ -153,16 +153,14 @@ def _from_environment(env: Mapping[str, str]) -> TTimeInterval | None:
 
 def _from_airflow() -> TTimeInterval | None:
     """The data interval of the task that runs; None outside of tasks and in runs that no schedule started."""
-    if "airflow" not in sys.modules:  # a task runs inside of Airflow: never import it for this
+    if not sys.modules.get("airflow"):  # a task runs inside of Airflow: never import it for this
         return None
     try:
-        context = _airflow_context()
+        context = _airflow_context() or {}
+        start, end = context.get("data_interval_start"), context.get("data_interval_end")
+        return None if start is None or end is None or end <= start else TTimeInterval(start, end)
     except Exception:  # noqa: BLE001 - Airflow has its own error for "no task is running", which moved between its versions
         return None
-    start, end = context.get("data_interval_start"), context.get("data_interval_end")
-    if start is None or end is None or end <= start:
-        return None
-    return TTimeInterval(start, end)
 
 
 def _airflow_context() -> Mapping[str, Any]:

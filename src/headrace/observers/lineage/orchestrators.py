@@ -9,18 +9,23 @@ stand together.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from headrace.observers.lineage.facts import JobId, Parent, RunRef
+from headrace.errors.masking import without_secrets
+from headrace.observers.lineage.facts import Parent, RunRef
+from headrace.observers.lineage.parent import ref_of
+
+logger = logging.getLogger("headrace")
 
 
 def places() -> list[tuple[str, Callable[[], Parent | None]]]:
     """Who may be asked, with a name for the log."""
     known = {"airflow": _airflow, "dagster": _dagster, "prefect": _prefect}
-    return [(f"the running task of {name}", ask) for name, ask in known.items() if name in sys.modules]
+    return [(f"the running task of {name}", ask) for name, ask in known.items() if sys.modules.get(name)]
 
 
 def _airflow() -> Parent | None:
@@ -32,8 +37,7 @@ def _airflow() -> Parent | None:
     except ImportError:
         # without the provider Airflow tells nothing of its tasks: there is no run to be part of
         return None
-    namespace = macros.lineage_job_namespace()
-    ref = RunRef(run_id=str(macros.lineage_run_id(task)), job=JobId(namespace, macros.lineage_job_name(task)))
+    ref = ref_of(macros.lineage_run_id(task), macros.lineage_job_namespace(), macros.lineage_job_name(task))
     return Parent(run_id=ref.run_id, job=ref.job, root=_airflow_root(macros, task, ref))
 
 
@@ -41,8 +45,12 @@ def _airflow_root(macros: Any, task: Any, ref: RunRef) -> RunRef:
     """The run of the DAG, or of what has triggered it; older providers do not tell it."""
     if not hasattr(macros, "lineage_root_run_id"):
         return ref
-    job = JobId(str(macros.lineage_root_job_namespace(task)), str(macros.lineage_root_job_name(task)))
-    return RunRef(run_id=str(macros.lineage_root_run_id(task)), job=job)
+    try:
+        run_id, space = macros.lineage_root_run_id(task), macros.lineage_root_job_namespace(task)
+        return ref_of(run_id, space, macros.lineage_root_job_name(task))
+    except Exception as error:  # noqa: BLE001 - the task itself is known: better that than nothing
+        logger.info("lineage: what started the task of Airflow cannot be told: %s", without_secrets(str(error)))
+        return ref
 
 
 def _airflow_task() -> Any:
@@ -56,7 +64,7 @@ def _airflow_task() -> Any:
             context = get()
         except Exception:  # noqa: BLE001 - `AirflowException` in 2, `RuntimeError` in 3: there is no task
             return None
-        return context.get("ti") or context.get("task_instance")
+        return context.get("ti") or context.get("task_instance") if context else None
     return None
 
 
@@ -75,7 +83,7 @@ def _dagster() -> Parent | None:
             break
     if context is None or not getattr(context, "run_id", None):
         return None
-    return _same(RunRef(run_id=str(context.run_id), job=JobId(_namespace("dagster"), str(context.job_name))))
+    return _same(ref_of(context.run_id, _namespace("dagster"), context.job_name))
 
 
 def _prefect() -> Parent | None:
@@ -83,7 +91,7 @@ def _prefect() -> Parent | None:
     run_id, name = runtime.flow_run.id, runtime.flow_run.flow_name
     if not run_id or not name:
         return None
-    return _same(RunRef(run_id=str(run_id), job=JobId(_namespace("prefect"), str(name))))
+    return _same(ref_of(run_id, _namespace("prefect"), name))
 
 
 def _namespace(default: str) -> str:

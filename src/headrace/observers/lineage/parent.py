@@ -169,8 +169,22 @@ def _plain(ref: RunRef) -> RunRef:
     return RunRef(run_id=ref.run_id, job=ref.job)
 
 
+def ref_of(run_id: Any, namespace: Any, name: Any) -> RunRef:
+    """A run by what somebody else's code says of it.
+
+    Raises:
+        ValueError: The id is no UUID, or the job has no name: events with such a run would be refused.
+    """
+    if namespace is None or name is None:
+        raise ValueError("a job has a namespace and a name")
+    return RunRef(run_id=_uuid(run_id), job=_job(namespace, name))
+
+
 def _uuid(text: Any) -> str:
-    return str(UUID(str(text)))
+    try:
+        return str(UUID(str(text)))
+    except ValueError:
+        raise ValueError(f"the id of a run is a UUID, not {str(text)!r}") from None
 
 
 def _job(namespace: Any, name: Any) -> JobId:

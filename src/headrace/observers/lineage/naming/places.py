@@ -93,6 +93,8 @@ def _two(place: Location, table: str) -> Dataset:
 
 def _documents(place: Location, table: str) -> Dataset:
     database, kind = place.schema or place.database, kind_of(place.scheme)
+    if kind == "milvus":
+        database = database or "default"
     if kind == "mongodb+srv":
         found = stores.mongodb_srv(place.host, database, table)
     elif kind == "mongodb":

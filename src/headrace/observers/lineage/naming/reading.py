@@ -28,6 +28,7 @@ _DEFAULT_SCHEMAS = {
 }
 _EMBEDDED = ("sqlite", "duckdb")
 _BOUND = re.compile(r"\{[^{}]*\.([^{}.]+)\}")
+_ROOTED = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
 _TYPED = ("host", "port", "account", "region", "project", "file_format")
 
 
@@ -115,6 +116,8 @@ def place_of(row: Mapping[str, Any]) -> Location | None:
     kind = kind_of(place.scheme)
     if kind in _EMBEDDED:
         return _embedded(row, place)
+    if kind == "file" and not _ROOTED.match(place.path):
+        return None  # words for people, or a path that nobody can find again
     database = str(row.get("database") or place.database)
     schema = row.get("db_schema") or row.get("physical_dataset_name") or _DEFAULT_SCHEMAS.get(kind, "")
     return msgspec.structs.replace(place, database=database, schema=str(schema))
@@ -125,8 +128,8 @@ def _embedded(row: Mapping[str, Any], place: Location) -> Location:
     # dlt writes sqlite:///data/x.db for /data/x.db: the database tells more than the text
     path = str(row.get("path") or row.get("database") or place.path or "")
     if path in ("", ":memory:"):
-        owner = str(row.get("resource_name") or "")
-        return msgspec.structs.replace(place, private=True, path="", owner=owner)
+        owner, schema = str(row.get("resource_name") or ""), str(row.get("db_schema") or "main")
+        return msgspec.structs.replace(place, private=True, path="", owner=owner, database="memory", schema=schema)
     name = path.removeprefix("md:") if path.startswith("md:") else path.rpartition("/")[2].rpartition(".")[0]
     schema = str(row.get("db_schema") or row.get("physical_dataset_name") or "main")
     return msgspec.structs.replace(place, path=path, database=name or path.rpartition("/")[2], schema=schema)
