@@ -216,10 +216,27 @@ def may_hold_secrets(document: str) -> bool:
     Args:
         document: Its text. Characters other than ASCII may be escaped or not.
     """
-    if _known and without_known(document) != document:
+    if _known and _written_known().search(document):
         return True
     low = document.casefold()
     return any(sign in low for sign in _SIGNS)
+
+
+_written: tuple[int, re.Pattern[str]] = (-1, re.compile(""))
+
+
+def _written_known() -> re.Pattern[str]:
+    """Known secrets as they stand in a JSON document: what has quotes or backslashes, there are more of them."""
+    global _written
+    number, pattern = _written
+    if number != _version:
+        import json
+
+        number, forms = _version, list(_known)
+        written = {json.dumps(form, ensure_ascii=plain)[1:-1] for form in forms for plain in (True, False)}
+        pattern = re.compile("|".join(re.escape(form) for form in sorted(written)))
+        _written = (number, pattern)
+    return pattern
 
 
 # ---- errors of others ------------------------------------------------------------------------------------------------

@@ -78,9 +78,9 @@ class LineageObserver:
         """Take note of an event."""
         match event:
             case RunStarted():
+                self.sink.begin()
                 self._cycle.began(event)
                 self._made = []
-                self.sink.begin()
             case StepStarted():
                 self._step_began(event, run)
             case SourceStarted():
@@ -123,6 +123,15 @@ class LineageObserver:
         self._cycle.step_ended(event, run)
 
     def _run_ended(self, event: RunEnded, run: Run) -> None:
+        try:
+            self._close(event, run)
+        finally:
+            self._packages.clear()
+            self.sink.end()
+        if self.settings.to_destination and event.error is None:
+            self._write_tables(run)
+
+    def _close(self, event: RunEnded, run: Run) -> None:
         # also packages that were dropped by hand, which no step tells
         self._settle(run, event.at)
         for view, undone in self._undone:
@@ -131,10 +140,6 @@ class LineageObserver:
             self.teller.rolled_back(view, undone.tables, gone, undone.at)
         self._undone = []
         self._cycle.ended(event, run)
-        self._packages.clear()
-        self.sink.end()
-        if self.settings.to_destination and event.error is None:
-            self._write_tables(run)
 
     def _write_tables(self, run: Run) -> None:
         from headrace.observers.lineage.graph.after import has_loaded, write_tables
@@ -207,11 +212,11 @@ class LineageObserver:
         opened = self._packages.pop(event.was, None)
         if opened is None:
             return
-        opened.load_id = event.load_id
         self._packages[event.load_id] = opened
+        self._mine.discard(event.was)
         self._mine.add(event.load_id)
         self._made = [event.load_id if name == event.was else name for name in self._made]
-        self.open.moved(event.was, event.load_id)
+        self.open.move(opened, event.load_id)
 
     def _extracted(self, event: Extracted, run: Run) -> None:
         package = run.pipeline._store.get(event.load_id)
@@ -242,6 +247,7 @@ class LineageObserver:
                 rows = sum(file.rows for file in event.files if file.resource == reading.resource)
                 finish(reading, source.resources[reading.resource], True, rows)
             self._start(opened, reading, package.created_at, run_before.nominal)
+        self.open.hold(opened)
         self.teller.started(opened, list(opened.runs.values()))
         return opened
 
@@ -337,6 +343,7 @@ class LineageObserver:
         """Runs have ended: noted on disk first, told then."""
         ended = cycle.note_endings(opened, endings)
         self._packages.pop(opened.load_id, None)
+        self._mine.discard(opened.load_id)
         self._cycle.resource_runs_ended(ended)
         self.open.end(opened)
         if view is not None:
@@ -365,7 +372,10 @@ class LineageObserver:
 
     def _settle(self, run: Run, at: dt.datetime | None) -> None:
         """Close runs of packages that are not there any more, or whose end nobody has told."""
-        for opened in self.open.packages():
+        packages = self.open.packages()
+        # others may have ended what this process has begun
+        self._mine &= {opened.load_id for opened in packages}
+        for opened in packages:
             if opened.load_id in self._made:
                 continue
             self._packages.pop(opened.load_id, None)

@@ -13,6 +13,7 @@ import msgspec
 
 from headrace.observers.lineage.facts import Invocation, ResourceRun
 from headrace.observers.lineage.opened import Cursor
+from headrace.observers.lineage.processes import runs_still
 
 FOLDER = ".headrace_lineage"
 """Beside the working folders of pipelines: dlt wipes those, with the packages in them, and their runs end then."""
@@ -200,24 +201,6 @@ class Documents:
             (self.folder / name).unlink()
 
 
-def process_started(pid: int) -> str:
-    """When a process began, as the system says it, to tell it from a later one with the same number; empty if it is
-    not alive or the system does not say."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[19]
-
-
 def is_alive(invocation: OpenInvocation) -> bool:
     """Whether the process of an invocation still runs."""
-    if invocation.started:
-        return process_started(invocation.pid) == invocation.started
-    try:
-        os.kill(invocation.pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+    return runs_still(invocation.pid, invocation.started)

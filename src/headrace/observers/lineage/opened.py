@@ -18,6 +18,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +29,7 @@ from headrace.base.files import write_atomic
 from headrace.observers.lineage.columns_model import ResourceFact
 from headrace.observers.lineage.encoding import encoded
 from headrace.observers.lineage.facts import Failure, Invocation, JobId, Parent, RunRef, Value
+from headrace.observers.lineage.processes import own_start, runs_still
 
 DOCUMENT = "lineage.json"
 OPEN, ENDING = "open", "ending"
@@ -142,6 +144,7 @@ class OpenPackage(Value, kw_only=True, omit_defaults=True):
         refresh: The mode of its refresh.
         place: Where the run was called: the code of resources that are no functions.
         pid: The process that ends it.
+        started: When that process began, as `processes` tells it.
     """
 
     load_id: str
@@ -152,6 +155,7 @@ class OpenPackage(Value, kw_only=True, omit_defaults=True):
     refresh: str | None = None
     place: Place | None = None
     pid: int = 0
+    started: str = ""
 
     @property
     def name(self) -> str:
@@ -165,10 +169,11 @@ class OpenPackage(Value, kw_only=True, omit_defaults=True):
 
 
 class OpenInvocation(Value, kw_only=True, omit_defaults=True):
-    """An invocation, the process it runs in, and where it was called."""
+    """An invocation, the process it runs in with when that began, and where it was called."""
 
     run: Invocation
     pid: int
+    started: str = ""
     place: Place | None = None
     ending: Ending | None = None
 
@@ -195,6 +200,12 @@ class OpenRuns:
         self._held: dict[str, Open] = {}
         self._over: set[str] = set()
         self._kept: set[str] = set()
+        _all_open.add(self)
+
+    def after_fork(self) -> None:
+        """In a child process: a thread that held the guard is not there, nor what was about to be told."""
+        self._guard = threading.Lock()
+        self._over = set()
 
     def hold(self, one: Open) -> None:
         """One of ours is open, or has changed."""
@@ -211,12 +222,13 @@ class OpenRuns:
             self._held.pop(one.name, None)
             self._put(OPEN, one)
 
-    def keep(self, name: str) -> bool:
+    def keep(self, one: Open) -> bool:
         """Write it if it is not on disk: its START is about to be told. False when it is over already."""
         with self._guard:
-            one = self._held.pop(name, None)
-            if one is not None:
-                self._put(OPEN, one)
+            name = one.name  # a package may move: here it does not
+            held = self._held.pop(name, None)
+            if held is not None:
+                self._put(OPEN, held)
             return name not in self._over
 
     def _put(self, state: str, one: Open) -> None:
@@ -230,10 +242,11 @@ class OpenRuns:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(path, data)
 
-    def told(self, name: str) -> None:
+    def told(self, one: Open) -> None:
         """Note that the queue has its START; called by the sender's thread."""
-        if name not in self._over:
-            (self.folder / OPEN / f"{name}.told").touch()
+        with self._guard:
+            if one.name not in self._over:
+                (self.folder / OPEN / f"{one.name}.told").touch()
 
     def is_told(self, name: str) -> bool:
         """Whether it has."""
@@ -255,22 +268,25 @@ class OpenRuns:
             if self._held.pop(one.name, None) is not None:
                 self._over.add(one.name)
                 return
-            one.pid = os.getpid()
+            one.pid, one.started = os.getpid(), own_start()
             self._put(ENDING, one)
             (self.folder / OPEN / one.name).unlink(missing_ok=True)
 
-    def moved(self, was: str, now: str) -> None:
-        """A package has another load id."""
+    def move(self, one: OpenPackage, load_id: str) -> None:
+        """Give a package another load id."""
         with self._guard:
-            if (held := self._held.pop(f"{was}.json", None)) is not None:
-                self._held[f"{now}.json"] = held
+            was, one.load_id = one.name, load_id
+            if (held := self._held.pop(was, None)) is not None:
+                self._held[one.name] = held
                 return
-            if f"{was}.json" in self._kept:
-                self._kept.add(f"{now}.json")
-            for ending in (".json", ".json.told"):
-                path = self.folder / OPEN / f"{was}{ending}"
-                if path.exists():
-                    path.replace(path.with_name(f"{now}{ending}"))
+            self._kept.discard(was)
+            path = self.folder / OPEN / was
+            if path.exists():
+                self._put(OPEN, one)
+                path.unlink(missing_ok=True)
+            told = path.with_name(f"{was}.told")
+            if told.exists():
+                told.replace(path.with_name(f"{one.name}.told"))
 
     def is_empty(self) -> bool:
         """Whether nothing is open or ending on disk, of this process or another: a quick look."""
@@ -297,11 +313,11 @@ class OpenRuns:
 
     def ending_packages(self) -> list[OpenPackage]:
         """Packages of which a process that is no more had still to tell the end."""
-        return [one for one in _all(self.folder / ENDING, ".json", OpenPackage) if not is_alive(one.pid)]
+        return [one for one in _all(self.folder / ENDING, ".json", OpenPackage) if not is_alive(one)]
 
     def ending_invocations(self) -> list[OpenInvocation]:
         """The same of invocations."""
-        return [one for one in _all(self.folder / ENDING, ".run.json", OpenInvocation) if not is_alive(one.pid)]
+        return [one for one in _all(self.folder / ENDING, ".run.json", OpenInvocation) if not is_alive(one)]
 
 
 def write_document(folder: Path, one: OpenPackage) -> None:
@@ -314,17 +330,9 @@ def read_document(folder: Path) -> OpenPackage | None:
     return _read(folder / DOCUMENT, OpenPackage)
 
 
-def is_alive(pid: int) -> bool:
-    """Whether a process of this machine, other than this one, still runs."""
-    if pid == os.getpid():
-        return True
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, ValueError, OverflowError):
-        return False
-    except OSError:
-        return True  # it is somebody else's
-    return True
+def is_alive(one: Open) -> bool:
+    """Whether the process that ends it still runs."""
+    return runs_still(one.pid, one.started)
 
 
 # msgspec looks at a type when it is decoded for the first time, and two threads that do so at once crash the process
@@ -344,6 +352,20 @@ def decoded(data: bytes, kind: type[T]) -> T:
                 _decoders.setdefault(one, msgspec.json.Decoder(one))
     found: T = _decoders[kind].decode(data)
     return found
+
+
+_all_open: weakref.WeakSet[OpenRuns] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    global _making
+    _making = threading.Lock()
+    for one in list(_all_open):
+        one.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _all(folder: Path, ending: str, kind: type[T]) -> Iterator[T]:

@@ -61,7 +61,7 @@ class Teller:
         """What makes START events: on disk is then what another process would need to tell the end."""
 
         def make() -> list[Event]:
-            if self._open.keep(one.name):
+            if self._open.keep(one):
                 return start()
             self._unsaid.setdefault(one.name, []).append(start)
             return []
@@ -103,15 +103,15 @@ class Teller:
         if again:
             self._left.add(opened.name)
         start = self._untold(opened.name, self._starts(opened, {run.run_id for run in runs}))
-        # by the name that it has then: the package may move meanwhile
-        self._sink.emit(self._first(opened, start), lambda: self._open.told(opened.name))
+        # the name is asked then: the package may move meanwhile
+        self._sink.emit(self._first(opened, start), lambda: self._open.told(opened))
 
     def _starts(self, opened: OpenPackage, names: set[str]) -> Callable[[], list[Event]]:
-        copy = _copied(opened)
+        copy, again = _copied(opened), opened.name in self._left
 
         def start() -> list[Event]:
             # asked here, behind what this process has yet to tell
-            if opened.name in self._left and self._open.is_told(opened.name):
+            if again and self._open.is_told(opened.name):
                 return []
             package = copy()
             return [
@@ -155,8 +155,10 @@ class Teller:
             self._ended.discard(name)
             return found
 
-        end_ = self._untold(name, self._last(name, end))
-        self._sink.emit(end_, None if left else lambda: self._open.forget(name))
+        end_, ids = self._untold(name, self._last(name, end)), [run.run_id for run in opened.runs.values()]
+        self._sink.emit(end_, None if left else lambda: self._forget(name, ids))
+        if not left:
+            self._left.discard(name)
 
     def _end(self, package: OpenPackage, run: OpenRun, ending: Ending, view: PackageView | None) -> Event:
         made = self._build.resource_run(package, run, view, ended=True)
@@ -168,8 +170,7 @@ class Teller:
     def invocation_started(self, opened: OpenInvocation) -> None:
         """An invocation has started."""
         self._open.hold(opened)
-        name = opened.name
-        self._sink.emit(self._first(opened, self._start_of(opened)), lambda: self._open.told(name))
+        self._sink.emit(self._first(opened, self._start_of(opened)), lambda: self._open.told(opened))
 
     def _start_of(self, opened: OpenInvocation) -> Callable[[], list[Event]]:
         copy = _copied(opened)
@@ -182,7 +183,7 @@ class Teller:
 
     def keep(self, opened: OpenInvocation) -> None:
         """Write an invocation down now: it cannot wait for the sender's thread."""
-        self._open.keep(opened.name)
+        self._open.keep(opened)
 
     def invocation_ends(self, opened: OpenInvocation) -> None:
         """The invocation of this process has ended."""
@@ -203,7 +204,14 @@ class Teller:
             run.ended_at, run.failure = ending.at, ending.failure
             return [self._event(run, ending.state, ending.at)]
 
-        self._sink.emit(self._untold(name, self._last(name, end)), lambda: self._open.forget(name))
+        ids = [opened.run.run_id]
+        self._sink.emit(self._untold(name, self._last(name, end)), lambda: self._forget(name, ids))
+        self._left.discard(name)
+
+    def _forget(self, name: str, runs: list[str]) -> None:
+        """All is on disk: nothing needs to be known of it any more."""
+        self._open.forget(name)
+        self._said.difference_update((run, state) for run in runs for state in ("START", "RUNNING", "END"))
 
     def lost(self, opened: OpenInvocation) -> None:
         """The process of an invocation died before it could say how that ended."""

@@ -184,7 +184,10 @@ class PartitionsSeen:
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         for batch in self._batches:
             if self._names and self.found is not None:
-                self._note(pa.Table.from_batches([batch.select(self._names)]))
+                try:
+                    self._note(pa.Table.from_batches([batch.select(self._names)]))
+                except Exception:  # noqa: BLE001 - a value that Python has not (the year 10000) harms no load
+                    self.found = None
             yield batch
 
     def _note(self, rows: pa.Table) -> None:

@@ -18,7 +18,7 @@ from headrace.base.lazy import need
 from headrace.columns.coerce import arrow_type
 from headrace.destinations.impl.filesystem import lakemerge
 from headrace.destinations.impl.filesystem.deltafiles import holds, scan_of
-from headrace.destinations.impl.filesystem.lakefiles import LakeVersion, Moved
+from headrace.destinations.impl.filesystem.lakefiles import LakeVersion, Moved, partitions_told
 from headrace.destinations.impl.filesystem.lakerows import rows_as_table
 from headrace.destinations.impl.filesystem.laketable import KEY, LakeTable, again_while_moved, from_text, wanted_columns
 from headrace.destinations.impl.filesystem.tableformats import ChainTable, RowSource, TablePlace
@@ -31,7 +31,7 @@ from headrace.errors.destination import (
 )
 from headrace.load.destination import Applied
 from headrace.model.changes import RowChanges
-from headrace.model.effects import TableVersion, distinct
+from headrace.model.effects import TableVersion
 from headrace.typing import TTableSchema, TTableSchemaColumns
 
 _SCHEMES = {"file", "s3", "s3a", "gs", "gcs", "abfs", "abfss"}
@@ -269,7 +269,7 @@ class IcebergTable(LakeTable):
         if written or removed:
             failpoints.hit("job.before_commit")
             made = version.commit(removed, written, key, changes)
-        return self.applied(inserted, changes, made, distinct(version.partitions_of(written)))
+        return self.applied(inserted, changes, made, partitions_told(version, written))
 
     def drop(self) -> None:
         """Delete the table, its files and its entry in the catalog; quiet when there is none."""

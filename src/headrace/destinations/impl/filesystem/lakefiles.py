@@ -7,6 +7,7 @@ which a row has to go.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
@@ -19,6 +20,8 @@ import pyarrow.parquet as pq
 from headrace.base import failpoints
 from headrace.model.changes import RowChanges
 from headrace.model.effects import Partition, TableVersion, distinct
+
+logger = logging.getLogger("headrace")
 
 GROUP_ROWS = 128 * 1024
 GROUP_BYTES = 32 * 1024 * 1024
@@ -270,7 +273,16 @@ def change_version(
     failpoints.hit("job.before_commit")
     removed = [file for file, _ in rewrite.files]
     made = version.commit(removed, added, key, changes)
-    return Committed(made, distinct(version.partitions_of([*added, *removed])))
+    return Committed(made, partitions_told(version, [*added, *removed]))
+
+
+def partitions_told(version: LakeVersion, files: Iterable[FileFacts | Written]) -> list[Partition] | None:
+    """The partitions of files that are committed; None when they are too many, or have values that Python has not."""
+    try:
+        return distinct(version.partitions_of(files))
+    except Exception:
+        logger.debug("partitions cannot be told", exc_info=True)
+        return None
 
 
 def _kept(version: LakeVersion, file: FileFacts, keep: np.ndarray) -> Iterator[pa.RecordBatch]:

@@ -270,7 +270,8 @@ class Courier:
             )
 
     def _failed(self, error: Trouble, spool: Spool, outlet: Outlet) -> None:
-        if self.breaker.bad(at_once=error.silent or self.post.runtime.closing):
+        # of one that was stopped before it had an answer, what is left was told
+        if self.breaker.bad(at_once=error.silent or self.post.runtime.closing) and not self._stopped:
             logger.warning(
                 "lineage: %s takes no events: %s. %d of pipeline `%s` are kept in `%s` and will be sent by this or a "
                 "later run, or by `headrace lineage replay`. The load is not affected.",

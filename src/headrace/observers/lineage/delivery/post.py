@@ -10,10 +10,13 @@ from headrace.config.lineage import LineageConfiguration, client_is_configured, 
 from headrace.observers.lineage.delivery.courier import Courier
 from headrace.observers.lineage.delivery.outlets import FileOutlet, Outlet
 from headrace.observers.lineage.delivery.spool import Spool
+from headrace.observers.lineage.parent import CONTEXT, PARENT_ID, ROOT_PARENT_ID
 
 if TYPE_CHECKING:
     from headrace.observers.lineage.delivery.runtime import Runtime
     from headrace.observers.lineage.delivery.sink import DiskSink
+
+_OF_RUNS = frozenset({CONTEXT, PARENT_ID, ROOT_PARENT_ID})
 
 
 def has_transport(settings: LineageConfiguration) -> bool:
@@ -47,7 +50,9 @@ class Post:
         settings = sink.settings
         own = [settings.url, settings.endpoint, settings.api_key, settings.transport, sink.path]
         limits = [settings.batch_size, settings.breaker_failures, settings.breaker_seconds]
-        theirs = sorted((k, v) for k, v in os.environ.items() if k.startswith("OPENLINEAGE_"))
+        # the run that started a process says nothing of where events go, and is another one for each task of a worker
+        names = (name for name in os.environ if name.startswith("OPENLINEAGE_") and name not in _OF_RUNS)
+        theirs = [(name, os.environ.get(name)) for name in sorted(names)]
         file = os.path.isfile("openlineage.yml") and os.getcwd()  # noqa: PTH109, PTH113 - a tenth of the time
         return repr((own, limits, theirs, file))
 

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,7 +77,9 @@ class Runtime:
         self._writer: threading.Thread | None = None
         self._spools: dict[Path, Spool] = {}
         self._posts: dict[Any, Post] = {}
-        self._of: dict[int, tuple[DiskSink, Spool, Post]] = {}
+        # a program may have a pipeline for each of its tasks: nothing is kept of one that is gone
+        self._of: weakref.WeakKeyDictionary[DiskSink, tuple[Spool, Post]] = weakref.WeakKeyDictionary()
+        self._seconds = 0.0
         self._trouble: set[str] = set()
 
     # ---- on the pipeline's thread ----
@@ -139,10 +142,10 @@ class Runtime:
         end = time.monotonic() + seconds
         if not self.drain(seconds):
             return False
-        found = self._of.get(id(sink))
+        found = self._of.get(sink)
         if found is None:
             return True
-        _, spool, post = found
+        spool, post = found
         return post.settle(end - time.monotonic()) or post.is_sent(spool)
 
     # ---- on the writer's thread ----
@@ -182,16 +185,24 @@ class Runtime:
                 pieces.append(piece := self._queue.popleft())
                 with self._watched(sink):
                     lines += [_line(event) for event in piece.make()]
-            if lines and sink is not None:
-                with self._watched(sink):
-                    spool, post = self._route(sink)
-                    spool.append(lines)
-                    post.tell(spool)
-            for piece in pieces:
-                if piece.after is not None:
-                    with self._watched(sink):
-                        piece.after()
+            if self._store(sink, lines):
+                for piece in pieces:
+                    if piece.after is not None:
+                        with self._watched(sink):
+                            piece.after()
         return True
+
+    def _store(self, sink: DiskSink | None, lines: list[bytes]) -> bool:
+        """Write events to disk; False when it does not take them: what is noted of their runs must stay."""
+        if not lines or sink is None:
+            return True
+        stored = False
+        with self._watched(sink):
+            spool, post = self._route(sink)
+            spool.append(lines)
+            stored = True
+            post.tell(spool)
+        return stored
 
     @contextmanager
     def _watched(self, sink: DiskSink | None) -> Iterator[None]:
@@ -202,7 +213,7 @@ class Runtime:
             self._told(sink, error)
 
     def _route(self, sink: DiskSink) -> tuple[Spool, Post]:
-        found = self._of.get(id(sink))
+        found = self._of.get(sink)
         if found is None:
             from headrace.observers.lineage.delivery.post import Post, has_transport
             from headrace.observers.lineage.delivery.spool import Spool
@@ -216,9 +227,9 @@ class Runtime:
             if post is None:
                 post = self._posts[key] = Post(self, sink)
             spool.expect(path=sink.path is not None, transport=has_transport(sink.settings))
-            # the sink is kept too: the number of one that is gone could be another's
-            found = self._of[id(sink)] = (sink, spool, post)
-        return found[1], found[2]
+            found = self._of[sink] = (spool, post)
+            self._seconds = max(self._seconds, sink.settings.drain_seconds)
+        return found
 
     def _told(self, sink: DiskSink | None, error: Exception) -> None:
         text = without_secrets(f"{type(error).__name__}: {error}")
@@ -247,7 +258,7 @@ class Runtime:
         self._over = True
         self._some.set()
         if seconds is None:
-            seconds = max((sink.settings.drain_seconds for sink, _, _ in self._of.values()), default=0.0)
+            seconds = self._seconds
         end = time.monotonic() + seconds
         posts = list(self._posts.values())
         for post in posts:
