@@ -36,7 +36,7 @@ def files(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
-@pytest.mark.parametrize("shared", [False, True], ids=["apart", "shared"])
+@pytest.mark.parametrize("shared", [False, pytest.param(True, marks=pytest.mark.long)], ids=["apart", "shared"])
 def test_packages_that_wait_are_named(shared: bool, engines: dict[str, Engine], tmp_path: Path) -> None:
     project = Project(tmp_path, engines, shared)
     project.run("d", RUN, step=0)
@@ -53,7 +53,7 @@ def test_packages_that_wait_are_named(shared: bool, engines: dict[str, Engine], 
     assert read(project) == list(range(12)), "dlt goes on with its own folder"
 
 
-@pytest.mark.parametrize("shared", [False, True], ids=["apart", "shared"])
+@pytest.mark.parametrize("shared", [False, pytest.param(True, marks=pytest.mark.long)], ids=["apart", "shared"])
 def test_state_that_only_the_folder_has(shared: bool, engines: dict[str, Engine], tmp_path: Path) -> None:
     project = Project(tmp_path, engines, shared, LOCAL)
     project.run("d", RUN + "pipeline.set_local_state_val('mine', [1])", step=0)
@@ -85,7 +85,9 @@ def test_state_ahead_of_the_dataset(engines: dict[str, Engine], tmp_path: Path) 
     assert read(project) == list(range(9))
 
 
-@pytest.mark.parametrize("gone", [False, True], ids=["another dataset", "a dataset that is gone"])
+@pytest.mark.parametrize(
+    "gone", [False, pytest.param(True, marks=pytest.mark.long)], ids=["another dataset", "a dataset that is gone"]
+)
 def test_a_folder_that_does_not_fit(gone: bool, engines: dict[str, Engine], tmp_path: Path) -> None:
     project = Project(tmp_path, engines, settings=LOCAL)
     project.run("d", RUN if gone else RUN.replace("raw", "other"), step=0)
