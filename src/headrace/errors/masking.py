@@ -171,13 +171,16 @@ def names_a_secret(name: str) -> bool:
 
 def without_known(text: str) -> str:
     """The text without the secrets that the configuration has resolved."""
+    return _known_pattern().sub(HIDDEN, text) if _known else text
+
+
+def _known_pattern() -> re.Pattern[str]:
     global _pattern
-    if not _known:
-        return text
-    if _pattern is None:
+    found = _pattern
+    if found is None:
         # the longest first: one secret may be the beginning of another
-        _pattern = re.compile("|".join(re.escape(s) for s in sorted(_known, key=len, reverse=True)))
-    return _pattern.sub(HIDDEN, text)
+        found = _pattern = re.compile("|".join(re.escape(s) for s in sorted(_known, key=len, reverse=True)))
+    return found
 
 
 def without_secrets(text: str) -> str:
@@ -222,21 +225,19 @@ def may_hold_secrets(document: str) -> bool:
     return any(sign in low for sign in _SIGNS)
 
 
-_written: tuple[int, re.Pattern[str]] = (-1, re.compile(""))
+_written: tuple[re.Pattern[str] | None, re.Pattern[str]] = (None, re.compile(""))
 
 
 def _written_known() -> re.Pattern[str]:
     """Known secrets as they stand in a JSON document: what has quotes or backslashes, there are more of them."""
     global _written
-    number, pattern = _written
-    if number != _version:
+    known = _known_pattern()
+    if _written[0] is not known:
         import json
 
-        number, forms = _version, list(_known)
-        written = {json.dumps(form, ensure_ascii=plain)[1:-1] for form in forms for plain in (True, False)}
-        pattern = re.compile("|".join(re.escape(form) for form in sorted(written)))
-        _written = (number, pattern)
-    return pattern
+        forms = {json.dumps(form, ensure_ascii=plain)[1:-1] for form in list(_known) for plain in (True, False)}
+        _written = (known, re.compile("|".join(re.escape(form) for form in sorted(forms))))
+    return _written[1]
 
 
 # ---- errors of others ------------------------------------------------------------------------------------------------

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import headrace
 from headrace import lineage
+from headrace.destinations.impl.filesystem.deltafiles import PartitionsSeen
 from headrace.destinations.impl.filesystem.layout import Layout
 from headrace.errors.destination import DestinationTerminalException
 from headrace.model.effects import MOST_PARTITIONS, TableVersion, distinct, newest
@@ -263,3 +265,11 @@ def test_a_load_that_goes_on_tells_only_what_is_new(events: Path, monkeypatch: p
         for run in (first, second)
     ]
     assert changes in ([["CREATE"], [None]], [[], ["CREATE"]])
+
+
+def test_partitions_of_values_that_python_has_not_are_not_told() -> None:
+    years = pa.array([-(10**8)], pa.date32())
+    batch = pa.RecordBatch.from_arrays([years], names=["day"])
+    seen = PartitionsSeen(["day"], [batch, batch])
+    assert [one.num_rows for one in seen] == [1, 1], "the load has its rows"
+    assert seen.found is None

@@ -113,5 +113,12 @@ def test_the_quick_look_at_a_whole_event_finds_what_the_look_at_each_text_finds(
     assert b"geheim" not in clean_line(known)
 
 
+@pytest.mark.parametrize("value", ['pa"ss\\word99', "line\x1bfeed99", "tab\tsecret99", 'ünter "den" Linden'])
+def test_the_quick_look_knows_how_secrets_stand_in_json(secret: str, value: str) -> None:
+    masking.remember(value)
+    for form in masking._forms(value):
+        assert form not in str(msgspec.json.decode(clean_line(event(1, error={"message": f"x {form} y"}))))
+
+
 def test_an_event_without_secrets_is_not_looked_at_text_by_text() -> None:
     assert not masking.may_hold_secrets('{"run":{"runId":"0195f6de"},"_schemaURL":"https://openlineage.io/a#/$defs/B"}')

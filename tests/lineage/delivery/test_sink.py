@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from headrace.observers.lineage import delivery
 from headrace.observers.lineage.delivery import runtime
 from headrace.observers.lineage.store import FOLDER, EventStore
+from tests.lineage.delivery import world
 from tests.lineage.delivery.world import Receiver, event, free_port, keys, run_id, settings, story
 
 
@@ -148,6 +150,35 @@ def test_a_forked_child_goes_on_by_itself(tmp_path: Path, backend: Receiver) -> 
     sink.emit(lambda: story([3]))
     assert sink.flush(60)
     assert keys(backend.events) == keys(story([1, 2, 3]))
+
+
+def test_pipelines_of_many_tasks_share_a_thread_and_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        monkeypatch.setenv("OPENLINEAGE_PARENT_ID", f"airflow/dag.task/{run_id(number)}")
+        sink = delivery.sink_for(tmp_path / "p", settings(path="out/events.ndjson"))
+        sink.emit(lambda n=number: story([n]))  # type: ignore[misc]
+        assert sink.flush(60)
+    alive = runtime.runtime()
+    assert len(alive._posts) == 1
+    del sink
+    # the writer's thread may still hold what it has done last
+    assert world.until(lambda: gc.collect() >= 0 and not list(alive._of))
+
+
+def test_what_the_disk_does_not_take_is_not_noted_as_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    sink, told = delivery.sink_for(tmp_path / "p", settings(enabled=True)), []
+    with monkeypatch.context() as disk:
+        disk.setattr(EventStore, "append", full)
+        sink.emit(lambda: story([1]), lambda: told.append(1))
+        assert sink.drain(60)
+    sink.emit(lambda: story([2]), lambda: told.append(2))
+    assert sink.drain(60)
+    assert told == [2]
 
 
 _KILLED = """

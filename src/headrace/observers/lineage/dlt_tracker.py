@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.errors.masking import without_secrets
 from headrace.observers.lineage import describing, dlt_lost, dlt_pipes, dlt_secrets, dlt_steps
-from headrace.observers.lineage.dlt_facts import OpenInvocation, Seen, plain_instant, process_started
+from headrace.observers.lineage.dlt_facts import OpenInvocation, Seen, plain_instant
 from headrace.observers.lineage.dlt_lost import Fate
 from headrace.observers.lineage.dlt_places import Target, target
 from headrace.observers.lineage.dlt_runs import INTEGRATION, Runs
@@ -25,6 +25,7 @@ from headrace.observers.lineage.events import Event, EventType
 from headrace.observers.lineage.facts import Failure, Invocation, Job, Parent, RunRef
 from headrace.observers.lineage.ids import invocation_run_id
 from headrace.observers.lineage.parent import find_parent
+from headrace.observers.lineage.processes import process_started
 from headrace.observers.lineage.sink import Sink
 
 if TYPE_CHECKING:
