@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -70,6 +71,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         gone = set(left_out)
         items[:] = [item for item in items if item not in gone]
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: nobody looks through it again and again for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 # ---- two processes: what shares a server or a fixture of a module stays together -------------------------------------

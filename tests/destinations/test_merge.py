@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -148,6 +149,7 @@ def emptied(b: Bench) -> Iterator[Bench]:
     yield b
 
 
+EXAMPLES = 25 if os.environ.get("HEADRACE_LONG") else 12
 CASES = [
     ("delete-insert", delete_insert, ["a"], [], None),
     ("delete-insert", delete_insert, ["a", "b"], [], "desc"),
@@ -193,7 +195,9 @@ def test_merges_are_those_of_the_oracle(
     with bench(tmp_path, *tables, create_indexes=unique, credentials=":memory:") as b:
 
         @given(st.lists(documents, min_size=1, max_size=3))
-        @settings(max_examples=12 if unique else 25, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(
+            max_examples=EXAMPLES // 2 if unique else EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck)
+        )
         def check(loads: list[list[Row]]) -> None:
             with emptied(b):
                 target: list[Row] = []

@@ -33,6 +33,7 @@ class TestJsonLines(_Filesystem):
         return headrace.destinations.filesystem(str(self.folder / "lake"))
 
 
+@pytest.mark.each(2)
 @pytest.mark.destination("filesystem-local")
 class TestParquet(_Filesystem):
     gaps = GAPS
