@@ -93,6 +93,7 @@ def test_columns_are_dropped_and_retyped_in_all_tables(project: Path, workers: i
     }
     assert counts == {("people", "gate:discard_value", "email"): 1, ("people__sub", "gate:discard_value", "email"): 1}
     assert p.last_trace.rejected_counts == {"people": 1, "people__sub": 1}
+    assert "1 let go by a gate  gate:discard_value" in str(p.last_trace.last_load_info)
 
 
 def test_a_dropped_column_is_asked_about_again_declared_or_not(project: Path) -> None:
@@ -306,7 +307,8 @@ def test_skip_of_one_job_and_a_crash(project: Path, monkeypatch: pytest.MonkeyPa
     ("answer", "why"),
     [
         (ZeroDivisionError("nothing by nothing"), "ZeroDivisionError: nothing by nothing"),
-        (True, "is not iterable"),
+        (True, "the answer True is none of: None, Stop, Park, Skip"),
+        ("park", "the answer 'park' is none of"),
         ([Drop()], "is none of: None, Stop, Park, Skip"),
         (Skip(tables=["t__x"]), "is nested in another table"),
         (Skip(tables=["_dlt_pipeline_state"]), "cannot be skipped"),
@@ -321,6 +323,21 @@ def test_a_gate_that_cannot_decide_stops_the_load(project: Path, answer: Any, wh
     assert why in str(caught.value)
     gate.answer = None
     p.run()
+    assert table(p, "t", "id") == [(1,)]
+
+
+def test_a_gate_that_names_a_type_that_there_is_not(project: Path) -> None:
+    class Gate:
+        def decide(self, change: Any, run: Any) -> Retype:
+            return Retype("integer")  # type: ignore[arg-type]
+
+    p, gate = pipeline(), Gate()
+    p.guard(gate)
+    with pytest.raises(PipelineStepFailed, match="`integer` is none of the data types: bigint") as caught:
+        p.run([{"id": 1}], table_name="t")
+    assert isinstance(caught.value.__cause__, GateFailed)
+    p.bus.gates.forget(gate)
+    p.run()  # the package has waited
     assert table(p, "t", "id") == [(1,)]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import headrace
 from headrace.errors.pipeline import PipelineStepFailed
-from headrace.hooks import JobDone, Run, RunEnded
+from headrace.hooks import JobDone, Queued, Run, RunEnded
 from headrace.pipeline import watching
 
 MODULE = """
@@ -108,6 +108,33 @@ def test_functions_are_hooks(project: Path) -> None:
 
     p.run([{"id": 1}], table_name="t")
     assert seen == ["normalized", "JobDone p", "RunEnded p"]
+
+
+def test_arguments_with_a_default_are_the_functions_own(project: Path) -> None:
+    p, seen = headrace.pipeline("p", destination="duckdb"), []
+    for name in ("a", "b"):
+        p.on(RunEnded)(lambda event, name=name: seen.append(name))
+        p.guard(lambda package, name=name: seen.append(f"gate {name}"))
+    p.on(RunEnded)(lambda event, run=None: seen.append(run.pipeline.pipeline_name))
+    slow = Queued(lambda event: seen.append("slow") if isinstance(event, RunEnded) else None, drain_seconds=60)
+    p.observe(slow)
+    p.run([{"id": 1}], table_name="t")
+    slow.close()
+    assert sorted(seen) == ["a", "b", "gate a", "gate b", "p", "slow"]
+
+
+def test_what_is_no_observer_is_refused() -> None:
+    class Observer:
+        def notify(self, event: Any, run: Any) -> None: ...
+
+    p = headrace.pipeline("p", destination="duckdb")
+    for wrong in (3, Observer):
+        with pytest.raises(TypeError, match="an observer has a method `notify"):
+            p.observe(wrong)
+    for kind in ("RunEnded", Observer, lambda event: None):  # the last is `@pipeline.on` without parentheses
+        with pytest.raises(TypeError, match="kinds of events are classes"):
+            p.on(kind)
+    p.on(RunEnded | JobDone)(print)  # type: ignore[arg-type]
 
 
 def test_what_is_no_gate_is_refused(project: Path) -> None:

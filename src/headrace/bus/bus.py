@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from headrace.base.logs import get_logger
 from headrace.bus.gates import Broken, Gates
@@ -67,9 +67,9 @@ class Bus:
         Raises:
             TypeError: It is neither.
         """
-        if isinstance(observer, Observer):
+        if isinstance(observer, Observer) and not isinstance(observer, type):
             found: Observer = observer
-        elif callable(observer):
+        elif callable(observer) and not isinstance(observer, type):
             found = OnEvent(observer)
         else:
             raise TypeError(f"an observer has a method `notify(event, run)` or is a function; this is {observer!r}")
@@ -84,7 +84,15 @@ class Bus:
             self._observers = [one for one in self._observers if one is not observer]
 
     def on(self, *kinds: type[Event]) -> Callable[[_Function], _Function]:
-        """Decorate a function to be told of some kinds of event: ``@bus.on(JobFailed)``."""
+        """Decorate a function to be told of some kinds of event: ``@bus.on(JobFailed)``.
+
+        Raises:
+            TypeError: Something that is given is no class of events.
+        """
+        for kind in [one for given in kinds for one in get_args(given) or (given,)]:  # unions stand for all in them
+            if not isinstance(kind, type) or not issubclass(kind, Event):
+                how = "kinds of events are classes, `@pipeline.on(JobFailed)` with JobFailed of `headrace.hooks`"
+                raise TypeError(f"{how}; this is {kind!r}")
 
         def add(function: _Function) -> _Function:
             self.observe(OnEvent(function, kinds))

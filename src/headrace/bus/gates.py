@@ -8,7 +8,8 @@ from typing import Any, Protocol, TypeAlias, get_args, runtime_checkable
 
 from headrace.bus.observer import Run
 from headrace.errors.bus import GateFailed, Veto
-from headrace.model.decisions import Accept, LoadDecision, NewColumn, Park, SchemaDecision, Skip, Stop
+from headrace.model.decisions import Accept, LoadDecision, NewColumn, Park, Retype, SchemaDecision, Skip, Stop
+from headrace.typing import TDataType
 
 Answer: TypeAlias = LoadDecision | Iterable[LoadDecision] | None
 
@@ -121,7 +122,8 @@ class Gates:
         """
         try:
             answer = self._gates[name].check(package, run)
-            given = [] if answer is None else [answer] if isinstance(answer, get_args(LoadDecision)) else list(answer)
+            single = answer is not None and (isinstance(answer, str) or not isinstance(answer, Iterable))
+            given = [] if answer is None else [answer] if single else list(answer)
         except (Veto, GateFailed):
             raise
         except Exception as error:
@@ -152,6 +154,9 @@ class Gates:
                 continue
             if not isinstance(answer, get_args(SchemaDecision)):
                 raise GateFailed(name, what, TypeError(_no_answer(answer, "Accept, Drop, Retype, Freeze")))
+            if isinstance(answer, Retype) and answer.data_type not in get_args(TDataType):
+                known = ", ".join(sorted(get_args(TDataType)))
+                raise GateFailed(name, what, ValueError(f"`{answer.data_type}` is none of the data types: {known}"))
             return name, answer
         return None
 

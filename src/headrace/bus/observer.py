@@ -83,13 +83,13 @@ class Queued:
     """Moves a slow observer to a thread of its own, so that the run does not wait for it.
 
     Args:
-        observer: The slow one; it still sees the events in order.
+        observer: The slow one, an object or a function; it still sees the events in order.
         drain_seconds: How long `close` waits for the events that are left.
         size: How many events may wait; when there are more the newest are dropped and counted in ``dropped``.
     """
 
-    def __init__(self, observer: Observer, drain_seconds: float = 5.0, size: int = 10_000) -> None:
-        self.observer = observer
+    def __init__(self, observer: Observer | Callable[..., Any], drain_seconds: float = 5.0, size: int = 10_000) -> None:
+        self.observer: Observer = observer if isinstance(observer, Observer) else OnEvent(observer)
         self.dropped = 0
         self.error: Exception | None = None
         self._drain_seconds = drain_seconds
@@ -149,7 +149,7 @@ def observer_name(observer: object) -> str:
 
 
 def takes_two(function: Callable[..., Any]) -> bool:
-    """Whether a function wants the run as a second argument."""
+    """Whether a function wants the run as a second argument; one with a default is its own, unless called ``run``."""
     import inspect
 
     try:
@@ -157,4 +157,6 @@ def takes_two(function: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):
         return False
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return len(positional) > 1 or any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    if len(positional) < 2:
+        return any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return positional[1].default is inspect.Parameter.empty or positional[1].name == "run"

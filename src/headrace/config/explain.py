@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from headrace.config.lookup import Lookup
 from headrace.config.providers import ENVIRONMENT
@@ -33,6 +32,25 @@ def notes(places: Sequence[MissingPlace], lookup: Lookup) -> list[str]:
         missing = _absent_files(lookup)
         if missing:
             found.append(f"there is no {missing}")
+    return found
+
+
+def unknown_keys(section: str, fields: Collection[str]) -> list[str]:
+    """Keys of a section that no setting is called, as they are spelt, with the setting that is like them.
+
+    Args:
+        section: A section at the top.
+        fields: Names of its settings.
+    """
+    found = []
+    for spelling, path in _known(Lookup(None)):
+        words = [word.lower() for word in path]
+        if len(words) < 2 or words[0] != section or words[1] in fields:
+            continue
+        import difflib
+
+        likely = difflib.get_close_matches(words[1], fields, 1, _ALIKE)
+        found.append(f"{spelling} (did you mean `{likely[0]}`?)" if likely else spelling)
     return found
 
 
@@ -81,6 +99,8 @@ def _score(name: str, wanted: str) -> float:
 def _alike(a: str, b: str) -> float:
     if a == b:
         return 1.0
+    import difflib
+
     return difflib.SequenceMatcher(None, _bare(a), _bare(b)).ratio()
 
 

@@ -72,11 +72,12 @@ def load_text(info: LoadInfo, verbosity: int) -> str:
 
 
 def _rejected_lines(info: Any) -> list[str]:
-    """One line for each table and rule by which a contract let something go."""
+    """One line for each table and rule by which a contract or a gate let something go."""
     counts: dict[tuple[str, str], int] = {}
     for one in (r for ms in info.metrics.values() for m in ms for r in m.get("rejected", ())):
         counts[one["table"], one["rule"]] = counts.get((one["table"], one["rule"]), 0) + one["count"]
-    return aligned(((table, f"{n} let go by the contract", rule) for (table, rule), n in counts.items()), "  ")
+    who = {rule: "a gate" if rule.startswith("gate:") else "the contract" for _, rule in counts}
+    return aligned(((table, f"{n} let go by {who[rule]}", rule) for (table, rule), n in counts.items()), "  ")
 
 
 def _headline(info: Any, step: str, written: Mapping[str, DataWriterMetrics]) -> str:

@@ -13,6 +13,7 @@ import headrace
 from headrace import lineage
 from headrace.config.lineage import lineage_settings, may_be_on
 from headrace.errors.pipeline import PipelineStepFailed
+from headrace.observers import lineage as room
 from headrace.observers.lineage.delivery import close
 from headrace.observers.lineage.owning import owners_of_table
 from tests.e2e.project import project as project
@@ -147,6 +148,21 @@ def test_when_it_is_on(environ: dict[str, str], on: bool, monkeypatch: pytest.Mo
         monkeypatch.setenv(name, value)
     assert lineage_settings().is_on() == on
     assert may_be_on(any(name.startswith("LINEAGE__") for name in environ)) >= on
+
+
+def test_keys_that_mean_nothing_are_told_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(room, "_told", set())
+    (project / ".dlt").mkdir(exist_ok=True)
+    (project / ".dlt" / "config.toml").write_text('[lineage]\nnamspace = "x"\n[lineage.tags]\na = "1"\n')
+    monkeypatch.setenv("LINEAGE__PATHH", "events.ndjson")
+    for _ in range(2):
+        headrace.pipeline("typos", destination="duckdb").run([{"id": 1}], table_name="t")
+    assert caplog.text.count("no setting of the section") == 1
+    assert "LINEAGE__PATHH (did you mean `path`?)" in caplog.text
+    assert "`lineage.namspace` in config.toml (did you mean `namespace`?)" in caplog.text
+    assert "`lineage.tags" not in caplog.text
 
 
 @pytest.mark.parametrize("where", ["openlineage.yml", ".openlineage/openlineage.yml"])

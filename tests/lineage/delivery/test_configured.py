@@ -33,6 +33,16 @@ def _sends(folder: Path, number: int, **values: object) -> bool:
     return done
 
 
+def test_what_is_wrong_with_the_places_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert not _sends(tmp_path / "p", 1, transport={"typ": "file"})
+    assert '`lineage.transport` has no `type`: "http", "kafka"' in caplog.text
+    monkeypatch.setenv("OPENLINEAGE_CONFIG", str(tmp_path / "missing.yml"))
+    assert not _sends(tmp_path / "q", 2)
+    assert f"OPENLINEAGE_CONFIG names {tmp_path / 'missing.yml'}, which is no file" in caplog.text
+
+
 def test_who_goes_before_whom(tmp_path: Path, places: list[Receiver], monkeypatch: pytest.MonkeyPatch) -> None:
     ours, here, nested, plain, _ = places
     monkeypatch.setenv("OPENLINEAGE_URL", plain.url)

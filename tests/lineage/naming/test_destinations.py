@@ -271,11 +271,18 @@ def test_names_in_catalogs(catalog: dict[str, str], link: tuple[str, str]) -> No
     assert found.symlinks == [(*link, "TABLE")]
 
 
+def test_a_secret_in_a_path_takes_no_tables_along(tmp_path: Path) -> None:
+    bucket = headrace.destinations.filesystem(str(tmp_path / "token=Uq7zXwVk3JrLm"))
+    first, second = (of(named(bucket, tmp_path, table=table))[1] for table in ("users", "orders"))
+    assert first == f"{tmp_path}/token=***/raw/users" and second == f"{tmp_path}/token=***/raw/orders"
+
+
 def test_functions_have_a_dataset_only_when_they_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @headrace.destination
     def send(items: Any, table: Any) -> None: ...
 
     assert send().location("raw", facts(tmp_path)) is None
+    assert send(lineage_location="the crm").location("raw", facts(tmp_path)) is None
     declared = send(lineage_location="https://crm.example.com/api/v2/")
     assert of(named(declared, tmp_path, table="contacts")) == ("https://crm.example.com", "/api/v2/contacts")
     declared = send(lineage_location="https://crm.example.com/{table_name}/bulk?key=secret")

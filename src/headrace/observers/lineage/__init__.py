@@ -6,11 +6,15 @@ know it as ``headrace.lineage``.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from headrace.bus.observer import Observer
+    from headrace.config.lineage import LineageConfiguration
     from headrace.pipeline.core import PipelineCore
+
+logger = logging.getLogger("headrace")
 
 
 def observer_for(p: PipelineCore) -> Observer | None:
@@ -18,12 +22,28 @@ def observer_for(p: PipelineCore) -> Observer | None:
     from headrace.config.lineage import lineage_settings
 
     settings = lineage_settings()
+    _tell_unknown_keys(settings)
     if not settings.is_on():
         return None
     from headrace.observers.lineage.collect import LineageObserver
     from headrace.observers.lineage.delivery import sink_for
 
     return LineageObserver(p, settings, sink_for(p.working_dir, settings, p.pipeline_name))
+
+
+_told: set[str] = set()
+
+
+def _tell_unknown_keys(settings: LineageConfiguration) -> None:
+    """A key that is misspelt would mean, without a word, that lineage is off or goes elsewhere. Looked for once."""
+    if _told and settings.is_on():
+        return
+    from headrace.config.explain import unknown_keys
+
+    found = sorted(set(unknown_keys("lineage", settings.get_resolvable_fields())) - _told)
+    _told.update(found, [""])
+    if found:
+        logger.warning("lineage: no setting of the section `lineage` is called %s; it has no effect", ", ".join(found))
 
 
 def watch_plans(p: PipelineCore) -> None:

@@ -6,6 +6,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import msgspec
@@ -110,6 +111,8 @@ class destination(ConfiguredDestination):
         if not told:
             return None
         before, _, after = str(told).partition("{table_name}")
+        if "://" not in before and not Path(before).is_absolute():
+            return None  # words for people are no place
         place = location_of_url(before)
         # paths of interfaces and folders go on with the table's name; others have tables anyway
         return msgspec.structs.replace(place, table_path=f"{{table_name}}{after}") if place.path else place

@@ -49,6 +49,8 @@ def open_outlets(settings: LineageConfiguration) -> list[ClientOutlet]:
             if name.startswith("OPENLINEAGE__"):
                 os.environ.pop(name, None)
     if not ours and not _is_asked_for(client):
+        if (named := os.environ.get("OPENLINEAGE_CONFIG")) and not os.path.isfile(named):  # noqa: PTH113 - as elsewhere
+            raise FileNotFoundError(f"OPENLINEAGE_CONFIG names {named}, which is no file")
         return []
     top = client.transport
     if isinstance(top, CompositeTransport) and top.config.continue_on_failure and top.config.continue_on_success:
@@ -64,6 +66,8 @@ def open_outlets(settings: LineageConfiguration) -> list[ClientOutlet]:
 def own_transport(settings: LineageConfiguration) -> dict[str, Any] | None:
     """The transport of the section `lineage`, as the client wants it; it goes before all of the client's own places."""
     if settings.transport:
+        if not settings.transport.get("type"):
+            raise ValueError('`lineage.transport` has no `type`: "http", "kafka", "file", …')
         return json.loads(json.dumps(dict(settings.transport)))  # type: ignore[no-any-return]  # the client changes it
     if not settings.url:
         return None

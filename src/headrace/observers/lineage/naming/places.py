@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from headrace.errors.masking import without_known, without_secrets
 from headrace.model.location import Location
 from headrace.observers.lineage.facts import Dataset, DatasetId
 from headrace.observers.lineage.naming import stores
@@ -243,7 +244,11 @@ def file_format(name: str) -> str:
 
 def _path(place: Location, table: str) -> str:
     inner = place.table_path.replace("{table_name}", table) if place.table_path else table
-    return f"{place.path.rstrip('/')}/{inner}" if inner else place.path
+    path = f"{place.path.rstrip('/')}/{inner}" if inner else place.path
+    if "=" not in path:
+        return path
+    # what is hidden of a folder (`token=…`) must not take all that is in it along, which would be one dataset then
+    return "/".join(map(without_secrets, without_known(path).split("/")))
 
 
 def _bucket(place: Location, table: str) -> Dataset:
