@@ -26,7 +26,8 @@ class LineageConfiguration(BaseConfiguration):
     its kind), `tags` (a mapping), `run_tags` and `description` are told of jobs and runs; `dataset_owners` maps
     patterns of table names to owners, of which the first that meets decides, before `owners`. `parent` is the run that
     started this one: `namespace/job/run id`, or the JSON of `OPENLINEAGE_CONTEXT`. `environment` names the variables
-    that may be told. `source_code` tells the text of resource functions, `stack_traces` those of errors. `namespaces`
+    that may be told. `source_code` tells the text of resource functions, `stack_traces` those of errors; without
+    `data_values` no range of a cursor and no partition is told: they are values of the data. `namespaces`
     maps namespaces of datasets to those that shall be told.
     `column_budget`: column edges of a run at most.
 
@@ -53,6 +54,7 @@ class LineageConfiguration(BaseConfiguration):
     source_code: bool = False
     stack_traces: bool = False
     namespaces: dict[str, Any] | None = None
+    data_values: bool = True
     column_budget: int = 5_000
     url: str | None = None
     endpoint: str | None = None

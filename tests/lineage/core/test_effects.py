@@ -273,3 +273,15 @@ def test_partitions_of_values_that_python_has_not_are_not_told() -> None:
     seen = PartitionsSeen(["day"], [batch, batch])
     assert [one.num_rows for one in seen] == [1, 1], "the load has its rows"
     assert seen.found is None
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_values_of_data_can_be_kept_back(events: Path, monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
+    monkeypatch.setenv("LINEAGE__DATA_VALUES", str(wanted).lower())
+    p, read = lake(layout="{table_name}/year={YYYY}/{load_id}.{file_id}.{ext}"), orders(4711, 4712)
+    p.run(read.apply_hints(incremental=headrace.sources.incremental("id", initial_value=4700)))
+    (run,) = told(p, events).of("orders")
+    assert (partitions(run) is not None) == wanted
+    assert ("subset" in run.inputs[0]["inputFacets"]) == wanted
+    text = str(list(run.events))
+    assert "incremental.cursor" in text and ("4712" in text) == ("4700" in text) == wanted

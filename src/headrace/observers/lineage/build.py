@@ -27,7 +27,7 @@ from headrace.observers.lineage.opened import OpenInvocation, OpenPackage, OpenR
 from headrace.observers.lineage.outputs import described_output, fields_of, lifecycle_of
 from headrace.observers.lineage.owning import owners_of_table
 from headrace.observers.lineage.packagefacts import load_package, tests_of
-from headrace.observers.lineage.subsets import subset_of
+from headrace.observers.lineage.subsets import subset_of, without_values
 
 if TYPE_CHECKING:
     from headrace.config.lineage import LineageConfiguration
@@ -75,7 +75,7 @@ class Builder:
             ended: Tell outputs: what the destination really holds.
             planned: Tell outputs: what would be written.
         """
-        reading = run.reading
+        reading = run.reading if self._settings.data_values else without_values(run.reading)
         made = ResourceRun(
             run_id=run.run_id,
             job=self._job(run, package.place),
@@ -255,6 +255,8 @@ class Builder:
             except Exception as error:  # noqa: BLE001 - told in `extractionError`, and the rest goes on
                 _trouble(made, f"the output {name}", error)
                 continue
+            if not self._settings.data_values:
+                output.subset = None
             self._connect(made, output, edges.get(name), own, above)
             made.outputs.append(self._namespaces.apply(output))
         if not planned and made.outputs and (queries := queries_of(view, set(written))):

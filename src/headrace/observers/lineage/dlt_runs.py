@@ -111,7 +111,7 @@ class Runs:
             above = [absolute(row) for row in rows if row.get("resource_name") in _ancestors(edges, str(name))]
             found = [self._namespaces.apply(one) for one in naming.inputs([*own, *above])]
             if seen is not None and not seen.changes and not run.inputs and len(found) == 1:
-                found[0].subset = subset_of(found[0].subset, seen.window)
+                found[0].subset = subset_of(found[0].subset, seen.window if self._settings.data_values else None)
             run.inputs = _joined(run.inputs, found)
             items = (metrics.get("resource_metrics") or {}).get(name)
             self._measure(run, seen, own, items)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from headrace.observers.lineage.opened import Cursor
+import msgspec
+
+from headrace.observers.lineage.opened import Cursor, Reading
 
 Condition = dict[str, Any]
 
@@ -13,6 +15,13 @@ def subset_of(known: Condition | None, cursor: Cursor | None) -> Condition | Non
     """What the input itself tells (files, parameters) together with the range of the cursor."""
     window = _window(cursor) if cursor is not None else None
     return _both(known, window)
+
+
+def without_values(reading: Reading) -> Reading:
+    """A reading that has the cursor's path alone: its range are values of the data."""
+    if reading.cursor is None:
+        return reading
+    return msgspec.structs.replace(reading, cursor=msgspec.structs.replace(reading.cursor, start=None, end=None))
 
 
 def _window(cursor: Cursor) -> Condition | None:

@@ -113,10 +113,6 @@ class DeltaVersion:
             return name
         return "/".join([*(f"{c}={t}" for c, t in zip(self.partitions, texts, strict=False)), name])
 
-    def id(self) -> TableVersion:
-        """Which version it is."""
-        return delta_version(self._table.version())
-
     def partitions_of(self, files: Iterable[FileFacts | Written]) -> Iterator[Partition]:
         """The partitions of files."""
         for file in files if self.partitions else ():

@@ -265,7 +265,7 @@ class IcebergTable(LakeTable):
         removed = list(version.files()) if instead else []
         gone = sum(file.rows for file in removed)
         inserted = sum(file.rows for file in written)
-        changes, made = RowChanges(inserted=inserted, deleted=gone), version.id()
+        changes, made = RowChanges(inserted=inserted, deleted=gone), None
         if written or removed:
             failpoints.hit("job.before_commit")
             made = version.commit(removed, written, key, changes)

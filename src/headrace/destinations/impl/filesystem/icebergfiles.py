@@ -183,11 +183,6 @@ class IcebergVersion:
         fields = [PartitionFieldValue(field, value) for field, value in zip(spec.fields, values, strict=True)]
         return PartitionKey(fields, spec, self._table.schema())
 
-    def id(self) -> TableVersion | None:
-        """Which snapshot it is; None before the first one."""
-        current = self._table.current_snapshot()
-        return None if current is None else TableVersion(str(current.snapshot_id), current.sequence_number or 0)
-
     def partitions_of(self, files: Iterable[FileFacts | Written]) -> Iterator[Partition]:
         """The partitions of files, in words of their columns' types."""
         specs, now = self._table.specs(), self._table.metadata.default_spec_id

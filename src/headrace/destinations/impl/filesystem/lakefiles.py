@@ -87,9 +87,6 @@ class LakeVersion(Protocol):
     def new_files(self) -> NewFiles:
         """A writer of files."""
 
-    def id(self) -> TableVersion | None:
-        """Which version it is; None before the first one."""
-
     def partitions_of(self, files: Iterable[FileFacts | Written]) -> Iterator[Partition]:
         """The partitions of files; nothing where there are none."""
 
@@ -234,7 +231,7 @@ class Committed(NamedTuple):
     """What a commit came to.
 
     Attributes:
-        version: The table's version then; None when it has none yet.
+        version: The one that was made; None where there was nothing to commit, so that it is somebody else's.
         partitions: Those with files that came or went; None when they are too many.
     """
 
@@ -269,7 +266,7 @@ def change_version(
         files.abort()
         raise
     if not (added or rewrite.files):
-        return Committed(version.id(), [])
+        return Committed(None, [])
     failpoints.hit("job.before_commit")
     removed = [file for file, _ in rewrite.files]
     made = version.commit(removed, added, key, changes)
