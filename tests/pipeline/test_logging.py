@@ -215,17 +215,17 @@ def test_threads_of_normalize_and_load_have_the_context(
     from headrace.normalize import worker
 
     seen: dict[str, list[dict[str, str]]] = {"normalize": [], "load": []}
-    read_spool, apply = worker.read_spool, DuckDbClient.apply
+    group_frames, apply = worker.group_frames, DuckDbClient.apply
 
-    def watched_file(path: Path) -> Any:
+    def watched_file(batches: Any) -> Any:
         seen["normalize"].append({**logs.current_context(), "thread": threading.current_thread().name})
-        return read_spool(path)
+        return group_frames(batches)
 
     def watched_apply(self: Any, job: Any, context: Any) -> Any:
         seen["load"].append(logs.current_context())
         return apply(self, job, context)
 
-    monkeypatch.setattr(worker, "read_spool", watched_file)
+    monkeypatch.setattr(worker, "group_frames", watched_file)
     monkeypatch.setattr(DuckDbClient, "apply", watched_apply)
     monkeypatch.setenv("NORMALIZE__WORKERS", "2")
     _run(tmp_path, [dlt.resource([{"id": 1}], name="orders"), dlt.resource([{"id": 1}], name="customers")])

@@ -108,6 +108,7 @@ class FrameNormalizer:
     def begin(self, seed: tuple[int, ...], origin: Origin) -> None:
         """Go on with another file of the chain: what is known of its frames' columns serves again."""
         self.seed, self.origin = seed, origin
+        self._random = ids.RandomIds(seed)
         self.losses = Losses(bool(origin.rejected), self._hidden)
         self._rows_before = origin.start
         self._frame = 0
@@ -175,7 +176,7 @@ class FrameNormalizer:
             self.losses.note(index, plan.target.name, name, path, rule, hits, item_loaded=True)
         if plan.target.drop_empty:
             drop.leave_out(_empty_rows(columns, count))
-        own = self._keys(plan, batch, above, columns, index)
+        own = self._keys(plan, batch, above, columns)
         self._check_required(plan, columns, count, drop)
         if drop.mask is not None:
             kept = pa.array(~drop.mask)
@@ -277,7 +278,7 @@ class FrameNormalizer:
         columns[name] = pc.coalesce(columns[name], fitting) if name in columns else fitting
 
     def _keys(
-        self, plan: TablePlan, batch: pa.RecordBatch, above: _Rows | None, columns: Columns, index: int
+        self, plan: TablePlan, batch: pa.RecordBatch, above: _Rows | None, columns: Columns
     ) -> tuple[pa.Array, pa.Array]:
         """Add the system columns; gives the rows' ids and their root rows' ids."""
         target, count = plan.target, batch.num_rows
@@ -285,11 +286,12 @@ class FrameNormalizer:
         parent_ids = root_ids = None
         if above is not None:
             parent = batch.column(0)
-            parent_ids, root_ids = above.ids.take(parent), above.root_ids.take(parent)
+            parent_ids = above.ids.take(parent)
+            root_ids = parent_ids if above.root_ids is above.ids else above.root_ids.take(parent)
         if given is not None and given.null_count == 0:
             own = given
         else:
-            own = self._new_ids(plan, batch, parent_ids, columns, index)
+            own = self._new_ids(plan, batch, parent_ids, columns)
             own = own if given is None else pc.coalesce(given, own)
         root_ids = own if root_ids is None or not keys.nested else root_ids
         if keys.nested:
@@ -303,7 +305,7 @@ class FrameNormalizer:
         return own, root_ids
 
     def _new_ids(
-        self, plan: TablePlan, batch: pa.RecordBatch, parent_ids: pa.Array | None, columns: Columns, index: int
+        self, plan: TablePlan, batch: pa.RecordBatch, parent_ids: pa.Array | None, columns: Columns
     ) -> pa.Array:
         keys = plan.target.keys
         if keys.row_id == "key_hash" and keys.key_columns and all(k in columns for k in keys.key_columns):
@@ -312,7 +314,7 @@ class FrameNormalizer:
             )
         if keys.nested and keys.deterministic and parent_ids is not None:
             return ids.nested_ids(parent_ids, plan.target.name, batch.column(1).to_numpy())
-        return ids.random_ids(batch.num_rows, (*self.seed, self._frame, index))
+        return self._random.take(batch.num_rows)
 
     def _check_required(self, plan: TablePlan, columns: Columns, count: int, drop: Drop) -> None:
         for name in plan.missing:

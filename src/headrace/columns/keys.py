@@ -22,26 +22,51 @@ ID_BYTES = 10
 ID_CHARS = 14
 _ONE, _EXACT = Decimal(1), Context(prec=100)
 _IN_ORDER = np.frombuffer(b"+/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", dtype=np.uint8)
+_SHIFTS = np.arange(54, -1, -6, dtype=np.int64).astype(np.uint64)
+_FOUR, _SEXTET = np.uint64(4), np.uint64(63)
 _ALPHABET = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", dtype=np.uint8)
 
 
+class RandomIds:
+    """Ids without end, others for each seed; those of one batch are each larger than the one before it: where a
+    database keeps them in an index, a batch goes through it once from front to back instead of to and fro. They have
+    eighty random bits.
+
+    Args:
+        seed: Numbers that name what the ids are for: the package's seed, the file.
+    """
+
+    def __init__(self, seed: Sequence[int]) -> None:
+        self._seed = seed
+        self._source: Any = None
+
+    def take(self, count: int) -> pa.Array:
+        """The next ids, of one batch."""
+        if self._source is None:
+            self._source = np.random.SFC64(np.random.SeedSequence(self._seed))
+        words = self._source.random_raw(2 * count)
+        ordered = np.sort(words[:count] >> _FOUR)
+        sextets = np.empty((count, ID_CHARS), dtype=np.uint8)
+        for values, begin, end in ((ordered, 0, 10), (words[count:], 10, ID_CHARS)):
+            if count <= 1000:
+                sextets[:, begin:end] = values[:, None] >> _SHIFTS[: end - begin] & _SEXTET
+            else:  # what is in between fits no cache
+                for place in range(begin, end):
+                    sextets[:, place] = values >> _SHIFTS[place - begin] & _SEXTET
+        chars = _IN_ORDER.take(sextets)
+        # eighty bits fill thirteen characters and two bits of the last
+        chars[:, ID_CHARS - 1] = _ALPHABET.take(sextets[:, ID_CHARS - 1] & 48)
+        return fixed_text(chars)
+
+
 def random_ids(count: int, seed: Sequence[int]) -> pa.Array:
-    """Ids that differ for different seeds, each larger than the one before it: where a database keeps them in an index,
-    a batch goes through it once from front to back instead of to and fro. They have eighty random bits.
+    """Ids of one batch.
 
     Args:
         count: How many.
-        seed: Numbers that name the batch: the package's seed, file, frame, table.
+        seed: Numbers that name the batch.
     """
-    generator = np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed)))
-    sextets = np.frombuffer(generator.bytes(count * ID_CHARS), dtype=np.uint8).reshape(count, ID_CHARS) & 63
-    ordered = np.sort(generator.integers(0, 1 << 60, count, dtype=np.uint64))
-    for place in range(10):
-        sextets[:, place] = ordered >> np.uint64(54 - 6 * place) & np.uint64(63)
-    chars = _IN_ORDER.take(sextets)
-    # eighty bits fill thirteen characters and two bits of the last
-    chars[:, ID_CHARS - 1] = _ALPHABET.take(sextets[:, ID_CHARS - 1] & 48)
-    return fixed_text(chars)
+    return RandomIds(seed).take(count)
 
 
 def fixed_text(chars: Any) -> pa.Array:

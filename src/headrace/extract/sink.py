@@ -97,6 +97,7 @@ class SpoolSink:
         self._rows: dict[tuple[str, str], _RowTable] = {}
         self._arrow: dict[tuple[str, str], ArrowTable] = {}
         self._open: dict[str, dict[str, Callable[[], None]]] = {}
+        self._last: SpoolWriter | None = None
         self._files: list[SpoolFile] = []
         self.row_counts: dict[str, int] = {}
         self.declared: dict[str, set[str]] = {}
@@ -181,14 +182,40 @@ class SpoolSink:
             before: Rows of the package by root table and raw table that lie in files of other sinks; added to.
         """
         before = {} if before is None else before
+        tables: dict[str, list[_RowTable]] = {}
         for (table, _), rows in self._rows.items():
-            self._files += rows.finish(before.setdefault(table, {}))
+            tables.setdefault(table, []).append(rows)
+        for table, found in tables.items():
+            for rows in found:
+                self._files += rows.finish(before.setdefault(table, {}))
+            self._close_last()
         for frames in self._arrow.values():
             self._files += frames.finish()
         return self._files
 
+    def last_of(self, table: str) -> SpoolWriter:
+        """The file for rows of a table whose resource has no file open, when there will be no more of them.
+
+        Hundreds of resources of a few rows would have a file each, to be opened, synced and deleted.
+        """
+        if self._last is not None and self._last.size >= SPOOL_BYTES:
+            self._close_last()
+        if self._last is None:
+            self._last = self.new_file(table)
+        return self._last
+
+    def new_file(self, table: str) -> SpoolWriter:
+        """Begin a file."""
+        return SpoolWriter(self.root / "spool" / f"{file_stem(table)}.{new_file_id()}.arrow", self.compress)
+
+    def _close_last(self) -> None:
+        if self._last is not None:
+            self._last.close()
+        self._last = None
+
     def abandon(self) -> None:
         """Close all files after an error; the package is thrown away."""
+        self._close_last()
         for rows in self._rows.values():
             rows.close()
         for frames in self._arrow.values():
@@ -210,7 +237,8 @@ class _RowTable:
         self.files: list[SpoolFile] = []
         self.writer: SpoolWriter | None = None
         self.book = ShapeBook()
-        self.rows_in_file = self.start = 0
+        self.rows_in_file = self.start = self.at = 0
+        self.shared = False  # the open file is not this one's alone
 
     def write(self, rows: list[Any]) -> None:
         self.buffer += rows
@@ -222,10 +250,10 @@ class _RowTable:
         while len(buffer) - at >= self.target or (last and at < len(buffer)):
             part = buffer[at : at + self.target] if at or len(buffer) > self.target else buffer
             at += len(part)
-            self._frame(part)
+            self._frame(part, last)
         self.buffer = buffer[at:]
 
-    def _frame(self, rows: list[Any]) -> None:
+    def _frame(self, rows: list[Any], last: bool) -> None:
         try:
             documents = as_documents(rows)
         except UnknownValueType as error:
@@ -242,7 +270,7 @@ class _RowTable:
             reason = "a document of the batch contains itself, or is nested deeper than Python can follow"
             raise InvalidDataItem(self.resource, self.table, "", None, reason) from error
         self.book.observe(frame)
-        writer = self.writer or self._open()
+        writer = self.writer or self._open(last)
         size = 0
         for batch in to_batches(frame):
             writer.write(batch)
@@ -250,7 +278,7 @@ class _RowTable:
         self.rows_in_file += len(documents)
         # wide rows come in small frames: memory is bounded by bytes, not by rows
         self.target = max(1, min(MAX_FRAME_ROWS, FRAME_BYTES * len(documents) // max(size, 1)))
-        if writer.size >= SPOOL_BYTES:
+        if writer.size - self.at >= SPOOL_BYTES:
             self.close_file()
 
     def _keep_json(self, table_path: tuple[str, ...], column_path: tuple[str, ...]) -> bool:
@@ -262,18 +290,23 @@ class _RowTable:
             return column["data_type"] == "json"
         return schema.preferred_type(name) == "json"
 
-    def _open(self) -> SpoolWriter:
-        self.sink.opened(self.table, self.resource, self.close_file)
-        path = self.sink.root / "spool" / f"{file_stem(self.table)}.{new_file_id()}.arrow"
-        self.writer = SpoolWriter(path, self.sink.compress)
+    def _open(self, last: bool) -> SpoolWriter:
+        self.shared = last
+        if last:
+            self.writer = self.sink.last_of(self.table)
+        else:
+            self.sink.opened(self.table, self.resource, self.close_file)
+            self.writer = self.sink.new_file(self.table)
+        self.at = self.writer.size
         return self.writer
 
     def close_file(self) -> None:
         """Close the open file, if there is one; rows that come later begin another."""
         if self.writer is None:
             return
-        size = self.writer.size
-        self.writer.close()
+        size = self.writer.size - self.at
+        if not self.shared:
+            self.writer.close()
         self.files.append(
             SpoolFile(
                 path=str(self.writer.path.relative_to(self.sink.root)),
@@ -281,6 +314,7 @@ class _RowTable:
                 resource=self.resource,
                 rows=self.rows_in_file,
                 size=size,
+                at=self.at,
                 shape=self.book.to_dict(),
                 start=self.start,
             )

@@ -51,10 +51,48 @@ class SpoolWriter:
         self.close()
 
 
-def read_spool(path: Path) -> Iterator[pa.RecordBatch]:
-    """Give back the batches of a spool file in the order of writing."""
-    with pa.memory_map(str(path), "rb") as source:
-        end = source.size()
+class SpoolReader:
+    """Reads spool files one after the other; a file that is asked for again and again is opened once."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._source: pa.MemoryMappedFile | None = None
+
+    def read(self, path: Path, at: int = 0, size: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Give back the batches of a file in the order of writing; one reading at a time.
+
+        Args:
+            path: The file.
+            at: Where to begin: what `SpoolWriter.size` was between two batches.
+            size: How many bytes to read; None for all that are left.
+        """
+        source = self._open(path)
+        end = source.size() if size is None else at + size
+        source.seek(at)
         while source.tell() < end:
             with pa.ipc.open_stream(source) as stream:
                 yield from stream
+
+    def _open(self, path: Path) -> pa.MemoryMappedFile:
+        if self._source is None or self._path != path:
+            self.close()
+            self._path, self._source = path, pa.memory_map(str(path), "rb")
+        return self._source
+
+    def close(self) -> None:
+        """Close the file; batches stay what they are."""
+        if self._source is not None:
+            self._source.close()
+        self._source = None
+
+    def __enter__(self) -> SpoolReader:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def read_spool(path: Path, at: int = 0, size: int | None = None) -> Iterator[pa.RecordBatch]:
+    """Give back the batches of a spool file; arguments as of `SpoolReader.read`."""
+    with SpoolReader() as reader:
+        yield from reader.read(path, at, size)

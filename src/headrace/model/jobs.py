@@ -12,13 +12,14 @@ class SpoolFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What extract left of one resource table: raw Arrow frames, or a file given by the user.
 
     Attributes:
-        path: Relative to the package folder.
+        path: Relative to the package folder. What is left of several resources of a table may be in one file.
         table: The root table's name, normalized.
         resource: The resource that yielded the rows.
         kind: ``rows`` (shredded documents), ``arrow`` (tables as the user gave them), ``file`` (an imported file) or
             ``empty`` (no rows: the table is to be made, or emptied on replace).
         rows: Rows of the root table.
         size: Bytes on disk.
+        at: Where it begins in the file.
         shape: For ``rows``: what was seen where, as `columns.shape.Shape` writes it. For ``arrow``: the columns as the
             user called them, in the first file that has them.
         start: Rows of the table that lie in earlier files of the same resource.
@@ -31,6 +32,7 @@ class SpoolFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str = "rows"
     rows: int = 0
     size: int = 0
+    at: int = 0
     format: str = "arrow"
     shape: dict[str, Any] = {}
     start: int = 0

@@ -30,7 +30,7 @@ def tell_where(error: DataValidationError, root: Path, files: Sequence[SpoolFile
     known = (schema.tables.get(error.table_name) or {}).get("columns", {}).get(error.column_name or "")
     for file in files:
         position = file.start
-        for frame in group_frames(read_spool(root / file.path)):
+        for frame in group_frames(read_spool(root / file.path, file.at, file.size)):
             for index, batch in enumerate(frame):
                 if tuple(read_head(head_bytes(batch)).path) != table:
                     continue

@@ -31,6 +31,7 @@ from headrace.model.rejected import (
 )
 from headrace.model.schema import Schema
 from headrace.model.shape import ChainShape, join_shapes
+from headrace.normalize.groups import grouped
 from headrace.normalize.growth import tell_growth
 from headrace.normalize.locate import tell_where
 from headrace.normalize.settings import NormalizeSettings
@@ -41,8 +42,6 @@ from headrace.typing import TTableSchema
 
 logger = logging.getLogger("headrace")
 DEFAULT_FILE_BYTES = 64 * 1024 * 1024
-GROUP_BYTES = 16 * 1024 * 1024  # as extract's files: what one thread takes
-SMALL_GROUP_BYTES = 4 * 1024 * 1024  # less is not worth a thread and a loader file
 
 
 class NormalizeResult(NamedTuple):
@@ -284,36 +283,6 @@ def file_format(table: TTableSchema, capabilities: Capabilities, settings: Norma
 
 def _threads(settings: NormalizeSettings) -> int:
     return settings.workers or min(4, os.cpu_count() or 1)
-
-
-def grouped(tasks: Iterable[Task], threads: int) -> list[list[Task]]:
-    """Put small files of one table together: each group becomes as few loader files as one file would.
-
-    Resources that share a table have files of their own, and there may be hundreds of a few rows.
-
-    Args:
-        tasks: In the order of the files.
-        threads: So many groups a large table has at least.
-
-    Returns:
-        Groups in the order of their first files; the files of a table stay in their order.
-    """
-    ordered = list(tasks)
-    sizes: dict[str, int] = {}
-    for task in ordered:
-        sizes[task.file.table] = sizes.get(task.file.table, 0) + task.file.size
-    groups: list[list[Task]] = []
-    last: dict[str, tuple[list[Task], int]] = {}  # the group of a table that may still grow, and its bytes
-    for task in ordered:
-        table, kind, size = task.file.table, task.file.kind, task.file.size
-        group, held = last.get(table, ([], 0))
-        most = min(GROUP_BYTES, max(SMALL_GROUP_BYTES, sizes[table] // max(threads, 1)))
-        if not group or group[0].file.kind != kind or held + size > most:
-            group, held = [], 0
-            groups.append(group)
-        group.append(task)
-        last[table] = group, held + size
-    return groups
 
 
 def _run(groups: list[list[Task]], threads: int, publish: Callable[[AnyEvent], None]) -> list[Made]:

@@ -19,7 +19,7 @@ from headrace.columns.coerce import arrow_type
 from headrace.columns.frame import group_frames
 from headrace.columns.keys import key_ids, random_ids
 from headrace.errors.normalize import NormalizeJobFailed
-from headrace.formats.spool import read_spool
+from headrace.formats.spool import SpoolReader, read_spool
 from headrace.model import tables as tb
 from headrace.model.capabilities import Capabilities
 from headrace.model.evolve import ChainTarget
@@ -83,14 +83,15 @@ def normalize_files(tasks: Sequence[Task]) -> Made:
     """
     first, of = tasks[0], list[FileRows]()
     writers, rows = _writers(first), None
-    for task in tasks:
-        with _at_work(task):
-            writers.owner = task.owner
-            if task.chain is None:
-                of.append(_arrow_file(task, writers, alone=len(tasks) == 1))
-            else:
-                rows = rows or _RowFiles(task, task.chain, writers)
-                of.append(rows.add(task))
+    with SpoolReader() as reader:
+        for task in tasks:
+            with _at_work(task):
+                writers.owner = task.owner
+                if task.chain is None:
+                    of.append(_arrow_file(task, writers, alone=len(tasks) == 1))
+                else:
+                    rows = rows or _RowFiles(task, task.chain, writers, reader)
+                    of.append(rows.add(task))
     with _at_work(tasks[-1]):
         return Made(writers.finish(), rows.variants if rows is not None else {}, of)
 
@@ -116,9 +117,9 @@ def _writers(task: Task) -> TableWriters:
 class _RowFiles:
     """Files of documents: what is found out for the columns of one serves the others too."""
 
-    def __init__(self, task: Task, chain: ChainTarget, writers: TableWriters) -> None:
+    def __init__(self, task: Task, chain: ChainTarget, writers: TableWriters, reader: SpoolReader) -> None:
         self._fields = _fields(chain, task.schema, task.capabilities)
-        self._writers = writers
+        self._writers, self._reader = writers, reader
         self._normalizer = FrameNormalizer(
             chain, task.schema, task.capabilities, task.load_id, _seed(task), _origin(task)
         )
@@ -128,7 +129,7 @@ class _RowFiles:
         normalizer, fields = self._normalizer, self._fields
         normalizer.begin(_seed(task), _origin(task))
         rows: dict[str, int] = {}
-        for frame in group_frames(read_spool(task.root / task.file.path)):
+        for frame in group_frames(self._reader.read(task.root / task.file.path, task.file.at, task.file.size)):
             for batch in normalizer.apply(frame):
                 self._writers.write(batch.table, fields.get(batch.table, {}), batch.columns, batch.rows)
                 rows[batch.table] = rows.get(batch.table, 0) + batch.rows

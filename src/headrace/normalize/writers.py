@@ -43,6 +43,29 @@ WRITERS: dict[str, type[Writer]] = {
 }
 _TEXT = ("jsonl", "csv")
 
+SMALL_ROWS = 500
+"""Batches of fewer rows wait for others."""
+BATCH_ROWS, BATCH_BYTES = 2_000, 1024 * 1024
+"""So many rows or bytes do not wait any longer."""
+
+
+class _Waiting:
+    """Small batches of a file that are to be written as one: each costs, here and where the file is loaded."""
+
+    def __init__(self) -> None:
+        self._batches: list[pa.RecordBatch] = []
+        self.rows = self.bytes = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self._batches.append(batch)
+        self.rows += batch.num_rows
+        self.bytes += batch.nbytes
+
+    def take(self) -> list[pa.RecordBatch]:
+        batches, self._batches = self._batches, []
+        self.rows = self.bytes = 0
+        return batches
+
 
 class TableWriters:
     """The open loader files of one worker.
@@ -77,6 +100,7 @@ class TableWriters:
         self._ids: dict[str, str] = {}
         self._nulls: dict[str, list[int]] = {}
         self._shares: dict[str, dict[str, int]] = {}
+        self._waiting: dict[str, _Waiting] = {}
 
     def write(self, table: str, fields: dict[str, pa.DataType], columns: dict[str, pa.Array], rows: int) -> None:
         """Append rows to the table's file.
@@ -95,14 +119,40 @@ class TableWriters:
             writer = self._start(table, {**fields, **{n: a.type for n, a in columns.items()}})
         schema = writer.schema
         arrays = [columns[f.name] if f.name in columns else pa.nulls(rows, f.type) for f in schema]
-        writer.write(pa.RecordBatch.from_arrays(arrays, schema=schema))
-        # the writers have needed these numbers themselves: arrays keep them
-        self._nulls[table] = [before + a.null_count for before, a in zip(self._nulls[table], arrays, strict=True)]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
         if self.owner:
             shares = self._shares.setdefault(table, {})
             shares[self.owner] = shares.get(self.owner, 0) + rows
-        if writer.size >= self.max_bytes or (self.max_rows is not None and writer.rows >= self.max_rows):
+        waiting = self._waiting[table]
+        if rows >= SMALL_ROWS:
+            self._flush(table)
+            self._put(table, batch)
+        else:
+            waiting.add(batch)
+            if waiting.rows >= BATCH_ROWS or waiting.bytes >= BATCH_BYTES or self._is_full(writer, waiting):
+                self._flush(table)
+        if self._is_full(writer):
             self._close(table)
+
+    def _is_full(self, writer: Writer, waiting: _Waiting | None = None) -> bool:
+        rows, held = (waiting.rows, waiting.bytes) if waiting is not None else (0, 0)
+        return writer.size + held >= self.max_bytes or (
+            self.max_rows is not None and writer.rows + rows >= self.max_rows
+        )
+
+    def _flush(self, table: str) -> None:
+        batches = self._waiting[table].take()
+        if len(batches) == 1:
+            self._put(table, batches[0])
+        elif batches:
+            for batch in pa.Table.from_batches(batches).combine_chunks().to_batches():
+                self._put(table, batch)
+
+    def _put(self, table: str, batch: pa.RecordBatch) -> None:
+        self._open[table].write(batch)
+        # the writers have needed these numbers themselves: arrays keep them
+        counted = zip(self._nulls[table], batch.columns, strict=True)
+        self._nulls[table] = [before + values.null_count for before, values in counted]
 
     def _start(self, table: str, fields: dict[str, pa.DataType]) -> Writer:
         suffix = GZIP_SUFFIX if self._options.compress and self.file_format in _TEXT else ""
@@ -113,6 +163,7 @@ class TableWriters:
         )
         self._open[table] = made
         self._nulls[table] = [0] * len(made.schema)
+        self._waiting[table] = _Waiting()
         return made
 
     def _json_columns(self, table: str) -> set[str]:
@@ -120,6 +171,7 @@ class TableWriters:
         return {name for name, column in known.items() if column.get("data_type") == "json"}
 
     def _close(self, table: str) -> None:
+        self._flush(table)
         writer = self._open.pop(table)
         size = writer.close()
         shares = self._shares.pop(table, {})

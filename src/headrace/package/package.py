@@ -288,7 +288,7 @@ class Package:
         return digest256(data)
 
     def _sync(self, paths: Iterable[str], documents: Iterable[Path], folders: Iterable[Path]) -> None:
-        own = [self.path / p for p in paths if p and not Path(p).is_absolute()]
+        own = [self.path / p for p in dict.fromkeys(paths) if p and not Path(p).is_absolute()]
         fs.sync_group([*own, *documents], [*dict.fromkeys(p.parent for p in own if p.parent != self.path), *folders])
 
     # ---- reading ---------------------------------------------------------------------------------------------------

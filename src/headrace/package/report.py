@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from headrace.model.events import Aborted, Extracted, JobDone, JobRetried, Loaded, Normalized, Planned
 from headrace.model.events import SchemaMigrated as Migrated
@@ -61,7 +63,17 @@ def _jobs(package: Package) -> list[LoadJobInfo]:
     if normalized:
         fate = _fates(package)
         return [_loader_job(package, file, normalized.at, *fate(file)) for file in normalized.files]
-    return [_spool_job(package, file, extracted.at) for file in extracted.files if file.path] if extracted else []
+    return [_spool_job(package, file, extracted.at) for file in _spooled(extracted.files)] if extracted else []
+
+
+def _spooled(files: Iterable[SpoolFile]) -> Iterable[SpoolFile]:
+    """Each file of the spool once, though several resources may have rows in it."""
+    found: dict[str, SpoolFile] = {}
+    for file in files:
+        if file.path:
+            known = found.get(file.path)
+            found[file.path] = msgspec.structs.replace(known, size=known.size + file.size) if known else file
+    return found.values()
 
 
 _Fate = tuple[TPackageJobState, dt.datetime | None, int, str | None]

@@ -54,15 +54,20 @@ def source_metrics(
     """Metrics of one source of a package."""
     rejected = [one for one in work.rejected() if one.resource in result.hints]
     own = [file for file in work.files if file.resource in result.resource_rows]
-    written = [(file, _written(work, file, started, finished)) for file in own if file.path]
-    tables = {
-        name: _sum(rows, (m for f, m in written if f.table == name), started, finished)
-        for name, rows in result.table_rows.items()
-    }
+    jobs: dict[str, DataWriterMetrics] = {}
+    by_table: dict[str, list[DataWriterMetrics]] = {}
+    by_resource: dict[str, list[DataWriterMetrics]] = {}
+    for file in own:
+        if file.path:
+            one, name = _written(work, file, started, finished), PurePath(file.path).name
+            by_table.setdefault(file.table, []).append(one)
+            by_resource.setdefault(file.resource, []).append(one)
+            # several resources of a table may have their rows in one file
+            jobs[name] = (jobs[name] + one)._replace(file_path=one.file_path) if name in jobs else one
+    tables = {name: _sum(rows, by_table.get(name, ()), started, finished) for name, rows in result.table_rows.items()}
     resources: dict[str, DataWriterMetrics] = {
         name: DataWriterAndCustomMetrics.extended(
-            _sum(rows, (m for f, m in written if f.resource == name), started, finished),
-            result.custom_metrics.get(name),
+            _sum(rows, by_resource.get(name, ()), started, finished), result.custom_metrics.get(name)
         )
         for name, rows in result.resource_rows.items()
     }
@@ -70,7 +75,7 @@ def source_metrics(
         "started_at": started,
         "finished_at": finished,
         "schema_name": work.schema.name,
-        "job_metrics": {PurePath(file.path).name: metrics for file, metrics in written},
+        "job_metrics": jobs,
         "table_metrics": tables,
         "resource_metrics": resources,
         "dag": list(result.dag),

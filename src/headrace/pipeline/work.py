@@ -89,9 +89,8 @@ class Work:
 
 def move_files(files: list[SpoolFile], source: Package, target: Package) -> None:
     """Move spool files to another package; imported files stay where they are."""
-    for file in files:
-        if file.kind != "file" and file.path:
-            (source.path / file.path).rename(target.path / file.path)
+    for path in dict.fromkeys(file.path for file in files if file.kind != "file" and file.path):
+        (source.path / path).rename(target.path / path)
 
 
 def new_sink(
