@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,19 @@ def test_a_refresh_that_empties_tables(events: Path) -> None:
     p.run(headrace.source(lambda: empty, name="shop")(), refresh="drop_data")
     assert sorted(told(p, events)) == [("orders", "TRUNCATE", []), ("orders__lines", "TRUNCATE", [])]
     assert p.dataset().orders.fetchall() == []
+
+
+def test_a_refresh_that_makes_tables_anew(events: Path) -> None:
+    p = loaded()
+    source = headrace.source(lambda: headrace.resource([{"id": 2, "lines": [{"x": 1}]}], name="orders"), name="shop")
+    p.run(source(), refresh="drop_sources")
+    assert {(name, change) for name, change, _ in told(p, events)} == {("orders", "DROP"), ("orders__lines", "DROP")}
+    last = [event for line in events.read_text().splitlines() if (event := json.loads(line)).get("outputs")][-1]
+    # the table is there again: a receiver that is told of a drop last would hide it
+    assert {out["facets"]["lifecycleStateChange"]["lifecycleStateChange"] for out in last["outputs"]} == {"CREATE"}
+    assert {tuple(out["outputFacets"]["headrace_write"]["lifecycle"][:2]) for out in last["outputs"]} == {
+        ("DROP", "CREATE")
+    }
 
 
 def test_what_leaves_tables_alone(events: Path) -> None:

@@ -8,8 +8,12 @@ from headrace.observers.lineage.facets.base import Facet, facet, own
 from headrace.observers.lineage.facets.edges import column_lineage
 from headrace.observers.lineage.facts import Dataset, Field, Input, Output
 
-LIFECYCLE = ("DROP", "CREATE", "OVERWRITE", "TRUNCATE", "ALTER")
-"""What is told first when several things happened to a table in one run."""
+LIFECYCLE = ("CREATE", "OVERWRITE", "TRUNCATE", "ALTER", "DROP")
+"""What is told first when several things happened to a table in one run.
+
+A table that was dropped and made again is there: receivers (Marquez) hide what they are told last to be dropped, and
+the drop has an event of its own.
+"""
 
 _SOURCE = "HEADRACE"
 
