@@ -5,6 +5,7 @@ Everything here is said in terms of the port (`load.destination.Client`), so tha
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from headrace.load.destination import Client, StoredSchema, StoredState
     from headrace.model.capabilities import Capabilities
     from headrace.model.schema import Schema
+
+logger = logging.getLogger("headrace")
 
 
 class ClientApi:
@@ -73,9 +76,15 @@ class ClientApi:
 
     def _present(self, tables: Sequence[str]) -> list[str]:
         """Which of some tables exist; not asked when nobody wants to know."""
-        if self.on_change is None or not self._port.has_dataset():
+        if self.on_change is None:
             return []
-        return [name for name, columns in self._port.describe(tables).items() if columns is not None]
+        try:
+            there = self._port.describe(tables) if self._port.has_dataset() else {}
+        except Exception:
+            # what can be dropped is dropped, whether it can be described or not
+            logger.debug("tables cannot be described before they are dropped", exc_info=True)
+            return []
+        return [name for name, columns in there.items() if columns is not None]
 
     def _tell(self, changes: dict[str, str]) -> None:
         if self.on_change is not None and changes:
