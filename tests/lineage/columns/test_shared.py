@@ -12,8 +12,11 @@ import pytest
 
 import headrace as dlt
 from headrace import lineage
+from headrace.destinations.sql.client import SqlJobClient
 from headrace.errors.base import HeadraceException
+from headrace.errors.destination import DestinationTerminalException
 from headrace.extract import sink
+from headrace.load import plan
 from headrace.model.events import ColumnAdded, Extracted, Normalized, TableAdded, VariantAdded
 from headrace.observers.lineage.columns import edges
 from headrace.observers.lineage.columns_memory import ColumnMemory
@@ -194,3 +197,37 @@ def test_journals_of_shared_files_are_read_and_nothing_is_made_up(tmp_path: Path
             "x",
             "y",
         }
+
+
+def test_a_failed_job_fails_those_whose_rows_it_had(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOAD__RAISE_ON_FAILED_JOBS", "false")
+    monkeypatch.setenv("NORMALIZE__DATA_WRITER__FILE_MAX_ITEMS", "4")
+    monkeypatch.setattr(plan, "BUNDLE_FILES", 1)
+    apply = SqlJobClient.apply
+
+    def broken(self: Any, job: Any, context: Any) -> Any:
+        if any(file.table == "t" and "two" in file.by_resource for file in job.files):
+            raise DestinationTerminalException("no room")
+        return apply(self, job, context)
+
+    rows: dict[str, Any] = {"one": [{"id": 1, "l": [1, 2]}, {"id": 2}], "two": [{"id": n} for n in (3, 4, 5)]}
+    rows["three"] = [{"id": 6, "l": [3]}]
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlJobClient, "apply", broken)
+        info = shop.pipeline.run([resource(name, page) for name, page in rows.items()])
+    ends = shop.ends()
+    assert {name: run.end for name, run in ends.items()} == {"one": "FAIL", "two": "FAIL", "three": "COMPLETE"}
+    assert told(ends["three"]) == {"t": (1, ["id"]), "t__l": (1, ["value"])}
+    assert {name: row for name, (row, _) in told(ends["one"]).items()} == {"t__l": 2} and not ends["two"].outputs
+    assert ends["two"].facet("headrace_loadPackage")["rowCounts"] == {"t": 3}
+    shop.pipeline.retry_failed_jobs(info.loads_ids[0])
+    shop.pipeline.load()
+    ends = shop.ends()
+    assert {name: (ends[name].end, told(ends[name])["t"][0]) for name in ("one", "two")} == {
+        "one": ("COMPLETE", 2),
+        "two": ("COMPLETE", 3),
+    }
+    # how many bytes of a file are whose nobody knows
+    (out,) = ends["two"].outputs
+    assert out["outputFacets"]["outputStatistics"].keys() >= {"rowCount", "fileCount"}
+    assert "size" not in out["outputFacets"]["outputStatistics"]
