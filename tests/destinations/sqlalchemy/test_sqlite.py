@@ -287,6 +287,26 @@ def test_threads_take_turns(tmp_path: Path) -> None:
     assert sqlite3.connect(tmp_path / "demo__ds.db").execute("SELECT count(DISTINCT n) FROM counts").fetchone() == (40,)
 
 
+def test_a_file_that_is_locked_while_it_is_made_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite refuses a change of the journal's mode at once when another makes the same file."""
+    destination = headrace.destinations.sqlalchemy(f"sqlite:///{tmp_path}/demo.db")
+    with destination.open("ds", headrace.Schema("demo")) as client:
+        tries, real = [], type(client.sql_client._connection).exec_driver_sql
+
+        def locked_once(self: Any, statement: str, *args: Any, **kw: Any) -> Any:
+            if "journal_mode" in statement:
+                tries.append(statement)
+                if len(tries) == 1:
+                    raise sqlite3.OperationalError("database is locked")
+            return real(self, statement, *args, **kw)
+
+        monkeypatch.setattr(type(client.sql_client._connection), "exec_driver_sql", locked_once)
+        client.create_dataset()
+    assert len(tries) == 2
+    found = sqlite3.connect(tmp_path / "demo__ds.db").execute("PRAGMA journal_mode").fetchone()
+    assert found == ("wal",)
+
+
 def test_a_dataset_that_dlt_began_goes_on(tmp_path: Path) -> None:
     """Tables as dlt 1.31 makes them: rows are merged and states kept, no column is changed."""
     with sqlite3.connect(tmp_path / "demo__ds.db") as raw:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -56,10 +56,14 @@ class SqliteClient(SqlalchemyClient):
     def _begin(self) -> None:
         """Take the lock for writing, in turn with others: SQLite has one writer at a time."""
         self.has_dataset()
+        self._in_turn(lambda: self._execute(self._connection, "BEGIN IMMEDIATE", (), {}).close())
+
+    def _in_turn(self, act: Callable[[], None]) -> None:
+        """Do something again while others have the lock, at most as long as the settings say."""
         deadline, pause = time.monotonic() + self.lock_timeout, 0.01
         while True:
             try:
-                self._execute(self._connection, "BEGIN IMMEDIATE", (), {}).close()
+                act()
                 return
             except Exception as error:
                 if "is locked" not in str(error) or time.monotonic() > deadline:
@@ -149,8 +153,9 @@ class SqliteClient(SqlalchemyClient):
             self._attach()
             if self.main != MEMORY:
                 # readers do not keep the writer waiting; it makes the file, too
-                name = self.dialect.quote(self.dataset_name)
-                self._connection.exec_driver_sql(f"PRAGMA {name}.journal_mode = WAL").close()
+                # where two do so at once SQLite tells one of them that the file is locked, and does not wait
+                mode = f"PRAGMA {self.dialect.quote(self.dataset_name)}.journal_mode = WAL"
+                self._in_turn(lambda: self._connection.exec_driver_sql(mode).close())
                 self._connection.commit()
         self._inode = None
         self.has_dataset()
