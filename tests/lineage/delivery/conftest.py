@@ -20,6 +20,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     yield
     delivery.close(0)
+    world.until(world.nobody_sends)
 
 
 @pytest.fixture

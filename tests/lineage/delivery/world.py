@@ -140,6 +140,11 @@ def settings(**values: Any) -> LineageConfiguration:
     return made
 
 
+def nobody_sends() -> bool:
+    """Whether all threads of delivery have ended: who waited for an answer when it was closed may outlive that."""
+    return not any(thread.name.startswith("headrace-lineage") for thread in threading.enumerate())
+
+
 def until(met: Callable[[], bool], seconds: float = 60.0) -> bool:
     end = time.monotonic() + seconds
     while not met():
