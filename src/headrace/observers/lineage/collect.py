@@ -227,7 +227,10 @@ class LineageObserver:
             note_models(one.reading, event, package.path)
             one.extracted = True
         self._cycle.keep()
-        self.open.write(opened)
+        if any(one.reading.models for one in opened.runs.values()):
+            self.open.write(opened)
+        else:
+            self.open.keep(opened)  # the end of the source has written the rest
         write_document(package.path, opened)
         self.teller.running(opened, sealed_view(run.pipeline, package), event.at)
 

@@ -24,11 +24,11 @@ from headrace.observers.lineage.columns_model import ResourceFact, StepFact
 from headrace.observers.lineage.facts import Failure, Parent
 from headrace.observers.lineage.ids import static_run_id
 from headrace.observers.lineage.opened import (
+    DOCUMENT,
     Ending,
     OpenPackage,
     OpenRun,
     Reading,
-    read_document,
     write_document,
 )
 
@@ -171,7 +171,7 @@ def note_endings(opened: OpenPackage, endings: dict[str, Ending]) -> list[OpenRu
 
 def store_endings(folder: Path, opened: OpenPackage) -> None:
     """Keep in the package's folder that its runs have ended, as long as there is such a folder."""
-    if folder.is_dir() and read_document(folder) is not None:
+    if (folder / DOCUMENT).is_file():
         write_document(folder, opened)
 
 
