@@ -47,6 +47,33 @@ def test_all_observers_see_all_events_in_order():
     assert one.events == two.events == events
 
 
+def test_an_observer_with_kinds_is_told_of_these_alone():
+    class Ends(Memory):
+        kinds = (StepEnded, RunEnded)
+
+    class Odd(Memory):
+        kinds = ("of what", 7)
+
+    bus, ends, odd = Bus(), Ends(), Odd()
+    assert not bus.wants(StepStarted, StepEnded)
+    bus.observe(ends)
+    assert bus.wants(StepStarted, StepEnded) and not bus.wants(StepStarted)
+    bus.publish(StepStarted(step="load"))
+    bus.publish(StepEnded(step="load"))
+    bus.observe(odd)
+    queued = bus.observe(Queued(ends_of_queue := Ends()))
+    assert bus.wants(StepStarted), "an attribute of that name may mean anything"
+    bus.publish(StepStarted(step="run"))
+    bus.publish(StepEnded(step="run"))
+    assert isinstance(queued, Queued)
+    queued.close()
+    assert [type(event) for event in ends.events] == [StepEnded, StepEnded]
+    assert [type(event) for event in odd.events] == [StepStarted, StepEnded]
+    assert [type(event) for event in ends_of_queue.events] == [StepEnded]
+    bus.forget(odd)
+    assert not bus.wants(StepStarted)
+
+
 def test_an_observer_that_raises_is_logged_once_and_harms_nobody(caplog: pytest.LogCaptureFixture):
     bus, memory = Bus(), Memory()
     bus.observe(Broken())

@@ -47,6 +47,7 @@ class Bus:
     def __init__(self, run: Run | None = None) -> None:
         self.run = run or Run()
         self._observers: list[Observer] = []
+        self._by_kind: dict[type[Event], tuple[Observer, ...]] = {}
         self.gates = Gates()
         self._waiting: deque[AnyEvent] = deque()
         self._lock = threading.RLock()
@@ -76,12 +77,26 @@ class Bus:
         with self._lock:
             if found not in self._observers:
                 self._observers.append(found)
+                self._by_kind = {}
         return found
 
     def forget(self, observer: Observer) -> None:
         """Tell an observer no more; nothing happens if it was not there."""
         with self._lock:
             self._observers = [one for one in self._observers if one is not observer]
+            self._by_kind = {}
+
+    def wants(self, *kinds: type[Event]) -> bool:
+        """Whether anybody is told of one of these kinds of event: others need not be made."""
+        return any(self._told(kind) for kind in kinds)
+
+    def _told(self, kind: type[Event]) -> tuple[Observer, ...]:
+        """Who is told of a kind of event."""
+        by_kind = self._by_kind
+        found = by_kind.get(kind)
+        if found is None:
+            found = by_kind[kind] = tuple(one for one in tuple(self._observers) if _takes(one, kind))
+        return found
 
     def on(self, *kinds: type[Event]) -> Callable[[_Function], _Function]:
         """Decorate a function to be told of some kinds of event: ``@bus.on(JobFailed)``.
@@ -115,7 +130,7 @@ class Bus:
         Raises:
             KeyboardInterrupt: Somebody stopped the program meanwhile; all observers have been told.
         """
-        if not self._observers:
+        if not self._told(type(event)):
             return
         stopped: BaseException | None = None
         with self._lock:
@@ -134,7 +149,7 @@ class Bus:
     def _tell(self, event: AnyEvent) -> BaseException | None:
         """Tell everybody; an interrupt ends the observer that it met, and is handed back."""
         stopped: BaseException | None = None
-        for observer in tuple(self._observers):
+        for observer in self._told(type(event)):
             try:
                 observer.notify(event, self.run)
             except Exception as error:  # noqa: BLE001 - it is somebody else's code
@@ -173,6 +188,14 @@ class Bus:
         finally:
             for observer in added:
                 self.forget(observer)
+
+
+def _takes(observer: Observer, kind: type[Event]) -> bool:
+    """Whether an observer is told of a kind of event: of all of them, unless its ``kinds`` say which."""
+    kinds = getattr(observer, "kinds", None)
+    if not isinstance(kinds, tuple) or not all(isinstance(one, type) for one in kinds):
+        return True  # an attribute of that name may mean anything
+    return issubclass(kind, kinds)
 
 
 def installed_observers() -> list[Any]:

@@ -48,7 +48,10 @@ class Run:
 
 @runtime_checkable
 class Observer(Protocol):
-    """Is told of every event, in order, on the thread of the run. What it raises is logged and goes no further."""
+    """Is told of every event, in order, on the thread of the run. What it raises is logged and goes no further.
+
+    One that has a tuple ``kinds`` of event classes is told of these alone; what nobody wants costs a run nothing.
+    """
 
     def notify(self, event: AnyEvent, run: Run) -> None:
         """Look at an event: ``match event: case JobFailed(): …``; unknown ones are to be passed over."""
@@ -64,12 +67,12 @@ class OnEvent:
 
     def __init__(self, function: Callable[..., Any], kinds: Sequence[type[Event]] = ()) -> None:
         self._function = function
-        self._kinds = tuple(kinds) or (Event,)
+        self.kinds = tuple(kinds) or (Event,)
         self._wants_run = takes_two(function)
 
     def notify(self, event: AnyEvent, run: Run) -> None:
         """Call the function if the event is of a wanted kind."""
-        if isinstance(event, self._kinds):
+        if isinstance(event, self.kinds):
             if self._wants_run:
                 self._function(event, run)
             else:
@@ -90,6 +93,7 @@ class Queued:
 
     def __init__(self, observer: Observer | Callable[..., Any], drain_seconds: float = 5.0, size: int = 10_000) -> None:
         self.observer: Observer = observer if isinstance(observer, Observer) else OnEvent(observer)
+        self.kinds: tuple[type[Event], ...] = getattr(self.observer, "kinds", (Event,))
         self.dropped = 0
         self.error: Exception | None = None
         self._drain_seconds = drain_seconds

@@ -15,6 +15,7 @@ from headrace.errors.bus import GateFailed, Veto
 from headrace.errors.destination import DestinationIncompatibleLoaderFileFormatException
 from headrace.errors.schema import DataValidationError
 from headrace.formats.sqlmodel import FORMAT as MODEL_FORMAT
+from headrace.model.events import CastFailed, ColumnAdded, TableAdded, VariantAdded
 from headrace.model.infos import NormalizeInfo
 from headrace.model.metrics import DataWriterMetrics, NormalizeMetrics
 from headrace.pipeline.columngates import ask_for_columns, tell_violation
@@ -78,7 +79,7 @@ def _normalize_one(
         p._destinations.prepare_schema(schema)
         with log_context(load_id=package.load_id, schema_name=schema.name):
             how: Any = {"settings": settings, "publish": p._publish, "ask": ask_for_columns(p)}
-            watched = bool(p.bus.observers)
+            watched = p.bus.wants(TableAdded, ColumnAdded, VariantAdded, CastFailed)
             result = normalize_package(package, schema, p._destinations.capabilities(), watched=watched, **how)
     except Exception as error:
         # what breaks a contract would break it again: it must not stand in the way of later data

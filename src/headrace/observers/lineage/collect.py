@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("headrace")
 
 _STEPS = ("run", "extract", "normalize", "load")
+_KINDS = (  # what `notify` looks at
+    *(RunStarted, StepStarted, SourceStarted, SourceEnded, PackageMoved, Extracted, Normalized, SchemaMigrated),
+    *(Loaded, TablesChanged, RolledBack, Aborted, StepEnded, RunEnded),
+)
 
 
 class LineageObserver:
@@ -54,6 +58,8 @@ class LineageObserver:
         settings: Of `lineage`.
         sink: Takes the events.
     """
+
+    kinds = _KINDS
 
     def __init__(self, p: PipelineCore, settings: LineageConfiguration, sink: Sink) -> None:
         self.settings, self.sink = settings, sink
