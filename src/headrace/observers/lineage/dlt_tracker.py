@@ -53,7 +53,7 @@ class _Live:
     stopped: bool = False
     failed_jobs: list[str] = field(default_factory=list)
     packages: list[dict[str, Any]] = field(default_factory=list)
-    resolved: int = 0
+    resolved: list[Any] = field(default_factory=list)
 
     @property
     def parent(self) -> Parent:
@@ -177,8 +177,8 @@ class DltTracker:
 
     @staticmethod
     def _hide_secrets(live: _Live) -> None:
-        found = dlt_secrets.resolved(live.resolved)
-        live.resolved += len(found)
+        found = dlt_secrets.resolved(len(live.resolved))
+        live.resolved += found
 
         def hide() -> list[Event]:
             dlt_secrets.hide(found)
@@ -346,6 +346,7 @@ class DltTracker:
         if error is None and step is not None and step.step_exception:
             error = RuntimeError(str(step.step_exception))
         if error is not None and live.failure is None:
+            dlt_secrets.hide(live.resolved)  # at once: its text is made here
             live.failure, live.stopped = dlt_steps.failure_of(error), dlt_steps.is_stop(error)
         return error
 

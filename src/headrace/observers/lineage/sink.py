@@ -115,11 +115,13 @@ class FileSink:
         while True:
             make, after = self._queue.get()
             try:
+                from headrace.observers.lineage.delivery.masks import clean_line
+
                 events = make()
                 if events:
                     self.path.parent.mkdir(parents=True, exist_ok=True)
                     with self.path.open("ab") as file:
-                        file.write(b"".join(msgspec.json.encode(event) + b"\n" for event in events))
+                        file.write(b"".join(clean_line(event) + b"\n" for event in events))
                 if after is not None:
                     after()
             except Exception:
