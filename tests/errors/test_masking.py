@@ -41,6 +41,8 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--db-password=x", "--db-password=***"),
         ("self.password=x, app.db-password=x", "self.password=x, app.db-password=***"),
         ("1postgres+x://u:pw@h", "1postgres+x://u:***@h"),
+        ("git clone as github_pat_11ABCDEFG0123456789_x refused", "git clone as *** refused"),
+        ("as ghp_0123456789abcdefXYZ refused", "as *** refused"),
     ],
 )
 def test_what_looks_like_a_secret(text: str, shown: str) -> None:

@@ -36,7 +36,10 @@ _WORDS = (
     r"(?:[\w-]*(?:password|passwd|passphrase|secret|token|signature)"
     r"|pwd|[\w-]*(?:api|access|account|private|shared)[_-]?key|sas[_-]?url)"
 )
-_STEMS = ("password", "passwd", "passphrase", "secret", "token", "signature", "pwd", "key", "sas")  # one is in each
+_STEMS = (  # one is in each
+    *("password", "passwd", "passphrase", "secret", "token", "signature", "pwd", "sas_url", "sas-url", "sasurl"),
+    *(f"{kind}{bar}key" for kind in ("api", "access", "account", "private", "shared") for bar in ("", "_", "-")),
+)
 # in a query these are secrets too, elsewhere they are words like others
 _QUERY = re.compile(r"(?i)(?P<key>[?&](?:amp;)?(?:key|sig|auth|code|jwt|sid)=)[^&\s\"'#;)>]+")
 # what texts of help have in the place of a value
@@ -60,19 +63,24 @@ _TOKEN = re.compile(
     r"[\w-]{16,}|\bAIza[\w-]{35}"
 )
 
-# what a text has in lower case when the pattern may be in it, the pattern, and what takes its place; in this order
+_TOKENS = (
+    *("eyj", "gho_", "ghp_", "ghr_", "ghs_", "ghu_", "github_pat_", "glpat-", "xox", "xapp-", "sk-", "k_live_", "aiza"),
+)
+
+# what a text has in lower case when the pattern may be in it, the pattern, and what takes its place; in this order.
+# Words that most documents have (`key`, `://`, `=`) are none: with them each document of events would be suspicious
 _RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], Any], ...] = (
     (("private key-----",), _PEM, rf"\1 {HIDDEN} \2"),
-    (("://",), _WEB, rf"\g<scheme>{HIDDEN}@"),
-    (("://",), _URL, rf"\g<user>:{HIDDEN}@"),
-    (("://",), _HOOK, rf"\g<host>{HIDDEN}"),
+    (("@",), _WEB, rf"\g<scheme>{HIDDEN}@"),
+    (("@",), _URL, rf"\g<user>:{HIDDEN}@"),
+    (("hooks.slack", "webhook.office", "discord"), _HOOK, rf"\g<host>{HIDDEN}"),
     (("authorization", "x-"), _HEADER, lambda m: f"{m['key']}{m['scheme'] or ''}{HIDDEN}"),
     (("cookie",), _COOKIE, rf"\g<key>{HIDDEN}"),
     (_STEMS, _MEMBER, rf'\g<key>"{HIDDEN}"'),
     (_STEMS, _SETTING, rf"\g<key>{HIDDEN}"),
-    (("=",), _QUERY, rf"\g<key>{HIDDEN}"),
+    (("key=", "sig=", "auth=", "code=", "jwt=", "sid="), _QUERY, rf"\g<key>{HIDDEN}"),
     (("bearer", "basic"), _BEARER, rf"\g<key>{HIDDEN}"),
-    (("eyj", "gh", "glpat-", "xox", "xapp-", "sk-", "k_live_", "aiza"), _TOKEN, HIDDEN),
+    (_TOKENS, _TOKEN, HIDDEN),
 )
 
 
@@ -201,16 +209,7 @@ def without_secrets(text: str) -> str:
     return text
 
 
-# What a document has in lower case when one of the rules may find something in it. Names of rules' words that are part
-# of most documents (`key`, `://`, `=`) stand here with what makes them a sign.
-_SIGNS = (
-    *("password", "passwd", "passphrase", "secret", "token", "signature", "pwd", "sas_url", "sas-url", "sasurl"),
-    *(f"{kind}{bar}key" for kind in ("api", "access", "account", "private", "shared") for bar in ("", "_", "-")),
-    *("@", "hooks.slack", "webhook.office", "discord", "authorization", "x-", "cookie", "bearer", "basic"),
-    "private key",
-    *(f"{name}=" for name in ("key", "sig", "auth", "code", "jwt", "sid")),
-    *("eyj", "gho_", "ghp_", "ghr_", "ghs_", "ghu_", "github_pat_", "glpat-", "xox", "xapp-", "sk-", "k_live_", "aiza"),
-)
+_SIGNS = tuple(dict.fromkeys(word for words, _, _ in _RULES for word in words))
 
 
 def may_hold_secrets(document: str) -> bool:
