@@ -22,7 +22,7 @@ import msgspec
 from typing_extensions import Self
 
 from headrace.base import files as fs
-from headrace.base import json, signals
+from headrace.base import forks, json, signals
 from headrace.base.time import now
 from headrace.errors.package import PipelineLocked, WorkingFolderUnusable
 
@@ -183,5 +183,4 @@ def _after_fork() -> None:
     _held.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+forks.in_children(_after_fork)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headrace.base import forks
 from headrace.errors.masking import without_secrets
 from headrace.observers.lineage import describing, dlt_lost, dlt_pipes, dlt_secrets, dlt_steps
 from headrace.observers.lineage.dlt_facts import OpenInvocation, Seen, plain_instant
@@ -87,7 +88,7 @@ class DltTracker:
         self._targets: dict[tuple[str, str, str], tuple[Any, Target]] = {}
         self._known: dict[tuple[str, str], tuple[Runs, Sink, Callable[[], Any]]] = {}
         self._lock = threading.Lock()
-        _trackers.add(self)
+        forks.renew(self)
 
     def after_fork(self) -> None:
         """In a child process: the runs that are under way are the parent's, and so is who holds the lock."""
@@ -386,15 +387,3 @@ def _step(step: Any) -> dict[str, Any]:
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.timezone.utc)
-
-
-_trackers: weakref.WeakSet[DltTracker] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for tracker in list(_trackers):
-        tracker.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -18,13 +18,13 @@ from __future__ import annotations
 import datetime as dt
 import os
 import threading
-import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from headrace.base import forks
 from headrace.base.files import write_atomic
 from headrace.observers.lineage.columns_model import ResourceFact
 from headrace.observers.lineage.encoding import encoded
@@ -200,7 +200,7 @@ class OpenRuns:
         self._held: dict[str, Open] = {}
         self._over: set[str] = set()
         self._kept: set[str] = set()
-        _all_open.add(self)
+        forks.renew(self)
 
     def after_fork(self) -> None:
         """In a child process: a thread that held the guard is not there, nor what was about to be told."""
@@ -354,18 +354,12 @@ def decoded(data: bytes, kind: type[T]) -> T:
     return found
 
 
-_all_open: weakref.WeakSet[OpenRuns] = weakref.WeakSet()
-
-
 def _after_fork() -> None:
     global _making
     _making = threading.Lock()
-    for one in list(_all_open):
-        one.after_fork()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+forks.in_children(_after_fork)
 
 
 def _all(folder: Path, ending: str, kind: type[T]) -> Iterator[T]:

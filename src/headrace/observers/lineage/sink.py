@@ -7,15 +7,15 @@ The pipeline's thread hands over a function, never events: finding columns, nami
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import threading
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
+
+from headrace.base import forks
 
 logger = logging.getLogger("headrace")
 
@@ -69,7 +69,7 @@ class FileSink:
         self.path = path
         self._forked = False
         self._begin()
-        _sinks.add(self)
+        forks.renew(self)
 
     def _begin(self) -> None:
         self._queue: queue.Queue[tuple[Make, Callable[[], None] | None]] = queue.Queue()
@@ -126,15 +126,3 @@ class FileSink:
                     after()
             except Exception:
                 logger.warning("lineage: an event could not be written to %s", self.path, exc_info=True)
-
-
-_sinks: weakref.WeakSet[FileSink] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for sink in list(_sinks):
-        sink.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -12,14 +12,13 @@ import logging
 import os
 import sys
 import threading
-import weakref
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from headrace.base import failpoints
+from headrace.base import failpoints, forks
 from headrace.observers.lineage.sink import FOLDER as FOLDER
 
 logger = logging.getLogger("headrace")
@@ -90,9 +89,6 @@ def head_of(line: bytes) -> Head | None:
         return None
 
 
-_stores: weakref.WeakSet[EventStore] = weakref.WeakSet()
-
-
 class EventStore:
     """The events of one pipeline.
 
@@ -108,7 +104,12 @@ class EventStore:
         self._guard = threading.Lock()
         self._lock_fd = self._fd = -1
         self._segment = -1
-        _stores.add(self)
+        forks.renew(self)
+
+    def after_fork(self) -> None:
+        """In a child: handles are given back, or it would share the locks of its parent."""
+        self._guard = threading.Lock()
+        self.close()
 
     # ---- writing ----
 
@@ -354,14 +355,3 @@ def _instant(text: str) -> dt.datetime:
     except ValueError:
         return dt.datetime.min.replace(tzinfo=dt.timezone.utc)
     return found if found.tzinfo else found.replace(tzinfo=dt.timezone.utc)
-
-
-def _after_fork() -> None:
-    """In a child: handles are given back, or it would share the locks of its parent."""
-    for store in list(_stores):
-        store._guard = threading.Lock()
-        store.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

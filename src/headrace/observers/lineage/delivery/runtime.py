@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from headrace.base import forks
 from headrace.config.lineage import LineageConfiguration
 from headrace.errors.masking import without_secrets
 from headrace.observers.lineage.delivery.sink import DiskSink
@@ -331,6 +332,5 @@ def _after_fork() -> None:
     _runtime, _making = None, threading.Lock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+forks.in_children(_after_fork)
 atexit.register(close)
