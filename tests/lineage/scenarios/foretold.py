@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import headrace
-from tests.lineage.scenarios.scenario import scenario
+from tests.lineage.scenarios.scenario import OF_QUERIES, scenario
 from tests.lineage.scenarios.stream import OWN_SCHEMAS, Event, validate_events
 from tests.lineage.scenarios.world import World
 
@@ -106,13 +106,7 @@ def changed(w: World, patch: Any) -> None:
     _compare(w, planned, set(info.loads_ids))
 
 
-@scenario(
-    "a plan says what the run tells: a model",
-    less={
-        "input: inputStatistics": "the query runs in the database, which does not say how many rows it has read",
-        "input: subset or version (what was read)": "tables that are read as a whole have neither",
-    },
-)
+@scenario("a plan says what the run tells: a model", less=OF_QUERIES)
 def model(w: World, patch: Any) -> None:
     p = w.pipeline()
     w.run(w.shop.shop(w.shop.customers()), p)

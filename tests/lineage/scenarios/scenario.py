@@ -13,6 +13,10 @@ Play = Callable[[World, Any], None]
 
 # lines of the validator's score that a run without any known input honestly cannot fill
 NO_INPUT = {"data run: has inputs and outputs": "nobody knows where a list, or what a generator yields, is from"}
+OF_QUERIES = {
+    "input: inputStatistics": "the query runs in the database, which does not say how many rows it has read",
+    "input: subset or version (what was read)": "tables that are read as a whole have neither",
+}
 LATER = {"P107": "a load package outlives the invocation that has begun it, and keeps its parent"}
 NOTHING_READ = {
     "data run: has inputs and outputs": "a run that found nothing wrote nothing",

@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 import headrace
-from tests.lineage.scenarios.scenario import NO_INPUT, break_tables, ends, failing, scenario, tables_of
+from tests.lineage.scenarios.scenario import NO_INPUT, OF_QUERIES, break_tables, ends, failing, scenario, tables_of
 from tests.lineage.scenarios.world import World
 
 # ---- sources -------------------------------------------------------------------------------------------------------
@@ -56,13 +56,7 @@ def pandas(w: World, patch: Any) -> None:
     assert tables_of(w, "frames") == {"frames": 2}
 
 
-@scenario(
-    "a SQL model of a table that is there",
-    less={
-        "input: inputStatistics": "the query runs in the database, which does not say how many rows it has read",
-        "input: subset or version (what was read)": "tables that are read as a whole have neither",
-    },
-)
+@scenario("a SQL model of a table that is there", less=OF_QUERIES)
 def model(w: World, patch: Any) -> None:
     p = w.pipeline()
     w.run(w.shop.shop(w.shop.customers()), p)
